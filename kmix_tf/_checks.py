@@ -1,0 +1,53 @@
+"""Checks of arguments, each with an error that says who, what was received and what would be right."""
+
+import contextlib
+import math
+import numbers
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+
+def refuse(owner: str, name: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
+    """Raises `error`, remembering its parts so that `speaking_as` can name another owner."""
+    problem = error(f"{owner}: {name} must be {rule}. Received: {name}={value!r}.")
+    problem.kmix_argument = (name, rule, value)
+    raise problem
+
+
+@contextlib.contextmanager
+def speaking_as(owner: str) -> Iterator[None]:
+    """Lets a refusal inside the block name `owner`: users know the layer they wrote, not its parts."""
+    try:
+        yield
+    except (TypeError, ValueError) as problem:
+        if not hasattr(problem, "kmix_argument"):
+            raise
+        named = problem
+    else:
+        return
+    refuse(owner, *named.kmix_argument, error=type(named))
+
+
+def integer(owner: str, name: str, value: Any, minimum: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
+        refuse(owner, name, f"an integer >= {minimum}", value)
+    return int(value)
+
+
+def number(owner: str, name: str, value: Any, minimum: float = 0.0) -> float:
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value < minimum:
+        refuse(owner, name, f">= {minimum:g} and finite", value)
+    return float(value)
+
+
+def choice(owner: str, name: str, value: Any, options: Sequence[str]) -> str:
+    if not isinstance(value, str) or value not in options:
+        refuse(owner, name, "one of " + ", ".join(map(repr, options)), value)
+    return value
+
+
+def flag(owner: str, name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        refuse(owner, name, "True or False", value)
+    return value

@@ -1,0 +1,71 @@
+"""Targets that can be mixed: class labels become soft labels, everything else stays as it is."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf.batch.leaves import at_least_float32, require
+
+
+def soft_targets(
+    owner: str, y: Any, leaves: list[tuple[str, tf.Tensor]], num_classes: Any
+) -> list[tuple[str, tf.Tensor]]:
+    """Makes the named leaves of the structure `y` float.
+
+    `num_classes` is an integer or None, for all leaves, or a structure of them like `y`.
+    """
+    if num_classes is None or isinstance(num_classes, int):
+        classes = [num_classes] * len(leaves)
+    else:
+        classes = _classes_like(owner, y, num_classes)
+    return [
+        (name, _soft(owner, name, leaf, count)) for (name, leaf), count in zip(leaves, classes, strict=True)
+    ]
+
+
+def _classes_like(owner: str, y: Any, num_classes: Any) -> list[int | None]:
+    try:
+        tf.nest.assert_same_structure(y, num_classes)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{owner}: num_classes must be an integer, None, or a structure like the targets'. "
+            f"Received: num_classes={num_classes!r} for targets {tf.nest.map_structure(lambda t: t.shape, y)}."
+        ) from None
+    return tf.nest.flatten(num_classes)
+
+
+def _soft(owner: str, name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tensor:
+    if leaf.dtype.is_integer:
+        return _one_hot(owner, name, leaf, num_classes)
+    if num_classes is not None and leaf.shape.rank == 1 and leaf.dtype.is_floating:
+        raise ValueError(
+            f"{owner}: class labels must be integers where num_classes is given. Received: {name} of dtype "
+            f"{leaf.dtype.name} and shape {leaf.shape}, with num_classes={num_classes}. "
+            "Cast them to int32; or leave num_classes out if they are regression targets."
+        )
+    return at_least_float32(leaf)
+
+
+def _one_hot(owner: str, name: str, labels: tf.Tensor, num_classes: int | None) -> tf.Tensor:
+    received = (
+        f"Received: {name} of dtype {labels.dtype.name} and shape {labels.shape}, num_classes={num_classes}."
+    )
+    if num_classes is None:
+        raise ValueError(
+            f"{owner}: integer labels need num_classes, the number of classes, to become soft labels. {received} "
+            "If they are one-hot, multi-hot or regression targets, cast them to float32."
+        )
+    if labels.shape.rank is not None and labels.shape.rank > 1:
+        if labels.shape[-1] == 1:
+            labels = tf.squeeze(labels, axis=-1)
+        elif labels.shape[-1] == num_classes:
+            raise ValueError(
+                f"{owner}: integer targets whose last axis has num_classes entries look one-hot already. "
+                f"{received} Cast them to float32 if they are; otherwise encode them before mixing."
+            )
+    in_range = tf.reduce_all((labels >= 0) & (tf.cast(labels, tf.int64) < num_classes))
+    require(
+        in_range,
+        f"{owner}: {name} must be labels in [0, {num_classes}). Received: a label outside. {received}",
+    )
+    return tf.one_hot(labels, num_classes)

@@ -1,0 +1,5 @@
+"""How two inputs are combined, given the ratio."""
+
+from kmix_tf.blend.linear import LinearBlend, interpolate
+
+__all__ = ["LinearBlend", "interpolate"]

@@ -1,0 +1,138 @@
+"""The choices of partners. Each takes the features of a batch and a seed, and gives a `Pairing`."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._compat import register
+from kmix_tf.pairing.assignment import SOLVERS, solve_assignment
+from kmix_tf.pairing.blocks import (
+    Blocks,
+    aligned_blocks,
+    cyclic_blocks,
+    forbid_padding,
+    group_of_rows,
+    matched_rows,
+)
+from kmix_tf.pairing.cost import COSTS, centred_rows, largest_magnitude, matching_cost
+from kmix_tf.seeding import as_seed, permutation
+
+
+class Pairing(NamedTuple):
+    """Partners of a batch. partner: int32 `(batch,)`, the row each sample is mixed with. group: int32 `(batch,)`,
+    the group each sample is in, from 0."""
+
+    partner: tf.Tensor
+    group: tf.Tensor
+
+
+@register
+class OptimalTransportPairing:
+    """Random groups of k, each matched with another by optimal transport.
+
+    Within a batch, groups are disjoint: the batch is shuffled onto a circle and cut into groups of k, and each
+    group is matched with the next one. Every sample has one partner, never itself, and is a partner once.
+
+    Any batch size works. A remainder of r rows is matched with r rows of the first group, and the last full
+    group with the remainder and the rest of the first group. Batches smaller than 2k use groups of half the
+    batch (rounded down); a batch of one sample is its own partner, an empty one stays empty.
+
+    Args:
+        k: an integer >= 1. 1 is plain mixup.
+        cost: "sqeuclidean" (default; the paper's formula) or "euclidean" (the paper's published code).
+        solver: "host" (default), SciPy in a host callback.
+
+    Raises:
+        ValueError: for any other k, cost or solver.
+
+    Source: k-mixup, Section 2 and Figure 5, with disjoint groups instead of a second loader.
+
+    Example:
+        >>> pairing = OptimalTransportPairing(k=2)
+        >>> pairing([tf.constant([[0.0], [9.0], [1.0], [8.0]])], seed=1).partner.shape
+        TensorShape([4])
+    """
+
+    def __init__(self, k: int, cost: str = "sqeuclidean", solver: str = "host"):
+        self.k = _checks.integer("OptimalTransportPairing", "k", k, minimum=1)
+        self.cost = _checks.choice("OptimalTransportPairing", "cost", cost, COSTS)
+        self.solver = _checks.choice("OptimalTransportPairing", "solver", solver, SOLVERS)
+
+    @property
+    def runs_on_host(self) -> bool:
+        """Whether a host callback is used, which XLA cannot compile."""
+        return self.k > 1 and self.solver == "host"
+
+    def __call__(self, features: Sequence[tf.Tensor], seed: Any) -> Pairing:
+        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
+        order = permutation(as_seed(seed), tf.shape(features[0])[0])
+        blocks = cyclic_blocks(order, self.k)
+        return self._matched(blocks, features, features)
+
+    def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
+        """Pairs each row of `first` with one of `second`, a batch of equal size from another loader."""
+        blocks = aligned_blocks(tf.shape(first[0])[0], self.k)
+        return self._matched(blocks, first, second)
+
+    def _matched(self, blocks: Blocks, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
+        if self.k == 1:
+            columns = tf.zeros([blocks.positions, 1], tf.int32)
+        else:
+            cost = _facing_cost(blocks, first, second, self.cost)
+            columns = solve_assignment(forbid_padding(cost, blocks), self.solver)
+        return Pairing(matched_rows(blocks, columns), group_of_rows(blocks))
+
+    def get_config(self) -> dict[str, Any]:
+        return {"k": self.k, "cost": self.cost, "solver": self.solver}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "OptimalTransportPairing":
+        return cls(**config)
+
+
+def _facing_cost(
+    blocks: Blocks, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], cost: str
+) -> tf.Tensor:
+    """Cost `(blocks, k, k)` of matching each group of `first` with the group of `second` that faces it."""
+    centre = [leaf[:1] for leaf in first]
+
+    def points(unit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        ours = centred_rows(first, blocks.circle, centre, unit)
+        theirs = ours if second is first else centred_rows(second, blocks.circle, centre, unit)
+        return blocks.cut(ours[: blocks.positions]), blocks.cut(theirs[blocks.shift :])
+
+    return matching_cost(points, lambda: largest_magnitude([*first, *second]), cost)
+
+
+@register
+class RandomPairing:
+    """Plain mixup's partners: the next sample round a circle of the shuffled batch.
+
+    The same as `OptimalTransportPairing(k=1)`: every sample has one partner, never itself, uniform among the others.
+
+    Source: k-mixup, Section 2, k = 1.
+
+    Example:
+        >>> pairing = RandomPairing()
+        >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
+        TensorShape([4])
+    """
+
+    runs_on_host = False
+
+    def __call__(self, features: Sequence[tf.Tensor], seed: Any) -> Pairing:
+        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
+        return OptimalTransportPairing(k=1)(features, seed)
+
+    def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
+        """Pairs each row of `first` with the same row of `second`, a batch from another loader."""
+        return OptimalTransportPairing(k=1).between(first, second)
+
+    def get_config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "RandomPairing":
+        return cls(**config)
