@@ -3,6 +3,7 @@
 from kmix_tf._version import __version__
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers import KMixupLayer, MixLayer
+from kmix_tf.models import RescaledModel
 from kmix_tf.pairing import OptimalTransportPairing, RandomPairing, solve_assignment
 from kmix_tf.pipeline import mix
 from kmix_tf.ratio import BetaRatio, sample_beta
@@ -16,6 +17,7 @@ __all__ = [
     "MixLayer",
     "OptimalTransportPairing",
     "RandomPairing",
+    "RescaledModel",
     "__version__",
     "mix",
     "sample_beta",

@@ -1,5 +1,8 @@
 """The few places where Keras 2 and Keras 3 differ. Everything else is shared."""
 
+import functools
+from typing import Any
+
 import keras
 
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
@@ -14,3 +17,14 @@ def require_tensorflow_backend(owner: str) -> None:
             f"{owner}: kmix_tf needs Keras on the TensorFlow backend. Received: "
             f"KERAS_BACKEND={keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before importing keras."
         )
+
+
+def write_archive(model: keras.Model, path: str, signature: Any, **options: Any) -> None:
+    """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference."""
+    archive = keras.export.ExportArchive()
+    archive.track(model)
+    serve = functools.partial(model.__call__, training=False)
+    archive.add_endpoint("serve", lambda x: serve(x), input_signature=[signature])
+    if IS_KERAS_3:
+        options = {"verbose": False, **options}
+    archive.write_out(str(path), **options)

@@ -52,9 +52,7 @@ def mix(
 
     def stage(dataset: tf.data.Dataset) -> tf.data.Dataset:
         _require_parts(dataset.element_spec, between)
-        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(
-            2, drop_remainder=True
-        )
+        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
         paired = tf.data.Dataset.zip((seeds, dataset))
         if num_parallel_calls is None:

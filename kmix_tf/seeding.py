@@ -8,6 +8,9 @@ from typing import Any
 
 import tensorflow as tf
 
+# Odd, so that multiplication is one to one; from the 32-bit linear congruential generators of Numerical Recipes.
+_MULTIPLIER, _INCREMENT = 1664525, 1013904223
+
 
 def as_seed(seed: Any) -> tf.Tensor:
     """Makes an integer, a pair of integers or an integer tensor of shape `(2,)` a stateless seed.
@@ -25,8 +28,12 @@ def as_seed(seed: Any) -> tf.Tensor:
 
 
 def split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
-    """Makes `count` independent seeds of one."""
-    return tf.unstack(tf.random.split(seed, count))
+    """Makes `count` different seeds of one.
+
+    By an affine map each, modulo the integers' range: seeds need only differ, TensorFlow's generators scramble them.
+    (`tf.random.split` draws them instead, which took a tenth of the time of a whole mix.)
+    """
+    return [seed * (_MULTIPLIER + 2 * i) + (_INCREMENT + i) for i in range(count)]
 
 
 def permutation(seed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:

@@ -25,9 +25,7 @@ class Batch(NamedTuple):
     def unflatten(self) -> tuple[Any, Any, Any]:
         """The three parts in the structure in which they came; parts that were None stay None."""
         parts = zip(self.structure, self[:3], strict=True)
-        return tuple(
-            None if shape is None else tf.nest.pack_sequence_as(shape, part) for shape, part in parts
-        )
+        return tuple(None if shape is None else tf.nest.pack_sequence_as(shape, part) for shape, part in parts)
 
 
 def prepare(owner: str, x: Any, y: Any, sample_weight: Any, num_classes: Any) -> Batch:
@@ -66,12 +64,9 @@ def require_alike(owner: str, first: Batch, second: Batch) -> None:
         ValueError: if they do not.
         InvalidArgumentError: on the batch, if their lengths differ and the static shapes did not show it.
     """
-    specs = [
-        [(leaf.dtype.name, leaf.shape) for leaf in (*b.x, *b.y, *b.sample_weight)] for b in (first, second)
-    ]
+    specs = [[(leaf.dtype.name, leaf.shape) for leaf in (*b.x, *b.y, *b.sample_weight)] for b in (first, second)]
     alike = len(specs[0]) == len(specs[1]) and all(
-        ours[0] == theirs[0] and ours[1].is_compatible_with(theirs[1])
-        for ours, theirs in zip(*specs, strict=True)
+        ours[0] == theirs[0] and ours[1].is_compatible_with(theirs[1]) for ours, theirs in zip(*specs, strict=True)
     )
     if not alike:
         raise ValueError(

@@ -18,9 +18,7 @@ def soft_targets(
         classes = [num_classes] * len(leaves)
     else:
         classes = _classes_like(owner, y, num_classes)
-    return [
-        (name, _soft(owner, name, leaf, count)) for (name, leaf), count in zip(leaves, classes, strict=True)
-    ]
+    return [(name, _soft(owner, name, leaf, count)) for (name, leaf), count in zip(leaves, classes, strict=True)]
 
 
 def _classes_like(owner: str, y: Any, num_classes: Any) -> list[int | None]:
@@ -47,9 +45,7 @@ def _soft(owner: str, name: str, leaf: tf.Tensor, num_classes: int | None) -> tf
 
 
 def _one_hot(owner: str, name: str, labels: tf.Tensor, num_classes: int | None) -> tf.Tensor:
-    received = (
-        f"Received: {name} of dtype {labels.dtype.name} and shape {labels.shape}, num_classes={num_classes}."
-    )
+    received = f"Received: {name} of dtype {labels.dtype.name} and shape {labels.shape}, num_classes={num_classes}."
     if num_classes is None:
         raise ValueError(
             f"{owner}: integer labels need num_classes, the number of classes, to become soft labels. {received} "

@@ -1,5 +1,5 @@
 """How two inputs are combined, given the ratio."""
 
-from kmix_tf.blend.linear import LinearBlend, interpolate
+from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
 
-__all__ = ["LinearBlend", "interpolate"]
+__all__ = ["LinearBlend", "interpolate", "interpolate_leaves"]

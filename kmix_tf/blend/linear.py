@@ -9,7 +9,6 @@ from kmix_tf._compat import register
 from kmix_tf._fusion import fused
 
 
-@fused
 def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
     """Mixes each row of one batch with a row of another: `ratio * first + (1 - ratio) * second[partner]`.
 
@@ -30,10 +29,20 @@ def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: 
         array([[2.5],
                [7.5]], dtype=float32)
     """
+    return interpolate_leaves([first], [second], partner, ratio)[0]
+
+
+@fused
+def interpolate_leaves(
+    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor
+) -> list[tf.Tensor]:
+    """`interpolate` for each of several leaves."""
+    return [_interpolate(ours, theirs, partner, ratio) for ours, theirs in zip(first, second, strict=True)]
+
+
+def _interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
     wide = tf.float64 if first.dtype == tf.float64 else tf.float32
-    ratio = tf.reshape(
-        tf.cast(ratio, wide), tf.concat([tf.shape(ratio), tf.ones(tf.rank(first) - 1, tf.int32)], 0)
-    )
+    ratio = tf.reshape(tf.cast(ratio, wide), tf.concat([tf.shape(ratio), tf.ones(tf.rank(first) - 1, tf.int32)], 0))
     mixed = ratio * tf.cast(first, wide) + (1 - ratio) * tf.cast(tf.gather(second, partner), wide)
     return tf.cast(mixed, first.dtype) if first.dtype.is_floating else mixed
 
@@ -55,8 +64,7 @@ class LinearBlend:
         self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Mixes feature tensors `(batch, ...)` and returns them with the ratio realised, float32 `(batch,)`."""
-        pairs = zip(first, second, strict=True)
-        return [interpolate(ours, theirs, partner, ratio) for ours, theirs in pairs], ratio
+        return interpolate_leaves(first, second, partner, ratio), ratio
 
     def get_config(self) -> dict[str, Any]:
         return {}

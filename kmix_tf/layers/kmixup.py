@@ -54,9 +54,7 @@ class KMixupLayer(MixLayer):
         with _checks.speaking_as(type(self).__name__):
             pairing = OptimalTransportPairing(k, cost=cost, solver=solver)
             ratio = BetaRatio(alpha, scope=scope)
-        super().__init__(
-            pairing, ratio, num_classes=num_classes, features_only=features_only, seed=seed, **kwargs
-        )
+        super().__init__(pairing, ratio, num_classes=num_classes, features_only=features_only, seed=seed, **kwargs)
 
     def get_config(self) -> dict[str, Any]:
         return {**self._shared_config(), **self.pairing.get_config(), **self.ratio.get_config()}

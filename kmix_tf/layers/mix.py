@@ -9,7 +9,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register, require_tensorflow_backend
 from kmix_tf.batch import Batch, prepare, require_alike
-from kmix_tf.blend import LinearBlend, interpolate
+from kmix_tf.blend import LinearBlend, interpolate_leaves
 from kmix_tf.pairing import RandomPairing
 from kmix_tf.ratio import BetaRatio
 from kmix_tf.seeding import SeedStream, as_seed, split
@@ -159,10 +159,10 @@ class MixLayer(keras.layers.Layer):
 
     def _mixed(self, first: Batch, second: Batch, plan: MixPlan) -> Batch:
         x, realised = self.blend(first.x, second.x, plan.partner, plan.ratio)
-        y, sample_weight = (
-            [interpolate(ours, theirs, plan.partner, realised) for ours, theirs in zip(*sides, strict=True)]
-            for sides in ((first.y, second.y), (first.sample_weight, second.sample_weight))
+        others = interpolate_leaves(
+            first.y + first.sample_weight, second.y + second.sample_weight, plan.partner, realised
         )
+        y, sample_weight = others[: len(first.y)], others[len(first.y) :]
         return first._replace(x=x, y=y, sample_weight=sample_weight)
 
     def _output(self, batch: Batch) -> Any:

@@ -8,15 +8,8 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.pairing.assignment import SOLVERS, solve_assignment
-from kmix_tf.pairing.blocks import (
-    Blocks,
-    aligned_blocks,
-    cyclic_blocks,
-    forbid_padding,
-    group_of_rows,
-    matched_rows,
-)
-from kmix_tf.pairing.cost import COSTS, centred_rows, largest_magnitude, matching_cost
+from kmix_tf.pairing.blocks import matched_rows
+from kmix_tf.pairing.cost import COSTS, facing_cost
 from kmix_tf.seeding import as_seed, permutation
 
 
@@ -68,21 +61,23 @@ class OptimalTransportPairing:
     def __call__(self, features: Sequence[tf.Tensor], seed: Any) -> Pairing:
         """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
         order = permutation(as_seed(seed), tf.shape(features[0])[0])
-        blocks = cyclic_blocks(order, self.k)
-        return self._matched(blocks, features, features)
+        return self._matched(order, features, features, cyclic=True)
 
     def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
         """Pairs each row of `first` with one of `second`, a batch of equal size from another loader."""
-        blocks = aligned_blocks(tf.shape(first[0])[0], self.k)
-        return self._matched(blocks, first, second)
+        order = tf.range(tf.shape(first[0])[0])
+        return self._matched(order, first, second, cyclic=False)
 
-    def _matched(self, blocks: Blocks, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
+    def _matched(
+        self, order: tf.Tensor, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], cyclic: bool
+    ) -> Pairing:
+        cutting = {"k": self.k, "cyclic": cyclic}
         if self.k == 1:
-            columns = tf.zeros([blocks.positions, 1], tf.int32)
+            columns = tf.zeros([tf.size(order), 1], tf.int32)
         else:
-            cost = _facing_cost(blocks, first, second, self.cost)
-            columns = solve_assignment(forbid_padding(cost, blocks), self.solver)
-        return Pairing(matched_rows(blocks, columns), group_of_rows(blocks))
+            cost = facing_cost(order, first, second, self.cost, **cutting)
+            columns = solve_assignment(cost, self.solver)
+        return Pairing(*matched_rows(order, columns, **cutting))
 
     def get_config(self) -> dict[str, Any]:
         return {"k": self.k, "cost": self.cost, "solver": self.solver}
@@ -90,20 +85,6 @@ class OptimalTransportPairing:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "OptimalTransportPairing":
         return cls(**config)
-
-
-def _facing_cost(
-    blocks: Blocks, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], cost: str
-) -> tf.Tensor:
-    """Cost `(blocks, k, k)` of matching each group of `first` with the group of `second` that faces it."""
-    centre = [leaf[:1] for leaf in first]
-
-    def points(unit: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        ours = centred_rows(first, blocks.circle, centre, unit)
-        theirs = ours if second is first else centred_rows(second, blocks.circle, centre, unit)
-        return blocks.cut(ours[: blocks.positions]), blocks.cut(theirs[blocks.shift :])
-
-    return matching_cost(points, lambda: largest_magnitude([*first, *second]), cost)
 
 
 @register

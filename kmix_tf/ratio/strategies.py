@@ -6,7 +6,9 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf._fusion import fused
 from kmix_tf.ratio.beta import sample_beta
+from kmix_tf.seeding import as_seed
 
 SCOPES = ("batch", "group", "sample")
 
@@ -36,11 +38,7 @@ class BetaRatio:
 
     def __call__(self, group: tf.Tensor, seed: Any) -> tf.Tensor:
         """Draws a ratio for each sample: `group` is int32 `(batch,)`, the k-group of each; float32 `(batch,)`."""
-        size = tf.shape(group)
-        if self.scope == "batch":
-            return tf.fill(size, sample_beta([], self.alpha, seed))
-        ratios = sample_beta(size, self.alpha, seed)
-        return tf.gather(ratios, group) if self.scope == "group" else ratios
+        return _ratios(group, as_seed(seed), alpha=self.alpha, scope=self.scope)
 
     def get_config(self) -> dict[str, Any]:
         return {"alpha": self.alpha, "scope": self.scope}
@@ -48,3 +46,12 @@ class BetaRatio:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "BetaRatio":
         return cls(**config)
+
+
+@fused
+def _ratios(group: tf.Tensor, seed: tf.Tensor, *, alpha: float, scope: str) -> tf.Tensor:
+    size = tf.shape(group)
+    if scope == "batch":
+        return tf.fill(size, sample_beta([], alpha, seed))
+    ratios = sample_beta(size, alpha, seed)
+    return tf.gather(ratios, group) if scope == "group" else ratios

@@ -1,0 +1,6 @@
+"""What the papers prove, as functions."""
+
+from kmix_tf.analysis.calibration import ReliabilityCurve, expected_calibration_error, reliability_curve
+from kmix_tf.analysis.theta import ThetaMoments, theta_moments
+
+__all__ = ["ReliabilityCurve", "ThetaMoments", "expected_calibration_error", "reliability_curve", "theta_moments"]
