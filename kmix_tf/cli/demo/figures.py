@@ -1,0 +1,105 @@
+"""The demo's figures."""
+
+import pathlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf import _extras, plot
+from kmix_tf.cli.demo.training import ALPHA, METHODS, pipeline
+from kmix_tf.layers import KMixupLayer
+
+GROUPS = (1, 16)
+TOY_EPOCHS = 60
+
+
+def drawing() -> ModuleType:
+    """matplotlib.pyplot, set to draw into files."""
+    matplotlib = _extras.require("matplotlib", "examples", "kmix-tf demo")
+    matplotlib.use("Agg")
+    return _extras.require("matplotlib.pyplot", "examples", "kmix-tf demo")
+
+
+def draw_pairs(path: pathlib.Path, x: np.ndarray, y: np.ndarray, seed: int) -> None:
+    """Pairs and mixtures of one batch for k = 1 and k = 16: images as images, all else in the plane."""
+    pyplot = drawing()
+    is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
+    size = (9, 5) if is_image else (9, 4)
+    shape = (2, 1) if is_image else (1, 2)
+    figure, all_axes = pyplot.subplots(*shape, figsize=size, layout="constrained")
+    flat = x.reshape(len(x), -1)
+    for axes, k in zip(all_axes, GROUPS, strict=True):
+        layer = KMixupLayer(k, ALPHA, features_only=True)
+        plan = layer.plan([x], seed)
+        partner = plan.partner.numpy()
+        distance = np.sqrt(((flat - flat[partner]) ** 2).sum(axis=1).mean())
+        mixed = layer(x, seed=seed).numpy()
+        if is_image:
+            plot.plot_image_pairs(x, partner[:12], mixed[:12], axes=axes)
+        else:
+            flatten = _plane(flat)
+            plot.plot_coupling(flatten(flat), partner, flatten(mixed.reshape(len(x), -1)), y, axes=axes)
+        ratio = float(plan.ratio[0])
+        axes.set_title(f"k = {k}: ratio {ratio:.2f}, root mean squared distance of pairs {distance:.1f}", fontsize=10)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def draw_reliability(path: pathlib.Path, y: np.ndarray, probabilities: dict[str, np.ndarray]) -> None:
+    """Reliability of all methods, over the test predictions of all seeds."""
+    pyplot = drawing()
+    figure, axes = pyplot.subplots(figsize=(5.5, 5), layout="constrained")
+    plot.plot_reliability(y, probabilities, axes=axes)
+    axes.set_title("Reliability on the test sets of all seeds", fontsize=10)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def draw_regions(path: pathlib.Path, seed: int, on_epoch: Callable[[], None]) -> None:
+    """Decision regions of one network on two interleaved classes in the plane, trained by each method."""
+    pyplot = drawing()
+    x, y = two_moons(256, np.random.default_rng(seed))
+    figure, all_axes = pyplot.subplots(1, len(METHODS), figsize=(10, 3.4), layout="constrained")
+    for axes, (method, k) in zip(all_axes, METHODS.items(), strict=True):
+        model = _toy_model(x, y, k, seed, on_epoch)
+
+        def probability(points: np.ndarray, model: Any = model) -> np.ndarray:
+            return tf.nn.softmax(model(points)).numpy()[:, 1]
+
+        plot.plot_decision_regions(probability, x, y, axes=axes)
+        axes.set_title(method, fontsize=10)
+    figure.savefig(path, dpi=130)
+    pyplot.close(figure)
+
+
+def two_moons(count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two interleaved half circles with noise of 0.15: x float32 `(count, 2)`, y int32 `(count,)`."""
+    y = generator.integers(0, 2, count)
+    angle = np.pi * generator.random(count)
+    upper = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    x = np.where(y[:, np.newaxis] == 0, upper, [1, 0.5] - upper)
+    return (x + 0.15 * generator.normal(size=x.shape)).astype(np.float32), y.astype(np.int32)
+
+
+def _toy_model(x: np.ndarray, y: np.ndarray, k: int, seed: int, on_epoch: Callable[[], None]) -> keras.Model:
+    keras.utils.set_random_seed(seed)
+    hidden = [keras.layers.Dense(64, activation="relu") for _ in range(2)]
+    model = keras.Sequential([keras.layers.Input((2,)), *hidden, keras.layers.Dense(2)])
+    model.compile(keras.optimizers.Adam(1e-2), keras.losses.CategoricalCrossentropy(from_logits=True))
+    progress = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch())
+    dataset = pipeline(x, y, 2, k, seed)
+    model.fit(dataset, epochs=TOY_EPOCHS, steps_per_epoch=4, verbose=0, shuffle=False, callbacks=[progress])
+    return model
+
+
+def _plane(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """The projection onto the two directions in which points spread most."""
+    centre = points.mean(axis=0)
+    directions = np.linalg.svd(points - centre, full_matrices=False)[2][:2]
+    if len(directions) < 2:
+        return lambda values: np.concatenate([values, np.zeros_like(values)], axis=1)[:, :2]
+    return lambda values: (values - centre) @ directions.T
