@@ -33,7 +33,8 @@ def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: Any = N
     ends = np.stack([x, x[np.asarray(partner)]], axis=1)
     for start, end in ends:
         axes.plot(*np.stack([start, end], axis=1), color="0.75", linewidth=0.6, zorder=1)
-    axes.scatter(*x.T, c=y, s=12, cmap="tab10", zorder=2)
+    colours = {} if y is None else {"c": y, "cmap": "tab10"}
+    axes.scatter(*x.T, s=12, zorder=2, **colours)
     axes.scatter(*mixed.T, s=8, color="black", marker="x", linewidths=0.7, zorder=3)
     axes.set(xticks=[], yticks=[])
     return axes
@@ -72,7 +73,9 @@ def plot_image_pairs(images: Any, partner: Any, mixed: Any, axes: Any = None) ->
     sheet = np.concatenate([np.concatenate(list(row), axis=1) for row in padded], axis=0)
     low, high = np.nanmin(images), np.nanmax(images)
     sheet = np.clip((sheet - low) / (high - low if high > low else 1), 0, 1)
-    axes.imshow(np.nan_to_num(sheet, nan=1.0).squeeze(), cmap="gray_r", vmin=0, vmax=1)
+    if sheet.shape[-1] == 3:
+        sheet = np.nan_to_num(sheet, nan=1.0)
+    axes.imshow(sheet.squeeze(), cmap="gray_r", vmin=0, vmax=1)
     height = images.shape[1] + 2
     axes.set_yticks([height * (i + 0.5) for i in range(3)], ["sample", "partner", "mixture"])
     axes.set_xticks([])

@@ -43,6 +43,7 @@ def plot_decision_regions(
         probability, origin="lower", extent=(left, right, low, high), aspect="auto", cmap="RdBu_r", vmin=0, vmax=1
     )
     axes.contour(across, up, probability, levels=[0.5], colors="black", linewidths=1)
-    axes.scatter(*x.T, c=y, cmap="RdBu_r", s=8, edgecolors="white", linewidths=0.3, vmin=0, vmax=1)
+    for label, colour in ((0, "#c6dbef"), (1, "#fcbba1")):
+        axes.scatter(*x[y == label].T, color=colour, s=12, edgecolors="black", linewidths=0.4)
     axes.set(xticks=[], yticks=[])
     return axes

@@ -1,0 +1,46 @@
+# Every target works in a clean clone: it makes the environment it needs. Needs Python 3.11 and make.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+MODERN := .venv
+ADDONS := .venv-addons
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: demo test test-addons lint format benchmark saved-models clean
+
+demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
+	$(MODERN)/bin/kmix-tf demo
+
+test: $(MODERN)/.installed  ## the tests, with the newest TensorFlow and Keras 3
+	$(MODERN)/bin/python -m pytest
+
+test-addons: $(ADDONS)/.installed  ## the same tests, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
+	$(ADDONS)/bin/python -m pytest
+
+lint: $(MODERN)/.installed
+	$(MODERN)/bin/ruff check .
+	$(MODERN)/bin/ruff format --check .
+
+format: $(MODERN)/.installed
+	$(MODERN)/bin/ruff check --fix .
+	$(MODERN)/bin/ruff format .
+
+benchmark: $(MODERN)/.installed  ## what a mix costs, beside its peers
+	$(MODERN)/bin/python benchmarks/mix_cost.py
+
+saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
+	$(MODERN)/bin/python saved_models/make_reference.py
+
+# --clear: an environment left half made, or by another Python, is made anew.
+$(MODERN)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv --clear $(MODERN)
+	$(MODERN)/bin/python -m pip install --upgrade pip
+	$(MODERN)/bin/python -m pip install -e '.[dev,examples,plot]'
+	touch $@
+
+$(ADDONS)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv --clear $(ADDONS)
+	$(ADDONS)/bin/python -m pip install --upgrade pip
+	$(ADDONS)/bin/python -m pip install -e '.[addons,dev,examples,plot]'
+	touch $@
+
+clean:
+	rm -rf $(MODERN) $(ADDONS) demo saved_models/demo

@@ -1,0 +1,25 @@
+"""The main use in a few lines: mix in the pipeline, train, rescale, export."""
+
+import keras
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from kmix_tf import KMixupLayer, RescaledModel
+
+digits = load_digits()
+x, y = digits.images[..., None].astype("float32") / 16, digits.target
+train = tf.data.Dataset.from_tensor_slices((x[:1000], y[:1000])).shuffle(1000).batch(64)
+test = tf.data.Dataset.from_tensor_slices((x[1000:], y[1000:])).batch(64)
+
+layers = keras.layers
+model = keras.Sequential(
+    [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10)]
+)
+model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
+model.fit(train.map(KMixupLayer(16, num_classes=10)), epochs=20, verbose=2)
+
+rescaled = RescaledModel(model, alpha=1.0)
+rescaled.adapt(train)
+rescaled.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+print(rescaled.evaluate(test, verbose=0, return_dict=True))
+rescaled.export("saved_models/quickstart")

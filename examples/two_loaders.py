@@ -1,0 +1,26 @@
+"""Two independent loaders, as in the k-mixup paper: each group of the first is matched with one of the second."""
+
+import keras
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from kmix_tf import KMixupLayer, mix
+
+digits = load_digits()
+samples = tf.data.Dataset.from_tensor_slices((digits.images[..., None].astype("float32") / 16, digits.target))
+
+
+def loader(seed):
+    # drop_remainder: both loaders must give batches of equal length.
+    return samples.shuffle(2000, seed=seed).batch(64, drop_remainder=True)
+
+
+pairs = tf.data.Dataset.zip((loader(seed=1), loader(seed=2)))
+mixed = pairs.apply(mix(KMixupLayer(32, num_classes=10), seed=0, between=True))
+
+layers = keras.layers
+model = keras.Sequential(
+    [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dense(10)]
+)
+model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["categorical_accuracy"])
+model.fit(mixed, epochs=5, verbose=2)

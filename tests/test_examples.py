@@ -1,0 +1,40 @@
+"""Every example runs as a person would run it, in a folder of its own."""
+
+import ast
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from kmix_tf._compat import IS_KERAS_3
+
+ROOT = pathlib.Path(__file__).parents[1]
+EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.py"))
+
+
+def run_example(name, folder):
+    """Standard output of an example, run in `folder`."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+    return result.stdout
+
+
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "quickstart"])
+def test_example_runs(name, tmp_path):
+    if name == "addons_pipeline" and IS_KERAS_3:
+        pytest.skip("tensorflow-addons imports with TensorFlow 2.15 at most; this runs in the addons environment")
+    output = run_example(name, tmp_path)
+    assert output.strip() and "nan" not in output.lower()
+
+
+def test_the_quickstart_is_short_learns_and_exports(tmp_path):
+    assert len((ROOT / "examples" / "quickstart.py").read_text().splitlines()) < 30
+    lines = run_example("quickstart", tmp_path).splitlines()
+    scores = ast.literal_eval(next(line for line in lines if line.startswith("{")))
+    # Ten classes: a model that had learnt nothing, or from labels that do not belong, would stay near 0.1.
+    assert scores["accuracy"] > 0.8
+    assert (tmp_path / "saved_models" / "quickstart" / "saved_model.pb").is_file()
