@@ -11,6 +11,9 @@ import tensorflow as tf
 # Odd, so that multiplication is one to one; from the 32-bit linear congruential generators of Numerical Recipes.
 _MULTIPLIER, _INCREMENT = 1664525, 1013904223
 
+# Named, because the default differs between plain and compiled functions, and with it the draws from a seed.
+_ALGORITHM = "philox"
+
 
 def as_seed(seed: Any) -> tf.Tensor:
     """Makes an integer, a pair of integers or an integer tensor of shape `(2,)` a stateless seed.
@@ -41,8 +44,20 @@ def permutation(seed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
 
     Sorting 32-bit keys; two of 512 keys are equal once in 30,000 draws, which then keep their order.
     """
-    keys = tf.random.stateless_uniform([size], seed, minval=None, maxval=None, dtype=tf.int32)
-    return tf.argsort(keys)
+    return tf.argsort(random_bits([size], seed))
+
+
+def random_bits(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Uniform int32 over its whole range."""
+    return tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg=_ALGORITHM)
+
+
+def random_uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
+    """Uniform float32 in [0, 1), multiples of 2^-23.
+
+    Made of bits here, because XLA makes other floats of the same bits than TensorFlow's own kernel does.
+    """
+    return tf.cast(random_bits(shape, seed) & 0x7FFFFF, tf.float32) * 2.0**-23
 
 
 class SeedStream:

@@ -18,6 +18,12 @@ def named_leaves(name: str, structure: Any) -> Iterator[tuple[str, Any]]:
         yield name, structure
 
 
+def same_structure(first: Any, second: Any) -> bool:
+    """Whether leaves have the same names; lists and tuples count alike, since JSON makes lists of tuples."""
+    names = [[name for name, _ in named_leaves("", structure)] for structure in (first, second)]
+    return names[0] == names[1]
+
+
 def as_tensor(owner: str, name: str, leaf: Any) -> tf.Tensor:
     """Converts a leaf, and refuses what cannot be mixed.
 
@@ -47,9 +53,10 @@ def as_tensor(owner: str, name: str, leaf: Any) -> tf.Tensor:
     return leaf
 
 
-def require_equal_length(owner: str, leaves: list[tuple[str, tf.Tensor]]) -> None:
-    """Checks that all leaves have as many rows as the first one: now where known, otherwise on each batch."""
+def require_equal_length(owner: str, leaves: list[tuple[str, tf.Tensor]]) -> list[tf.Operation]:
+    """Checks that all leaves have as many rows as the first one: now where known, otherwise when the graph runs."""
     first_name, first = leaves[0]
+    checks = []
     for name, leaf in leaves[1:]:
         message = (
             f"{owner}: all parts of a batch must be equally long, and batched: call dataset.batch(...) before "
@@ -57,33 +64,44 @@ def require_equal_length(owner: str, leaves: list[tuple[str, tf.Tensor]]) -> Non
         )
         static = first.shape[:1].concatenate(leaf.shape[:1])
         if first.shape.rank is None or leaf.shape.rank is None or not static.is_fully_defined():
-            require(tf.equal(tf.shape(first)[0], tf.shape(leaf)[0]), message)
+            checks += require(tf.equal(tf.shape(first)[0], tf.shape(leaf)[0]), message)
         elif static[0] != static[1]:
             raise ValueError(message)
+    return checks
 
 
-def require_finite(owner: str, name: str, leaf: tf.Tensor) -> None:
+def require_finite(owner: str, name: str, leaf: tf.Tensor) -> list[tf.Operation]:
     """Stops the batch in which a float leaf holds NaN or infinity.
 
     A sum is several times faster than a test of each element, and finite only if they all are; where it is not,
     for it may have overflowed, the elements decide. XLA drops the check, as it drops all assertions.
     """
     if not leaf.dtype.is_floating:
-        return
+        return []
     is_finite = tf.cond(
         tf.math.is_finite(tf.reduce_sum(at_least_float32(leaf))),
         lambda: tf.constant(True),
         lambda: tf.reduce_all(tf.math.is_finite(leaf)),
     )
-    require(is_finite, f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values.")
+    return require(is_finite, f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values.")
 
 
-def require(condition: tf.Tensor, message: str) -> None:
-    """Raises InvalidArgumentError unless `condition`, a bool scalar: at once, or when the graph runs."""
+def require(condition: tf.Tensor, message: str) -> list[tf.Operation]:
+    """Raises InvalidArgumentError unless `condition`, a bool scalar: at once, or when the graph runs.
+
+    Returns what is to run before anything that would fail in its own words: see `after`.
+    """
     if not tf.executing_eagerly():
-        tf.debugging.Assert(condition, [message])
-    elif not condition:
+        return [tf.debugging.Assert(condition, [message])]
+    if not condition:
         raise tf.errors.InvalidArgumentError(None, None, message)
+    return []
+
+
+def after(checks: list[tf.Operation], leaves: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The leaves, available only once the checks have passed."""
+    with tf.control_dependencies(checks):
+        return [tf.identity(leaf) for leaf in leaves] if checks else leaves
 
 
 def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:

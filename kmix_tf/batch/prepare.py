@@ -5,11 +5,13 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf.batch.leaves import (
+    after,
     as_tensor,
     at_least_float32,
     named_leaves,
     require_equal_length,
     require_finite,
+    same_structure,
 )
 from kmix_tf.batch.targets import soft_targets
 
@@ -42,12 +44,12 @@ def prepare(owner: str, x: Any, y: Any, sample_weight: Any, num_classes: Any) ->
     weights = _tensors(owner, "sample_weight", sample_weight)
     if not features:
         raise ValueError(f"{owner}: features must hold at least one tensor. Received: x={x!r}.")
-    require_equal_length(owner, [*features, *targets, *weights])
+    checks = require_equal_length(owner, [*features, *targets, *weights])
     targets = soft_targets(owner, y, targets, num_classes)
     weights = [(name, at_least_float32(leaf)) for name, leaf in weights]
     for name, leaf in (*features, *targets, *weights):
-        require_finite(owner, name, leaf)
-    parts = ([leaf for _, leaf in part] for part in (features, targets, weights))
+        checks += require_finite(owner, name, leaf)
+    parts = (after(checks, [leaf for _, leaf in part]) for part in (features, targets, weights))
     return Batch(*parts, structure=(x, y, sample_weight))
 
 
@@ -57,20 +59,28 @@ def _tensors(owner: str, name: str, part: Any) -> list[tuple[str, tf.Tensor]]:
     return [(leaf_name, as_tensor(owner, leaf_name, leaf)) for leaf_name, leaf in named_leaves(name, part)]
 
 
-def require_alike(owner: str, first: Batch, second: Batch) -> None:
+def require_alike(owner: str, first: Batch, second: Batch) -> Batch:
     """Checks that two batches have the same structure, dtypes and shapes, so that they can be mixed.
+
+    Returns:
+        The second batch, available only once the check has passed.
 
     Raises:
         ValueError: if they do not.
         InvalidArgumentError: on the batch, if their lengths differ and the static shapes did not show it.
     """
-    specs = [[(leaf.dtype.name, leaf.shape) for leaf in (*b.x, *b.y, *b.sample_weight)] for b in (first, second)]
-    alike = len(specs[0]) == len(specs[1]) and all(
-        ours[0] == theirs[0] and ours[1].is_compatible_with(theirs[1]) for ours, theirs in zip(*specs, strict=True)
-    )
-    if not alike:
+    leaves = [(*batch.x, *batch.y, *batch.sample_weight) for batch in (first, second)]
+    is_alike = len(leaves[0]) == len(leaves[1]) and same_structure(first.structure, second.structure)
+    if not is_alike or not all(map(_same_kind, *leaves)):
+        specs = [[f"{leaf.dtype.name}{leaf.shape}" for leaf in side] for side in leaves]
         raise ValueError(
             f"{owner}: between(first, second) needs two batches with equal structure, dtypes and lengths. "
             f"Received: {specs[0]} and {specs[1]}."
         )
-    require_equal_length(owner, [("first batch", first.x[0]), ("second batch", second.x[0])])
+    checks = require_equal_length(owner, [("first batch", first.x[0]), ("second batch", second.x[0])])
+    parts = (after(checks, part) for part in (second.x, second.y, second.sample_weight))
+    return Batch(*parts, structure=second.structure)
+
+
+def _same_kind(first: tf.Tensor, second: tf.Tensor) -> bool:
+    return first.dtype == second.dtype and first.shape.is_compatible_with(second.shape)

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32, require
+from kmix_tf.batch.leaves import after, at_least_float32, named_leaves, require, same_structure
 
 
 def soft_targets(
@@ -22,17 +22,17 @@ def soft_targets(
 
 
 def _classes_like(owner: str, y: Any, num_classes: Any) -> list[int | None]:
-    try:
-        tf.nest.assert_same_structure(y, num_classes)
-    except (TypeError, ValueError):
+    if not same_structure(y, num_classes):
         raise ValueError(
             f"{owner}: num_classes must be an integer, None, or a structure like the targets'. "
-            f"Received: num_classes={num_classes!r} for targets {tf.nest.map_structure(lambda t: t.shape, y)}."
-        ) from None
+            f"Received: num_classes={num_classes!r} for targets {[name for name, _ in named_leaves('targets', y)]}."
+        )
     return tf.nest.flatten(num_classes)
 
 
 def _soft(owner: str, name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tensor:
+    if leaf.dtype.is_bool and num_classes is not None:
+        leaf = tf.cast(leaf, tf.int32)
     if leaf.dtype.is_integer:
         return _one_hot(owner, name, leaf, num_classes)
     if num_classes is not None and leaf.shape.rank == 1 and leaf.dtype.is_floating:
@@ -59,9 +59,11 @@ def _one_hot(owner: str, name: str, labels: tf.Tensor, num_classes: int | None) 
                 f"{owner}: integer targets whose last axis has num_classes entries look one-hot already. "
                 f"{received} Cast them to float32 if they are; otherwise encode them before mixing."
             )
-    in_range = tf.reduce_all((labels >= 0) & (tf.cast(labels, tf.int64) < num_classes))
-    require(
+    labels = tf.cast(labels, tf.int64)
+    in_range = tf.reduce_all((labels >= 0) & (labels < num_classes))
+    checks = require(
         in_range,
         f"{owner}: {name} must be labels in [0, {num_classes}). Received: a label outside. {received}",
     )
+    (labels,) = after(checks, [labels])
     return tf.one_hot(labels, num_classes)

@@ -29,6 +29,7 @@ def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: 
         array([[2.5],
                [7.5]], dtype=float32)
     """
+    first, second, partner, ratio = (tf.convert_to_tensor(value) for value in (first, second, partner, ratio))
     return interpolate_leaves([first], [second], partner, ratio)[0]
 
 

@@ -84,10 +84,10 @@ class MixLayer(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         owner = type(self).__name__
         require_tensorflow_backend(owner)
-        self.pairing = pairing or RandomPairing()
-        self.ratio = ratio or BetaRatio()
-        self.blend = blend or LinearBlend()
-        self.weight = weight or EqualWeight()
+        self.pairing = RandomPairing() if pairing is None else pairing
+        self.ratio = BetaRatio() if ratio is None else ratio
+        self.blend = LinearBlend() if blend is None else blend
+        self.weight = EqualWeight() if weight is None else weight
         for name in STRATEGIES:
             if not callable(getattr(self, name)):
                 _checks.refuse(owner, name, "callable", getattr(self, name), TypeError)
@@ -109,6 +109,7 @@ class MixLayer(keras.layers.Layer):
         plan = self.plan(batch.x, self._stream.next() if seed is None else seed)
         return self._output(self._mixed(batch, batch, plan))
 
+    @tf.autograph.experimental.do_not_convert
     def between(self, first: Any, second: Any, training: bool | None = None, seed: Any = None) -> Any:
         """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader.
 
@@ -134,7 +135,7 @@ class MixLayer(keras.layers.Layer):
         for part in parts:
             self._require_targets(*(*part, None)[:2], training)
         ours, theirs = (self._prepare(*(*part, None, None)[:3]) for part in parts)
-        require_alike(type(self).__name__, ours, theirs)
+        theirs = require_alike(type(self).__name__, ours, theirs)
         if training is not None and not training:
             return self._output(_unmixed(ours))
         _, ratio_seed, blend_seed = split(as_seed(self._stream.next() if seed is None else seed), 3)
@@ -163,7 +164,26 @@ class MixLayer(keras.layers.Layer):
             first.y + first.sample_weight, second.y + second.sample_weight, plan.partner, realised
         )
         y, sample_weight = others[: len(first.y)], others[len(first.y) :]
-        return first._replace(x=x, y=y, sample_weight=sample_weight)
+        mixed = first._replace(x=x, y=y, sample_weight=sample_weight)
+        return self._weighted(mixed, self.weight(first.x, second.x, plan.partner))
+
+    def _weighted(self, batch: Batch, weight: tf.Tensor | None) -> Batch:
+        """Makes a weight, float32 `(batch,)`, the batch's sample weight, or a factor of those it has."""
+        if weight is None:
+            return batch
+        x, y, sample_weight = batch.structure
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__}: weights go with targets, and there are none to return them with. "
+                f"Received: weight={self.weight!r} and features alone."
+            )
+        if sample_weight is None:
+            return batch._replace(sample_weight=[weight], structure=(x, y, weight))
+        weights = [
+            leaf * tf.reshape(tf.cast(weight, leaf.dtype), [-1] + [1] * (leaf.shape.rank - 1))
+            for leaf in batch.sample_weight
+        ]
+        return batch._replace(sample_weight=weights)
 
     def _output(self, batch: Batch) -> Any:
         x, y, sample_weight = batch.unflatten()
@@ -179,9 +199,6 @@ class MixLayer(keras.layers.Layer):
                 f"Received: {got}. Map the dataset to (x, y) first; or, if there are no targets, set "
                 "features_only=True."
             )
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         strategies = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in STRATEGIES}

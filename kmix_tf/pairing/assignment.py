@@ -43,17 +43,23 @@ def solve_assignment(cost: Any, solver: str = "host") -> tf.Tensor:
         )
     if cost.dtype in (tf.float16, tf.bfloat16):
         cost = tf.cast(cost, tf.float32)
-    columns = tf.numpy_function(_assign_on_host, [cost], tf.int32, stateful=False)
+    columns = _call_host(cost)
     columns.set_shape(cost.shape[:-1])
     return columns
+
+
+def _call_host(cost: tf.Tensor) -> tf.Tensor:
+    try:
+        return tf.numpy_function(_assign_on_host, [cost], tf.int32, stateful=False)
+    except ValueError as error:  # Eager callbacks raise what they meet; in a graph it becomes this.
+        raise tf.errors.InvalidArgumentError(None, None, str(error)) from None
 
 
 def _assign_on_host(cost: np.ndarray) -> np.ndarray:
     """NumPy in, NumPy out. One function for all layers: each `numpy_function` registers its callee for good."""
     if not np.isfinite(cost).all():
         raise ValueError("solve_assignment: cost must be finite. Received: cost with NaN or infinite entries.")
-    size = cost.shape[-1]
-    columns = np.empty((cost.size // (size * size) if size else 0, size), np.int32)
-    for problem, matrix in enumerate(cost.reshape(-1, size, size).astype(np.float64)):
-        columns[problem] = linear_sum_assignment(matrix)[1]
-    return columns.reshape(cost.shape[:-1])
+    columns = np.empty(cost.shape[:-1], np.int32)
+    for problem in np.ndindex(cost.shape[:-2]):
+        columns[problem] = linear_sum_assignment(cost[problem].astype(np.float64))[1]
+    return columns

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kmix_tf._fusion import fused
+from kmix_tf._fusion import compiled
 
 
 class Blocks(NamedTuple):
@@ -63,7 +63,7 @@ def forbid_padding(cost: tf.Tensor, blocks: Blocks) -> tf.Tensor:
     return tf.where(row & column, cost, tf.where(row ^ column, forbidden, tf.zeros_like(forbidden)))
 
 
-@fused
+@compiled
 def matched_rows(order: tf.Tensor, columns: tf.Tensor, **cutting: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """Partner and group of each row, int32 `(size,)` both.
 

@@ -5,13 +5,17 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf._fusion import fused
+from kmix_tf._fusion import compiled, fused
 from kmix_tf.pairing.blocks import cut_into_blocks, forbid_padding
 
 COSTS = ("sqeuclidean", "euclidean")
 
 # Sums of products within neither overflow float32 nor consist of its subnormal numbers.
 _SMALLEST, _LARGEST = 1e-25, 1e33
+
+# So few features are compared in float64, at no cost that shows: a table may hold a sentinel such as -9999, or narrow
+# clusters far apart, and float32 products round relative to the largest distance, not to that of neighbours.
+_FEW = 256
 
 Leaves = Sequence[tf.Tensor]
 
@@ -31,32 +35,56 @@ def facing_cost(order: tf.Tensor, first: Leaves, second: Leaves, cost: str, **cu
     For squared distances, minus the inner products will do. Rows and columns are shifted so that the least entry of
     each is 0, which leaves the solver less than half of its work.
     """
-    compare = {"sqeuclidean": _minus_inner_product, "euclidean": _distance}[cost]
-    blocks = cut_into_blocks(order, **cutting)
-    centre = [leaf[:1] for leaf in first]
-
-    def in_unit(unit: tf.Tensor) -> tf.Tensor:
-        ours = _points(order, first, centre, unit, **cutting)
-        theirs = ours if second is first else _points(order, second, centre, unit, **cutting)
-        return compare(blocks.cut(ours[: blocks.positions]), blocks.cut(theirs[blocks.shift :]))
-
-    costs, is_safe = _reduced(order, in_unit(tf.ones([])), **cutting)
+    dtype = _dtype_of_distances(first)
+    sides = _facing_points(order, first, second, tf.ones([]), dtype, **cutting)
+    costs, is_safe = _reduced(order, _COMPARISONS[cost](*sides), cost_name=cost, **cutting)
 
     def rescaled() -> tf.Tensor:
-        return _reduced(order, in_unit(_largest_magnitude([*first, *second])), **cutting)[0]
+        return _rescaled_cost(order, first, second, cost_name=cost, dtype=dtype, **cutting)
 
     return tf.cond(is_safe, lambda: costs, rescaled)
 
 
 @fused
-def _points(order: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor, **cutting: Any) -> tf.Tensor:
-    """All leaves, flattened and side by side, in the order of the circle, measured from `centre` in `unit`.
+def _rescaled_cost(
+    order: tf.Tensor, first: Leaves, second: Leaves, *, cost_name: str, dtype: tf.DType, **cutting: Any
+) -> tf.Tensor:
+    """For features whose squares overflow or underflow. Seldom run, and therefore one node in the graph."""
+    sides = _facing_points(order, first, second, _largest_magnitude([*first, *second]), dtype, **cutting)
+    return _reduced(order, _COMPARISONS[cost_name](*sides), cost_name=cost_name, **cutting)[0]
+
+
+def _facing_points(
+    order: tf.Tensor, first: Leaves, second: Leaves, unit: tf.Tensor, dtype: tf.DType, **cutting: Any
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Both sides of each pair of facing groups, `(blocks, k, features)`."""
+    centre = [leaf[:1] for leaf in first]
+    ours, layout = _points(order, first, centre, unit, dtype=dtype, **cutting)
+    theirs = ours if second is first else _points(order, second, centre, unit, dtype=dtype, **cutting)[0]
+    blocks, k, shift = tf.unstack(layout)
+    shape = tf.stack([blocks, k, tf.shape(ours)[1]])
+    return tf.reshape(ours[: blocks * k], shape), tf.reshape(theirs[shift:], shape)
+
+
+def _dtype_of_distances(leaves: Leaves) -> tf.DType:
+    # Not to be asked inside a compiled function, where shapes that have varied once are no longer static.
+    sizes = [leaf.shape[1:].num_elements() for leaf in leaves]
+    is_few = None not in sizes and sum(sizes) <= _FEW
+    return tf.float64 if is_few or tf.float64 in [leaf.dtype for leaf in leaves] else tf.float32
+
+
+@fused
+def _points(
+    order: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor, *, dtype: tf.DType, **cutting: Any
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """All leaves, flattened and side by side, in the order of the circle, measured from `centre` in `unit`; and how
+    to cut them: the number of blocks, k, and the shift.
 
     Centring changes no distance, but makes rounding relative to the spread of the data instead of its distance
-    from the origin; any point among the data serves. float64 if a leaf is, otherwise float32.
+    from the origin; any point among the data serves.
     """
-    dtype = tf.float64 if tf.float64 in [leaf.dtype for leaf in leaves] else tf.float32
-    rows = cut_into_blocks(order, **cutting).circle
+    blocks = cut_into_blocks(order, **cutting)
+    rows = blocks.circle
     unit = tf.cast(unit, dtype)
     columns = [
         # Rows are picked before the cast: uint8 images are a quarter of their float32 selves.
@@ -66,14 +94,16 @@ def _points(order: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor, *
         )
         for leaf, row in zip(leaves, centre, strict=True)
     ]
-    return columns[0] if len(columns) == 1 else tf.concat(columns, axis=1)
+    layout = tf.stack([blocks.positions // blocks.k, blocks.k, blocks.shift])
+    return columns[0] if len(columns) == 1 else tf.concat(columns, axis=1), layout
 
 
-@fused
-def _reduced(order: tf.Tensor, cost: tf.Tensor, **cutting: Any) -> tuple[tf.Tensor, tf.Tensor]:
+@compiled
+def _reduced(order: tf.Tensor, cost: tf.Tensor, *, cost_name: str, **cutting: Any) -> tuple[tf.Tensor, tf.Tensor]:
     """Costs with row and column minima taken off and padding forbidden; and whether they are numerically sound."""
     # NaN or infinity anywhere makes the sum so, which fails both bounds.
     magnitude = tf.reduce_sum(tf.abs(cost))
+    magnitude = tf.square(magnitude) if cost_name == "euclidean" else magnitude
     cost -= tf.reduce_min(cost, axis=2, keepdims=True)
     cost -= tf.reduce_min(cost, axis=1, keepdims=True)
     cost = forbid_padding(cost, cut_into_blocks(order, **cutting))
@@ -91,7 +121,12 @@ def _distance(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
     return tf.sqrt(tf.maximum(squares_first + squares_second - 2 * inner, 0))
 
 
+_COMPARISONS = {"sqeuclidean": _minus_inner_product, "euclidean": _distance}
+
+
 def _largest_magnitude(leaves: Leaves) -> tf.Tensor:
-    """The largest absolute value in the leaves, float64, or 1 if all are 0."""
+    """The largest absolute value in the leaves, float64, but not so extreme that float32 cannot hold its inverse."""
     largest = tf.reduce_max([tf.reduce_max(tf.abs(tf.cast(leaf, tf.float64))) for leaf in leaves])
-    return tf.where(largest > 0, largest, tf.ones([], tf.float64))
+    if tf.float64 in [leaf.dtype for leaf in leaves]:
+        return tf.clip_by_value(largest, 1e-230, 1e230)
+    return tf.clip_by_value(largest, 1e-30, 1e30)

@@ -5,7 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.seeding import as_seed, split
+from kmix_tf.seeding import as_seed, random_uniform, split
 
 
 def sample_beta(shape: Any, alpha: float, seed: Any) -> tf.Tensor:
@@ -41,8 +41,8 @@ def sample_beta(shape: Any, alpha: float, seed: Any) -> tf.Tensor:
 def _beta_logit(shape: Any, alpha: float, seed: tf.Tensor) -> tf.Tensor:
     radius_seed, angle_seed = split(seed, 2)
     # float32 uniforms are multiples of 2^-23 and may be 0: half a step up they are strictly inside (0, 1).
-    radius = tf.random.stateless_uniform(shape, radius_seed) + 2.0**-24
-    angle = tf.random.stateless_uniform(shape, angle_seed) + 2.0**-24
+    radius = random_uniform(shape, radius_seed) + 2.0**-24
+    angle = random_uniform(shape, angle_seed) + 2.0**-24
     cosine = tf.cos(2 * 3.141592653589793 * angle)
     log_excess = -tf.math.log(radius) / alpha  # -log U / alpha
     # log |t| with t = cos(2 pi V) sqrt(expm1(log_excess)), safe where expm1 overflows.

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import fused
+from kmix_tf._fusion import compiled
 from kmix_tf.ratio.beta import sample_beta
 from kmix_tf.seeding import as_seed
 
@@ -48,7 +48,7 @@ class BetaRatio:
         return cls(**config)
 
 
-@fused
+@compiled
 def _ratios(group: tf.Tensor, seed: tf.Tensor, *, alpha: float, scope: str) -> tf.Tensor:
     size = tf.shape(group)
     if scope == "batch":

@@ -1,0 +1,72 @@
+"""What the tests share: quiet TensorFlow, repeatable Hypothesis, and oracles that know nothing of the package."""
+
+import os
+
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before TensorFlow is imported, which reads it once
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import settings
+from scipy.optimize import linear_sum_assignment
+
+# The first example of a shape compiles it, so time says nothing; and a red build should be red again when rerun.
+settings.register_profile("kmix_tf", deadline=None, derandomize=True, max_examples=40)
+settings.load_profile("kmix_tf")
+
+
+def _flat(x):
+    """All leaves of a batch side by side, in float64."""
+    leaves = [np.asarray(leaf).astype(np.float64) for leaf in (x if isinstance(x, list) else [x])]
+    return np.concatenate([leaf.reshape(len(leaf), -1) for leaf in leaves], axis=1)
+
+
+def _distances(first, second, cost):
+    squared = np.square(first[:, np.newaxis] - second[np.newaxis]).sum(axis=2)
+    return squared if cost == "sqeuclidean" else np.sqrt(squared)
+
+
+def _excess(first, second, partner, group, cost="sqeuclidean"):
+    """By how much of its least cost the worst group's matching misses it, by SciPy on the plain distances."""
+    first, second = _flat(first), _flat(second)
+    # Squares of the oracle's own must neither over- nor underflow.
+    unit = max(np.abs(first).max(), np.abs(second).max()) or 1.0
+    first, second = first / unit, second / unit
+    worst = 0.0
+    for number in np.unique(group):
+        rows = np.flatnonzero(group == number)
+        costs = _distances(first[rows], second[partner[rows]], cost)
+        least = costs[linear_sum_assignment(costs)].sum()
+        worst = max(worst, (np.trace(costs) - least) / max(least, np.finfo(np.float64).tiny))
+    return worst
+
+
+@pytest.fixture(scope="session")
+def excess():
+    """`excess(first, second, partner, group, cost)`: 0 if each group is matched optimally with its partners."""
+    return _excess
+
+
+@pytest.fixture(scope="class")
+def plain_functions():
+    """Runs tf.functions without compiling them, for tests that see many shapes and care for values only.
+
+    Of class scope because Hypothesis refuses those of function scope; a function outside classes is a class to it.
+    """
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+def _same(first, second, rtol=1e-6, atol=1e-6):
+    tf.nest.assert_same_structure(first, second)
+    for ours, theirs in zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True):
+        ours, theirs = np.asarray(ours), np.asarray(theirs)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+
+
+@pytest.fixture(scope="session")
+def same():
+    """`same(first, second)`: equal structures, dtypes and, but for rounding, values."""
+    return _same

@@ -1,0 +1,316 @@
+"""What cannot be mixed is refused: by whom, which argument, and what was received."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kmix_tf import BetaRatio, KMixupLayer, MixLayer, RandomPairing
+
+X = tf.reshape(tf.range(12.0), [4, 3])
+Y = tf.eye(4)
+LABELS = tf.constant([0, 1, 2, 0])
+
+presets = pytest.mark.parametrize("preset", [MixLayer, KMixupLayer])
+
+
+@pytest.mark.parametrize("k", [0, -3, 2.0, 1.5, True, "16", None, float("nan")])
+def test_k(k):
+    with pytest.raises(ValueError, match=r"KMixupLayer: k must be an integer >= 1. Received: k="):
+        KMixupLayer(k)
+
+
+@pytest.mark.parametrize("alpha", [-1, -1e-9, float("nan"), float("inf"), "1", None, True])
+def test_alpha(alpha):
+    with pytest.raises(ValueError, match=r"KMixupLayer: alpha must be >= 0 and finite. Received: alpha="):
+        KMixupLayer(alpha=alpha)
+
+
+@pytest.mark.parametrize(
+    ("argument", "options"),
+    [
+        ("scope", "'batch', 'group', 'sample'"),
+        ("cost", "'sqeuclidean', 'euclidean'"),
+        ("solver", "'host'"),
+    ],
+)
+@pytest.mark.parametrize("value", ["other", "", None, 1])
+def test_names(argument, options, value):
+    with pytest.raises(ValueError, match=rf"KMixupLayer: {argument} must be one of {options}.*Received: {argument}="):
+        KMixupLayer(**{argument: value})
+
+
+def test_a_subclass_speaks_for_itself():
+    class MyMixup(KMixupLayer):
+        pass
+
+    with pytest.raises(ValueError, match=r"^MyMixup: k must be"):
+        MyMixup(0)
+    with pytest.raises(ValueError, match="MyMixup: integer labels need num_classes"):
+        MyMixup(2)(X, LABELS)
+
+
+@presets
+@pytest.mark.parametrize("num_classes", [0, 1, -2, 2.0, True, "3", {"a": 1}, [3, 2.5], (4, "x")])
+def test_num_classes(preset, num_classes):
+    with pytest.raises(
+        ValueError, match=rf"{preset.__name__}: num_classes must be an integer >= 2. Received: num_cl"
+    ):
+        preset(num_classes=num_classes)
+
+
+@presets
+@pytest.mark.parametrize("seed", [-1, 1.0, True, "1", (1, 2)])
+def test_seeds_of_layers(preset, seed):
+    with pytest.raises(ValueError, match=rf"{preset.__name__}: seed must be an integer >= 0. Received: seed="):
+        preset(seed=seed)
+
+
+@pytest.mark.parametrize("seed", [1.5, "1", [1, 2, 3], True])
+def test_seeds_of_calls(seed):
+    # Keras 3 makes a string a tensor before the layer sees it, hence no type of the message's own.
+    with pytest.raises(ValueError, match=r"seed must be an integer or a pair of integers.*Received: seed of dtype"):
+        MixLayer()(X, Y, seed=seed)
+
+
+@presets
+@pytest.mark.parametrize("value", [1, 0, None, "yes"])
+def test_features_only(preset, value):
+    with pytest.raises(ValueError, match=rf"{preset.__name__}: features_only must be True or False. Received: "):
+        preset(features_only=value)
+
+
+@pytest.mark.parametrize("name", ["pairing", "ratio", "blend", "weight"])
+@pytest.mark.parametrize("value", [1, "random", {"k": 2}, [RandomPairing()]], ids=str)
+def test_strategies_that_cannot_be_called(name, value):
+    with pytest.raises(TypeError, match=rf"MixLayer: {name} must be callable. Received: {name}="):
+        MixLayer(**{name: value})
+
+
+@pytest.mark.parametrize("value", [0, "", False, []], ids=str)
+def test_strategies_that_cannot_be_called_and_are_false(value):
+    with pytest.raises(TypeError, match="MixLayer: pairing must be callable"):
+        MixLayer(pairing=value)
+
+
+@presets
+@pytest.mark.parametrize("training", [True, False])
+def test_integer_labels_without_num_classes(preset, training):
+    message = f"{preset.__name__}: integer labels need num_classes.*Received: targets of dtype int32 and shape"
+    with pytest.raises(ValueError, match=message):
+        preset()(X, LABELS, training=training)
+
+
+@pytest.mark.usefixtures("plain_functions")
+@presets
+@pytest.mark.parametrize("labels", [[0, 1, 2, 3], [0, -1, 0, 0], [[0], [1], [2], [3]]], ids=str)
+@pytest.mark.parametrize("training", [True, False])
+def test_labels_outside_their_classes(preset, labels, training):
+    layer = preset(num_classes=3)
+    message = rf"{preset.__name__}: targets must be labels in \[0, 3\). Received: a label outside"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        layer(X, tf.constant(labels), training=training)
+
+
+def test_labels_outside_their_classes_in_a_pipeline():
+    message = r"KMixupLayer: targets must be labels in \[0, 3\). Received: a label outside"
+    dataset = tf.data.Dataset.from_tensor_slices((X, [0, 1, 2, 3])).batch(4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        list(dataset.map(KMixupLayer(num_classes=3)))
+
+
+def test_labels_of_a_narrow_dtype_are_compared_as_numbers():
+    # 300 does not fit into uint8: compared in that dtype, no label, or the wrong ones, would be in range.
+    labels = tf.constant([0, 255, 3, 4], tf.uint8)
+    assert MixLayer(num_classes=300)(X, labels, seed=1)[1].shape == (4, 300)
+
+
+NOT_NUMERIC = [
+    (tf.constant(["a"] * 4), "must be numeric to be mixed. Received: {} of dtype string"),
+    (np.array(["a"] * 4), "must be numeric to be mixed. Received: {} of dtype string"),
+    (tf.complex(X, X), "must be numeric to be mixed. Received: {} of dtype complex64"),
+    (tf.ragged.constant([[1.0], [1.0, 2.0], [], [3.0]]), "must be a dense tensor. Received: a RaggedTensor"),
+    (tf.sparse.from_dense(X), "must be a dense tensor. Received: a SparseTensor"),
+]
+
+
+@pytest.mark.parametrize(("leaf", "message"), NOT_NUMERIC, ids=["string", "numpy", "complex", "ragged", "sparse"])
+@pytest.mark.parametrize("part", ["features", "targets", "sample_weight"])
+def test_leaves_that_are_no_dense_numbers(leaf, message, part):
+    parts = {"features": X, "targets": Y, "sample_weight": tf.ones([4]), part: leaf}
+    with pytest.raises(TypeError, match=f"MixLayer: {part} " + message.format(part)):
+        MixLayer()(*parts.values())
+
+
+@pytest.mark.parametrize(("leaf", "message"), NOT_NUMERIC[3:], ids=["ragged", "sparse"])
+def test_leaves_that_are_not_dense_in_a_pipeline(leaf, message):
+    dataset = tf.data.Dataset.from_tensors(({"a": X, "b": leaf}, Y))
+    with pytest.raises(TypeError, match=r"MixLayer: features\['b'\] " + message):
+        dataset.map(MixLayer())
+
+
+def with_one_entry(part, bad):
+    parts = {"features": X.numpy(), "targets": Y.numpy(), "sample_weight": np.ones(4, np.float32)}
+    parts[part] = parts[part].copy()
+    parts[part][(2,) * parts[part].ndim] = bad
+    return tuple(parts.values())
+
+
+each_part = pytest.mark.parametrize("part", ["features", "targets", "sample_weight"])
+
+
+@pytest.mark.usefixtures("plain_functions")
+@presets
+@each_part
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_values_that_are_not_finite(preset, bad, part):
+    message = f"{preset.__name__}: {part} must be finite. Received: {part} with NaN or infinite values"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        preset()(*with_one_entry(part, bad))
+
+
+def test_values_that_are_not_finite_in_a_pipeline():
+    dataset = tf.data.Dataset.from_tensor_slices(with_one_entry("features", np.nan)).batch(4)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="MixLayer: features must be finite"):
+        list(dataset.map(MixLayer()))
+
+
+def test_in_a_graph_checks_come_before_the_work():
+    # Otherwise the solver's complaint about NaN, or TensorFlow's about shapes, may overtake the layer's.
+    layer = KMixupLayer(2)
+    graph = (
+        tf.function(lambda x, y: layer(x, y, seed=1))
+        .get_concrete_function(tf.TensorSpec([None, 3]), tf.TensorSpec([None, 2]))
+        .graph
+    )
+    work = [
+        op
+        for op in graph.get_operations()
+        if op.type == "PyFuncStateless"
+        or (op.type.endswith("Call") and b"interpolate" in op.get_attr("f").name.encode())
+    ]
+    assert len(work) == 3
+    for op in work:
+        before, found = [op], set()
+        while before:
+            op = before.pop()
+            if op not in found:
+                found.add(op)
+                before += [*op.control_inputs, *(tensor.op for tensor in op.inputs)]
+        # Of features and targets, that they are finite, and that they are equally long.
+        assert sum("Assert" in op.type or op.type == "If" for op in found) >= 3
+
+
+def test_parts_of_different_length_when_the_shapes_say_so():
+    message = (
+        r"MixLayer: all parts of a batch must be equally long.*"
+        r"Received: features of shape \(4, 3\) and targets of shape \(3, 4\)"
+    )
+    with pytest.raises(ValueError, match=message):
+        MixLayer()(X, Y[:3])
+    with pytest.raises(ValueError, match=r"MixLayer: all parts.*sample_weight of shape"):
+        MixLayer()(X, Y, tf.ones([5]))
+
+
+@pytest.mark.parametrize("rows", [3, 5])
+def test_parts_of_different_length_when_only_the_batch_says_so(rows):
+    # Longer targets would be cut, shorter ones read past their end.
+    signature = tf.TensorSpec([None, 3]), tf.TensorSpec([None, 2])
+    dataset = tf.data.Dataset.from_generator(lambda: iter([(X, tf.ones([rows, 2]))]), output_signature=signature)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="MixLayer: all parts of a batch must be equally"):
+        list(dataset.map(MixLayer()))
+
+
+def test_a_single_image_without_batch_axis():
+    layer = MixLayer(num_classes=3)
+    message = "MixLayer: targets must have a batch axis.*a single sample.*batch.* before mixing"
+    with pytest.raises(ValueError, match=message):
+        layer(tf.zeros([8, 8, 3]), tf.constant(1))
+    unbatched = tf.data.Dataset.from_tensor_slices((tf.zeros([5, 8, 8, 3]), tf.zeros([5], tf.int32)))
+    with pytest.raises(ValueError, match=message):
+        unbatched.map(layer)
+    # With a one-hot target, only lengths tell.
+    one_hot = tf.data.Dataset.from_tensor_slices((tf.zeros([5, 8, 8, 3]), tf.zeros([5, 3])))
+    with pytest.raises(ValueError, match="MixLayer: all parts of a batch must be equally long, and batched"):
+        one_hot.map(layer)
+    with pytest.raises(ValueError, match="MixLayer: features must have a batch axis"):
+        MixLayer(features_only=True)(tf.constant(1.0))
+
+
+@presets
+def test_features_without_targets(preset):
+    message = f"{preset.__name__}: targets must come with the features.*Received: features alone.*features_only=True"
+    with pytest.raises(ValueError, match=message):
+        preset()(X)
+    with pytest.raises(ValueError, match=message):
+        tf.data.Dataset.from_tensor_slices(X).batch(2).map(preset())
+    with pytest.raises(ValueError, match=message):
+        preset().between(X, X)
+
+
+@presets
+def test_a_dictionary_without_targets(preset):
+    message = rf"{preset.__name__}: targets must come.*Received: a dict with keys \['image', 'label'\]"
+    with pytest.raises(ValueError, match=message):
+        preset()({"label": LABELS, "image": X})
+    with pytest.raises(ValueError, match=message):
+        tf.data.Dataset.from_tensors({"label": LABELS, "image": X}).map(preset())
+
+
+def test_float_labels_with_num_classes():
+    message = "MixLayer: class labels must be integers where num_classes is given. Received: targets of dtype float32"
+    with pytest.raises(ValueError, match=message):
+        MixLayer(num_classes=3)(X, tf.cast(LABELS, tf.float32))
+
+
+def test_boolean_labels_with_num_classes_are_encoded_or_refused():
+    try:
+        _, y = MixLayer(num_classes=2)(X, tf.constant([True, False, True, False]))
+    except ValueError:
+        return
+    assert y.shape == (4, 2)
+
+
+def test_integer_one_hot_targets_with_num_classes():
+    message = "MixLayer: integer targets whose last axis has num_classes entries look one-hot already.*num_classes=3"
+    with pytest.raises(ValueError, match=message):
+        MixLayer(num_classes=3)(X, tf.one_hot(LABELS, 3, dtype=tf.int32))
+
+
+@pytest.mark.parametrize("num_classes", [{"a": 3}, [3], (3, 3)], ids=str)
+def test_class_numbers_of_another_structure_than_the_targets(num_classes):
+    layer = MixLayer(num_classes=num_classes)
+    for y in (LABELS, {"b": LABELS}):
+        with pytest.raises(ValueError, match="MixLayer: num_classes must be an integer, None, or a structure like"):
+            layer(X, y)
+
+
+def test_between_batches_that_differ():
+    layer = MixLayer()
+    message = r"MixLayer: between\(first, second\) needs two batches with equal structure, dtypes and lengths"
+    for other in ((X[:3], Y[:3]), (X[:, :2], Y), (tf.cast(X, tf.float64), Y), (X, Y, tf.ones([4]))):
+        with pytest.raises(ValueError, match=message):
+            layer.between((X, Y), other)
+
+
+def test_between_batches_whose_lengths_only_show_in_the_pipeline():
+    first = tf.data.Dataset.from_tensor_slices((X, Y)).batch(4)
+    second = tf.data.Dataset.from_tensor_slices((X[:3], Y[:3])).batch(4)
+    zipped = tf.data.Dataset.zip((first, second))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"MixLayer: all parts.*first batch of shape"):
+        list(zipped.map(MixLayer().between))
+
+
+def test_another_backend_than_tensorflow_is_refused(monkeypatch):
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    from kmix_tf._compat import require_tensorflow_backend
+
+    with pytest.raises(
+        RuntimeError, match=r"Owner: kmix_tf needs Keras on the TensorFlow backend. Received: .*'jax'"
+    ):
+        require_tensorflow_backend("Owner")
+
+
+def test_messages_of_parts_name_the_part():
+    with pytest.raises(ValueError, match=r"^BetaRatio: alpha"):
+        MixLayer(ratio=BetaRatio(-1))
