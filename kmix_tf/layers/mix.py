@@ -102,7 +102,7 @@ class MixLayer(keras.layers.Layer):
     def call(
         self, x: Any, y: Any = None, sample_weight: Any = None, training: bool | None = None, seed: Any = None
     ) -> Any:
-        self._require_targets(x, y, training)
+        self._require_targets(x, y, sample_weight, training)
         batch = self._prepare(x, y, sample_weight)
         if training is not None and not training:
             return self._output(_unmixed(batch))
@@ -132,9 +132,10 @@ class MixLayer(keras.layers.Layer):
             >>> x, y = layer.between(first, second)
         """
         parts = [side if isinstance(side, tuple) else (side,) for side in (first, second)]
+        parts = [(*part, None, None)[:3] for part in parts]
         for part in parts:
-            self._require_targets(*(*part, None)[:2], training)
-        ours, theirs = (self._prepare(*(*part, None, None)[:3]) for part in parts)
+            self._require_targets(*part, training)
+        ours, theirs = (self._prepare(*part) for part in parts)
         theirs = require_alike(type(self).__name__, ours, theirs)
         if training is not None and not training:
             return self._output(_unmixed(ours))
@@ -191,13 +192,15 @@ class MixLayer(keras.layers.Layer):
             return x
         return (x, y) if sample_weight is None else (x, y, sample_weight)
 
-    def _require_targets(self, x: Any, y: Any, training: bool | None) -> None:
+    def _require_targets(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> None:
+        owner = type(self).__name__
+        if y is None and sample_weight is not None:
+            raise ValueError(f"{owner}: sample_weight must come with targets. Received: sample_weight and y=None.")
         if y is None and not self.features_only and (training is None or training):
             got = f"a {type(x).__name__} with keys {sorted(x)}" if isinstance(x, dict) else "features alone"
             raise ValueError(
-                f"{type(self).__name__}: targets must come with the features, as (x, y), to be mixed alike. "
-                f"Received: {got}. Map the dataset to (x, y) first; or, if there are no targets, set "
-                "features_only=True."
+                f"{owner}: targets must come with the features, as (x, y), to be mixed alike. Received: {got}. "
+                "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True."
             )
 
     def get_config(self) -> dict[str, Any]:

@@ -314,3 +314,10 @@ def test_another_backend_than_tensorflow_is_refused(monkeypatch):
 def test_messages_of_parts_name_the_part():
     with pytest.raises(ValueError, match=r"^BetaRatio: alpha"):
         MixLayer(ratio=BetaRatio(-1))
+
+
+def test_weights_without_targets():
+    with pytest.raises(
+        ValueError, match="MixLayer: sample_weight must come with targets. Received: sample_weight and"
+    ):
+        MixLayer(features_only=True)(X, sample_weight=tf.ones([4]))
