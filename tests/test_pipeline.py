@@ -1,11 +1,13 @@
 """The pipeline stage: the same seed, the same stream, whatever runs in parallel or is resumed."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import KMixupLayer, MixLayer, mix
+from kmix_tf import KMixupLayer, MixLayer, RandomPairing, mix
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(4, 3)).astype(np.float32)
@@ -56,6 +58,28 @@ def test_a_dataset_that_may_be_out_of_order_gives_the_same_stream(expected):
     options.deterministic = False
     dataset = batches().apply(mix(layer(), seed=3, num_parallel_calls=4)).with_options(options)
     assert is_same(stream(dataset), expected[0])
+
+
+class SlowAtFirst(RandomPairing):
+    """Takes its time for the batch of zeros, so that others overtake it wherever they may."""
+
+    def __call__(self, features, seed):
+        return super().__call__([tf.numpy_function(self.wait, [features[0]], tf.float32)], seed)
+
+    @staticmethod
+    def wait(x):
+        if not x.any():
+            time.sleep(0.5)
+        return x
+
+
+def test_batches_keep_their_order_even_where_the_dataset_does_not_ask_for_it():
+    options = tf.data.Options()
+    options.deterministic = False
+    numbers = np.repeat(np.arange(6, dtype=np.float32), 4)
+    dataset = tf.data.Dataset.from_tensor_slices((numbers, numbers)).batch(4)
+    mixed = dataset.apply(mix(MixLayer(SlowAtFirst()), seed=3, num_parallel_calls=6)).with_options(options)
+    assert [float(x[0]) for x, _ in mixed] == pytest.approx(range(6))
 
 
 def test_every_batch_of_every_epoch_has_draws_of_its_own(expected):
