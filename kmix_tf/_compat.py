@@ -1,6 +1,8 @@
 """The few places where Keras 2 and Keras 3 differ. Everything else is shared."""
 
+import contextlib
 import functools
+import io
 from typing import Any
 
 import keras
@@ -26,5 +28,8 @@ def write_archive(model: keras.Model, path: str, signature: Any, **options: Any)
     serve = functools.partial(model.__call__, training=False)
     archive.add_endpoint("serve", lambda x: serve(x), input_signature=[signature])
     if IS_KERAS_3:
-        options = {"verbose": False, **options}
-    archive.write_out(str(path), **options)
+        archive.write_out(str(path), **{"verbose": False, **options})
+        return
+    # Keras 2 prints the signature and takes no word against it; output may be JSON for a machine.
+    with contextlib.redirect_stdout(io.StringIO()):
+        archive.write_out(str(path), **options)

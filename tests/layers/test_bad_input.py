@@ -317,7 +317,5 @@ def test_messages_of_parts_name_the_part():
 
 
 def test_weights_without_targets():
-    with pytest.raises(
-        ValueError, match="MixLayer: sample_weight must come with targets"
-    ):
+    with pytest.raises(ValueError, match="MixLayer: sample_weight must come with targets"):
         MixLayer(features_only=True)(X, sample_weight=tf.ones([4]))
