@@ -35,11 +35,16 @@ def _soft(owner: str, name: str, leaf: tf.Tensor, num_classes: int | None) -> tf
         leaf = tf.cast(leaf, tf.int32)
     if leaf.dtype.is_integer:
         return _one_hot(owner, name, leaf, num_classes)
+    received = f"Received: {name} of dtype {leaf.dtype.name} and shape {leaf.shape}, with num_classes={num_classes}."
     if num_classes is not None and leaf.shape.rank == 1 and leaf.dtype.is_floating:
         raise ValueError(
-            f"{owner}: class labels must be integers where num_classes is given. Received: {name} of dtype "
-            f"{leaf.dtype.name} and shape {leaf.shape}, with num_classes={num_classes}. "
+            f"{owner}: class labels must be integers where num_classes is given. {received} "
             "Cast them to int32; or leave num_classes out if they are regression targets."
+        )
+    if num_classes is not None and leaf.shape.rank is not None and leaf.shape[-1] not in (None, num_classes):
+        raise ValueError(
+            f"{owner}: the last axis of soft labels must have num_classes entries. {received} "
+            "Where there are several targets, give num_classes as a structure like theirs, with None for this one."
         )
     return at_least_float32(leaf)
 

@@ -319,3 +319,11 @@ def test_messages_of_parts_name_the_part():
 def test_weights_without_targets():
     with pytest.raises(ValueError, match="MixLayer: sample_weight must come with targets"):
         MixLayer(features_only=True)(X, sample_weight=tf.ones([4]))
+
+
+def test_soft_labels_of_another_number_of_classes():
+    message = (
+        "MixLayer: the last axis of soft labels must have num_classes entries. Received: targets of dtype float32"
+    )
+    with pytest.raises(ValueError, match=message):
+        MixLayer(num_classes=3)(X, Y)
