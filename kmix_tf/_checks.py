@@ -29,12 +29,14 @@ def speaking_as(owner: str) -> Iterator[None]:
 
 
 def integer(owner: str, name: str, value: Any, minimum: int) -> int:
+    """An integer of at least `minimum`, also NumPy's; booleans are none."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < minimum:
         refuse(owner, name, f"an integer >= {minimum}", value)
     return int(value)
 
 
 def number(owner: str, name: str, value: Any, minimum: float = 0.0) -> float:
+    """A finite real number of at least `minimum`, as a float."""
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not math.isfinite(value) or value < minimum:
         refuse(owner, name, f">= {minimum:g} and finite", value)
@@ -42,12 +44,14 @@ def number(owner: str, name: str, value: Any, minimum: float = 0.0) -> float:
 
 
 def choice(owner: str, name: str, value: Any, options: Sequence[str]) -> str:
+    """One of several strings."""
     if not isinstance(value, str) or value not in options:
         refuse(owner, name, "one of " + ", ".join(map(repr, options)), value)
     return value
 
 
 def flag(owner: str, name: str, value: Any) -> bool:
+    """True or False."""
     if not isinstance(value, bool):
         refuse(owner, name, "True or False", value)
     return value
