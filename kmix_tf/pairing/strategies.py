@@ -28,6 +28,9 @@ class OptimalTransportPairing:
     Within a batch, groups are disjoint: the batch is shuffled onto a circle and cut into groups of k, and each
     group is matched with the next one. Every sample has one partner, never itself, and is a partner once.
 
+    Distances of up to 256 features are compared in float64, of more in float32 (float64 features always in float64),
+    with rounding relative to the largest distance in the batch.
+
     Any batch size works. A remainder of r rows is matched with r rows of the first group, and the last full
     group with the remainder and the rest of the first group. Batches smaller than 2k use groups of half the
     batch (rounded down); a batch of one sample is its own partner, an empty one stays empty.
