@@ -28,7 +28,7 @@ class KMixupLayer(MixLayer):
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
 
-    Source: k-mixup, Section 2. Its formula squares the distance, its Figure 5 does not, and the two match differently.
+    Source: k-mixup, Section 2. Its formula squares the distance and its Figure 5 does not.
 
     Example:
         >>> images, labels = tf.random.uniform([64, 8, 8, 1]), tf.random.uniform([64], maxval=10, dtype=tf.int32)
