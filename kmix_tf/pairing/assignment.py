@@ -7,8 +7,11 @@ import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
 from kmix_tf import _checks
+from kmix_tf.batch.leaves import after, require
+from kmix_tf.pairing.graph_solver import solve_in_graph
 
-SOLVERS = ("host",)
+SOLVERS = ("host", "graph")
+_NOT_FINITE = "solve_assignment: cost must be finite. Received: cost with NaN or infinite entries."
 
 
 def solve_assignment(cost: Any, solver: str = "host") -> tf.Tensor:
@@ -17,16 +20,19 @@ def solve_assignment(cost: Any, solver: str = "host") -> tf.Tensor:
     Args:
         cost: float tensor `(..., k, k)`, finite; `cost[..., i, j]` is the cost of giving column j to row i.
         solver: "host" (default): SciPy's exact shortest augmenting paths, called back from the graph.
-            It is pure and stateless, so iterators checkpoint; it cannot be compiled by XLA.
+            It is pure and stateless, so iterators checkpoint; it cannot be compiled by XLA, exported, or run by a
+            tf.data service worker of another process. "graph": an exact solver of TensorFlow ops alone, compiled by
+            XLA, which can, on accelerators too; on a CPU it is slower.
 
     Returns:
         int32 `(..., k)`: the column of each row, a permutation of `range(k)`.
 
     Raises:
         ValueError: for an unknown solver, or a cost that is not a batch of square float matrices.
-        InvalidArgumentError: if a cost is NaN or infinite.
+        InvalidArgumentError: if a cost is NaN or infinite. Under XLA, which drops assertions, such costs count as
+            the largest there are.
 
-    Source: k-mixup, Section 2 (the optimal sigma). The solver is Crouse's, in SciPy.
+    Source: k-mixup, Section 2 (the optimal sigma). SciPy's solver is Crouse's.
 
     Example:
         >>> solve_assignment([[4.0, 1.0, 3.0], [2.0, 0.0, 5.0], [3.0, 2.0, 2.0]]).numpy().tolist()
@@ -43,9 +49,16 @@ def solve_assignment(cost: Any, solver: str = "host") -> tf.Tensor:
         )
     if cost.dtype in (tf.float16, tf.bfloat16):
         cost = tf.cast(cost, tf.float32)
-    columns = _call_host(cost)
+    columns = _call_host(cost) if solver == "host" else _solve_in_graph(cost)
     columns.set_shape(cost.shape[:-1])
     return columns
+
+
+def _solve_in_graph(cost: tf.Tensor) -> tf.Tensor:
+    (cost,) = after(require(tf.reduce_all(tf.math.is_finite(cost)), _NOT_FINITE), [cost])
+    shape = tf.shape(cost)
+    problems = tf.reshape(cost, tf.stack([tf.reduce_prod(shape[:-2]), shape[-2], shape[-1]]))
+    return tf.reshape(solve_in_graph(problems), shape[:-1])
 
 
 def _call_host(cost: tf.Tensor) -> tf.Tensor:
@@ -58,7 +71,7 @@ def _call_host(cost: tf.Tensor) -> tf.Tensor:
 def _assign_on_host(cost: np.ndarray) -> np.ndarray:
     """NumPy in, NumPy out. One function for all layers: each `numpy_function` registers its callee for good."""
     if not np.isfinite(cost).all():
-        raise ValueError("solve_assignment: cost must be finite. Received: cost with NaN or infinite entries.")
+        raise ValueError(_NOT_FINITE)
     columns = np.empty(cost.shape[:-1], np.int32)
     for problem in np.ndindex(cost.shape[:-2]):
         columns[problem] = linear_sum_assignment(cost[problem].astype(np.float64))[1]
