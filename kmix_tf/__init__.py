@@ -1,25 +1,58 @@
 """kmix_tf: mixup done right for Keras and TensorFlow."""
 
 from kmix_tf._version import __version__
-from kmix_tf.blend import LinearBlend
-from kmix_tf.layers import KMixupLayer, MixLayer
+from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
+from kmix_tf.blend import Blended, CutMixBlend, LinearBlend
+from kmix_tf.layers import CutMixLayer, KMixupLayer, LocalMixupLayer, MixLayer, MultiMixLayer
+from kmix_tf.losses import LocalMixupLoss
+from kmix_tf.metrics import MixAccuracy
 from kmix_tf.models import RescaledModel
-from kmix_tf.pairing import OptimalTransportPairing, RandomPairing, solve_assignment
+from kmix_tf.pairing import (
+    NearestNeighborPairing,
+    OptimalTransportPairing,
+    OtherClassPairing,
+    Pairing,
+    RandomPairing,
+    RepeatedPairing,
+    SameClassPairing,
+    solve_assignment,
+)
 from kmix_tf.pipeline import mix
-from kmix_tf.ratio import BetaRatio, sample_beta
-from kmix_tf.weight import EqualWeight
+from kmix_tf.ratio import BetaRatio, DistributionRatio, sample_beta
+from kmix_tf.schedule import MixSchedule
+from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight
 
 __all__ = [
     "BetaRatio",
+    "Blended",
+    "CutMixBlend",
+    "CutMixLayer",
+    "DistributionRatio",
     "EqualWeight",
+    "ExponentialWeight",
     "KMixupLayer",
     "LinearBlend",
+    "LocalMixupLayer",
+    "LocalMixupLoss",
+    "MixAccuracy",
     "MixLayer",
+    "MixSchedule",
+    "MultiMixLayer",
+    "NearestNeighborPairing",
+    "NearestNeighborWeight",
     "OptimalTransportPairing",
+    "OtherClassPairing",
+    "PackedTargets",
+    "Pairing",
     "RandomPairing",
+    "RepeatedPairing",
     "RescaledModel",
+    "SameClassPairing",
+    "ThresholdWeight",
     "__version__",
     "mix",
+    "pack_targets",
     "sample_beta",
     "solve_assignment",
+    "unpack_targets",
 ]

@@ -55,3 +55,20 @@ def flag(owner: str, name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         refuse(owner, name, "True or False", value)
     return value
+
+
+def probability(owner: str, name: str, value: Any) -> float:
+    """A number in [0, 1], as a float."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= 1:
+        refuse(owner, name, "in [0, 1]", value)
+    return float(value)
+
+
+def function(owner: str, name: str, value: Any, default: Any = None) -> Any:
+    """Something that can be called, or the default where it is None."""
+    if value is None:
+        return default
+    if not callable(value):
+        refuse(owner, name, "callable", value, TypeError)
+    return value

@@ -21,6 +21,23 @@ def require_tensorflow_backend(owner: str) -> None:
         )
 
 
+def in_inference_of_a_model() -> bool:
+    """Whether a layer is being called by another one, that has not been told whether it trains.
+
+    Keras tells layers nothing then, in a model called by hand and in `model.export`, and they infer. It has no public
+    name for the call that is going on.
+    """
+    if IS_KERAS_3:
+        from keras.src.backend.common import global_state
+
+        context = global_state.get_global_attribute("current_call_ctx")
+        return context is not None and context.training is None
+    from keras.src.engine import base_layer_utils
+
+    context = base_layer_utils.call_context()
+    return bool(context.in_call) and context.training is None
+
+
 def write_archive(model: keras.Model, path: str, signature: Any, **options: Any) -> None:
     """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference."""
     archive = keras.export.ExportArchive()

@@ -16,18 +16,22 @@ def compiled(function: Callable) -> Callable:
     return tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
 
 
-def fused(function: Callable) -> Callable:
-    """`compiled`, for functions of features of any shape.
+def fused(features: int) -> Callable:
+    """`compiled`, for functions of features of any shape, which the first so many positional arguments hold.
 
-    Where other dimensions than the batch size are open, as in bucketed sequences, the plain ops run instead.
+    Where other dimensions of these than the batch size are open, as in bucketed sequences, the plain ops run instead.
     """
-    run_compiled = compiled(function)
 
-    @functools.wraps(function)
-    def call(*tensors: Any, **static: Any) -> Any:
-        tensors = tf.nest.map_structure(tf.convert_to_tensor, tensors)
-        shapes = [leaf.shape for leaf in tf.nest.flatten(tensors)]
-        is_static = all(shape.rank is not None and shape[1:].is_fully_defined() for shape in shapes)
-        return (run_compiled if is_static else function)(*tensors, **static)
+    def decorate(function: Callable) -> Callable:
+        run_compiled = compiled(function)
 
-    return call
+        @functools.wraps(function)
+        def call(*tensors: Any, **static: Any) -> Any:
+            tensors = tf.nest.map_structure(tf.convert_to_tensor, tensors)
+            shapes = [leaf.shape for leaf in tf.nest.flatten(tensors[:features])]
+            is_static = all(shape.rank is not None and shape[1:].is_fully_defined() for shape in shapes)
+            return (run_compiled if is_static else function)(*tensors, **static)
+
+        return call
+
+    return decorate

@@ -14,6 +14,7 @@ def mix(
     seed: int | None = None,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
     between: bool = False,
+    initial_step: int | None = None,
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Makes a layer a stage for `dataset.apply`, with draws that are seeded, parallel and resumable.
 
@@ -27,6 +28,9 @@ def mix(
         num_parallel_calls: as in `tf.data.Dataset.map`; default `tf.data.AUTOTUNE`. The order of batches is kept.
         between: True for a dataset of pairs of batches, `tf.data.Dataset.zip((first, second))`, mixed by
             `layer.between`.
+        initial_step: the step of an iterator's first batch, for a layer with a schedule; an integer >= 0. Default 0,
+            for a dataset that repeats for ever: any other starts again at its first step in each epoch, which would
+            freeze the schedule, and must say where it starts. A checkpoint of the iterator keeps the step.
 
     Returns:
         A function from a dataset of batches to a dataset of mixed batches, for `dataset.apply`.
@@ -43,18 +47,20 @@ def mix(
         _checks.refuse("mix", "layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)
     seed = layer.seed if seed is None else _checks.integer("mix", "seed", seed, minimum=0)
     _checks.flag("mix", "between", between)
+    first_step = 0 if initial_step is None else _checks.integer("mix", "initial_step", initial_step, minimum=0)
 
-    def mix_element(batch_seed: tf.Tensor, element: Any) -> Any:
+    def mix_element(batch_seed: tf.Tensor, step: tf.Tensor, element: Any) -> Any:
         parts = element if isinstance(element, tuple) else (element,)
-        if between:
-            return layer.between(*parts, training=True, seed=batch_seed)
-        return layer(*parts, training=True, seed=batch_seed)
+        call = layer.between if between else layer
+        return call(*parts, training=True, seed=batch_seed, step=step)
 
     def stage(dataset: tf.data.Dataset) -> tf.data.Dataset:
         _require_parts(dataset.element_spec, between)
+        if layer.schedule is not None and initial_step is None:
+            _require_endless(dataset)
         seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
-        paired = tf.data.Dataset.zip((seeds, dataset))
+        paired = tf.data.Dataset.zip((seeds, tf.data.Dataset.counter(first_step), dataset))
         if num_parallel_calls is None:
             return paired.map(mix_element)
         return paired.map(mix_element, num_parallel_calls=num_parallel_calls, deterministic=True)
@@ -68,3 +74,12 @@ def _require_parts(spec: Any, between: bool) -> None:
         raise ValueError(f"mix: between=True needs elements (first, second), two batches. Received: {spec}.")
     if count > 3:
         raise ValueError(f"mix: elements must be (x, y) or (x, y, sample_weight). Received: {spec}.")
+
+
+def _require_endless(dataset: tf.data.Dataset) -> None:
+    if dataset.cardinality() != tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            "mix: a schedule counts steps from one epoch to the next, but a dataset that ends starts again at its "
+            "first step. Received: a dataset that does not repeat for ever. Call dataset.repeat() before mixing, and "
+            "give fit its steps_per_epoch; or say where this one starts by mix(..., initial_step=...)."
+        )

@@ -6,16 +6,27 @@ from typing import Any
 import tensorflow as tf
 
 
-def named_leaves(name: str, structure: Any) -> Iterator[tuple[str, Any]]:
-    """Leaves in the order of `tf.nest.flatten`, each with a name such as `features['left'][0]`."""
+def leaf_paths(structure: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
+    """Leaves in the order of `tf.nest.flatten`, each with the keys and positions that lead to it."""
     if isinstance(structure, Mapping):
         for key in sorted(structure):
-            yield from named_leaves(f"{name}[{key!r}]", structure[key])
+            yield from leaf_paths(structure[key], (*path, key))
     elif isinstance(structure, (list, tuple)):
         for index, part in enumerate(structure):
-            yield from named_leaves(f"{name}[{index}]", part)
+            yield from leaf_paths(part, (*path, index))
     else:
-        yield name, structure
+        yield path, structure
+
+
+def leaf_name(name: str, path: tuple) -> str:
+    """A leaf's name in messages, such as `features['left'][0]`."""
+    return name + "".join(f"[{key!r}]" for key in path)
+
+
+def named_leaves(name: str, structure: Any) -> Iterator[tuple[str, Any]]:
+    """Leaves in the order of `tf.nest.flatten`, each with its name."""
+    for path, leaf in leaf_paths(structure):
+        yield leaf_name(name, path), leaf
 
 
 def same_structure(first: Any, second: Any) -> bool:
@@ -24,13 +35,15 @@ def same_structure(first: Any, second: Any) -> bool:
     return names[0] == names[1]
 
 
-def as_tensor(owner: str, name: str, leaf: Any) -> tf.Tensor:
-    """Converts a leaf, and refuses what cannot be mixed.
+def as_tensor(owner: str, name: str, leaf: Any, any_kind: bool = False) -> Any:
+    """Converts a leaf, and refuses what cannot be mixed; `any_kind` of tensor may ride along.
 
     Raises:
         TypeError: for ragged, sparse, string and other non-numeric tensors.
         ValueError: for a scalar, which has no batch axis.
     """
+    if any_kind and isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)):
+        return leaf
     for kind, remedy in ((tf.RaggedTensor, "to_tensor()"), (tf.SparseTensor, "tf.sparse.to_dense()")):
         if isinstance(leaf, kind):
             raise TypeError(
@@ -40,10 +53,10 @@ def as_tensor(owner: str, name: str, leaf: Any) -> tf.Tensor:
     if leaf is None:
         raise TypeError(f"{owner}: {name} must be a tensor. Received: None.")
     leaf = tf.convert_to_tensor(leaf)
-    if not (leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool):
+    if not (any_kind or leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool):
         raise TypeError(
             f"{owner}: {name} must be numeric to be mixed. Received: {name} of dtype {leaf.dtype.name}. "
-            "Encode it as numbers first, or leave it out of the batch."
+            "Encode it as numbers first; or, if it only rides along, name it in passthrough=."
         )
     if leaf.shape.rank == 0:
         raise ValueError(
@@ -54,10 +67,10 @@ def as_tensor(owner: str, name: str, leaf: Any) -> tf.Tensor:
 
 
 def require_equal_length(owner: str, leaves: list[tuple[str, tf.Tensor]]) -> list[tf.Operation]:
-    """Checks that all leaves have as many rows as the first one: now where known, otherwise when the graph runs."""
-    first_name, first = leaves[0]
+    """Checks that all dense leaves are equally long: now where that is known, otherwise when the graph runs."""
+    (first_name, first), *others = [(name, leaf) for name, leaf in leaves if isinstance(leaf, tf.Tensor)]
     checks = []
-    for name, leaf in leaves[1:]:
+    for name, leaf in others:
         message = (
             f"{owner}: all parts of a batch must be equally long, and batched: call dataset.batch(...) before "
             f"mixing. Received: {first_name} of shape {first.shape} and {name} of shape {leaf.shape}."

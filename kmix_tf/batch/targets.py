@@ -8,17 +8,26 @@ from kmix_tf.batch.leaves import after, at_least_float32, named_leaves, require,
 
 
 def soft_targets(
-    owner: str, y: Any, leaves: list[tuple[str, tf.Tensor]], num_classes: Any
+    owner: str,
+    y: Any,
+    leaves: list[tuple[str, tf.Tensor]],
+    num_classes: Any,
+    chosen: list[bool],
+    sparse: bool = False,
 ) -> list[tuple[str, tf.Tensor]]:
-    """Makes the named leaves of the structure `y` float.
+    """Makes named leaves of the structure `y` float: those which are `chosen`, in the order of its leaves.
 
-    `num_classes` is an integer or None, for all leaves, or a structure of them like `y`.
+    `num_classes` is an integer or None, for all leaves, or a structure of them like `y`. Where `sparse`, integers
+    without a number of classes stay what they are.
     """
     if num_classes is None or isinstance(num_classes, int):
         classes = [num_classes] * len(leaves)
     else:
-        classes = _classes_like(owner, y, num_classes)
-    return [(name, _soft(owner, name, leaf, count)) for (name, leaf), count in zip(leaves, classes, strict=True)]
+        classes = [count for count, use in zip(_classes_like(owner, y, num_classes), chosen, strict=True) if use]
+    return [
+        (name, leaf if sparse and count is None and leaf.dtype.is_integer else _soft(owner, name, leaf, count))
+        for (name, leaf), count in zip(leaves, classes, strict=True)
+    ]
 
 
 def _classes_like(owner: str, y: Any, num_classes: Any) -> list[int | None]:

@@ -1,5 +1,18 @@
 """How two inputs are combined, given the ratio."""
 
+from kmix_tf.blend.blended import Blended
+from kmix_tf.blend.cutmix import Boxes, CutMixBlend, box_mask, draw_boxes, paste, realised_ratio
 from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
 
-__all__ = ["LinearBlend", "interpolate", "interpolate_leaves"]
+__all__ = [
+    "Blended",
+    "Boxes",
+    "CutMixBlend",
+    "LinearBlend",
+    "box_mask",
+    "draw_boxes",
+    "interpolate",
+    "interpolate_leaves",
+    "paste",
+    "realised_ratio",
+]

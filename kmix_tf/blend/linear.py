@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kmix_tf._compat import register
 from kmix_tf._fusion import fused
+from kmix_tf.blend.blended import Blended
 
 
 def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
@@ -15,14 +16,15 @@ def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: 
     Args:
         first: numeric `(batch, ...)`.
         second: the same dtype and shape.
-        partner: int32 `(batch,)`, rows of `second`.
-        ratio: float32 `(batch,)` in [0, 1]. A ratio of 1 gives `first` exactly.
+        partner: int32 `(batch,)`, rows of `second`; or `(interpolations, batch)`.
+        ratio: float32 `(batch,)` in [0, 1]; or `(interpolations, batch)`. A ratio of 1 gives `first` exactly.
 
     Returns:
-        A tensor of `first`'s shape: in its own dtype if that is a float, in float32 for integers and booleans.
-        Computed in float32, or in float64 for float64.
+        A tensor of `first`'s shape; with several interpolations, of the whole batch one after another, interpolations
+        x batch long. In `first`'s own dtype if that is a float, in float32 for integers and booleans. Computed in
+        float32, or in float64 for float64.
 
-    Source: k-mixup, Section 2 (displacement interpolation).
+    Source: k-mixup, Section 2 (displacement interpolation); multi-mix, eq. (6).
 
     Example:
         >>> interpolate([[0.0], [10.0]], [[0.0], [10.0]], [1, 0], [0.75, 0.75]).numpy()
@@ -33,39 +35,74 @@ def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: 
     return interpolate_leaves([first], [second], partner, ratio)[0]
 
 
-@fused
 def interpolate_leaves(
-    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor
+    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, share: tf.Tensor, spatial: int = 0
 ) -> list[tf.Tensor]:
-    """`interpolate` for each of several leaves."""
-    return [_interpolate(ours, theirs, partner, ratio) for ours, theirs in zip(first, second, strict=True)]
+    """`interpolate` for each of several leaves; `share` may have `spatial` more axes, along those of the leaves."""
+    if not first:
+        return []
+    several = has_interpolations(partner, share, spatial)
+    return _interpolate_leaves(first, second, partner, share, spatial=spatial, several=several)
 
 
-def _interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
+@fused(features=2)
+def _interpolate_leaves(
+    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, share: tf.Tensor, **static: Any
+) -> list[tf.Tensor]:
+    return [interpolate_leaf(*sides, partner, share, **static) for sides in zip(first, second, strict=True)]
+
+
+def interpolate_leaf(
+    first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, share: tf.Tensor, spatial: int, several: bool
+) -> tf.Tensor:
+    """One leaf of `interpolate_leaves`. `several`: whether there are interpolations, which a compiled function cannot
+    ask the shapes: those that have varied once are unknown there."""
     wide = tf.float64 if first.dtype == tf.float64 else tf.float32
-    ratio = tf.reshape(tf.cast(ratio, wide), tf.concat([tf.shape(ratio), tf.ones(tf.rank(first) - 1, tf.int32)], 0))
-    mixed = ratio * tf.cast(first, wide) + (1 - ratio) * tf.cast(tf.gather(second, partner), wide)
+    inner = tf.rank(first) - 1 - spatial
+    share = tf.reshape(tf.cast(share, wide), tf.concat([tf.shape(share), tf.ones([inner], tf.int32)], 0))
+    mixed = share * tf.cast(first, wide) + (1 - share) * tf.cast(tf.gather(second, partner), wide)
+    mixed = join_interpolations(mixed) if several else mixed
     return tf.cast(mixed, first.dtype) if first.dtype.is_floating else mixed
+
+
+def has_interpolations(partner: tf.Tensor, share: tf.Tensor, spatial: int = 0) -> bool:
+    """Whether partners or shares come with a leading axis, one entry for each of several mixtures of a sample."""
+    return partner.shape.rank == 2 or share.shape.rank - spatial == 2
+
+
+def join_interpolations(values: tf.Tensor) -> tf.Tensor:
+    """Makes `(interpolations, batch, ...)` one batch, an interpolation of the whole batch after another."""
+    shape = tf.shape(values)
+    joined = tf.reshape(values, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+    if values.shape.rank is not None:
+        lead = None if None in values.shape[:2] else values.shape[0] * values.shape[1]
+        joined.set_shape([lead, *values.shape[2:]])
+    return joined
 
 
 @register
 class LinearBlend:
     """Weighted means of whole inputs.
 
-    Source: k-mixup, Section 2.
+    Source: k-mixup, Section 2; multi-mix, eq. (6).
 
     Example:
         >>> x = tf.constant([[0.0], [10.0]])
-        >>> mixed, realised = LinearBlend()([x], [x], tf.constant([1, 0]), tf.constant([0.5, 0.5]))
-        >>> mixed[0].numpy().ravel().tolist()
+        >>> blended = LinearBlend()([x], [x], tf.constant([1, 0]), tf.constant([0.5, 0.5]), seed=0)
+        >>> blended.x[0].numpy().ravel().tolist()
         [5.0, 5.0]
     """
 
     def __call__(
-        self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor
-    ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Mixes feature tensors `(batch, ...)` and returns them with the ratio realised, float32 `(batch,)`."""
-        return interpolate_leaves(first, second, partner, ratio), ratio
+        self,
+        first: Sequence[tf.Tensor],
+        second: Sequence[tf.Tensor],
+        partner: tf.Tensor,
+        ratio: tf.Tensor,
+        seed: Any = None,
+    ) -> Blended:
+        """Mixes feature tensors `(batch, ...)`; see `interpolate` for partners and ratios. Draws nothing."""
+        return Blended(interpolate_leaves(first, second, partner, ratio), ratio)
 
     def get_config(self) -> dict[str, Any]:
         return {}

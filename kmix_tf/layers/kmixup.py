@@ -2,15 +2,12 @@
 
 from typing import Any
 
-from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.layers.mix import MixLayer
-from kmix_tf.pairing import OptimalTransportPairing
-from kmix_tf.ratio import BetaRatio
+from kmix_tf.layers.preset import PresetLayer
 
 
 @register
-class KMixupLayer(MixLayer):
+class KMixupLayer(PresetLayer):
     """k-mixup: mixes each group of k samples with another group, matched by optimal transport.
 
     Matching lets a sample meet a near one of the other group rather than any: mixtures stay close to the data,
@@ -22,8 +19,11 @@ class KMixupLayer(MixLayer):
         alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1. 0 means no mixing.
         scope: "batch" (default, as in the paper), "group" or "sample": which samples share a ratio.
         cost: "sqeuclidean" (default, the paper's formula) or "euclidean" (the paper's published code).
-        solver: "host" (default), SciPy's exact solver in a host callback.
-        num_classes, features_only, seed: as in `MixLayer`, which also says what a call takes and gives.
+        solver: "host" (default), SciPy's exact solver in a host callback; or "graph", an exact solver that XLA
+            compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.
+        interpolations: mixtures of each pair, an integer >= 1; see `MultiMixLayer`.
+        blend, weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough,
+            masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -46,15 +46,9 @@ class KMixupLayer(MixLayer):
         scope: str = "batch",
         cost: str = "sqeuclidean",
         solver: str = "host",
-        num_classes: Any = None,
-        features_only: bool = False,
-        seed: int | None = None,
+        interpolations: int = 1,
         **kwargs: Any,
     ):
-        with _checks.speaking_as(type(self).__name__):
-            pairing = OptimalTransportPairing(k, cost=cost, solver=solver)
-            ratio = BetaRatio(alpha, scope=scope)
-        super().__init__(pairing, ratio, num_classes=num_classes, features_only=features_only, seed=seed, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**self._shared_config(), **self.pairing.get_config(), **self.ratio.get_config()}
+        super().__init__(
+            k=k, alpha=alpha, scope=scope, cost=cost, solver=solver, interpolations=interpolations, **kwargs
+        )

@@ -7,27 +7,30 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import register, require_tensorflow_backend
-from kmix_tf.batch import Batch, prepare, require_alike
-from kmix_tf.blend import LinearBlend, interpolate_leaves
-from kmix_tf.pairing import RandomPairing
+from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
+from kmix_tf.batch import Batch, Rules, prepare, require_alike
+from kmix_tf.batch.selection import as_selectors
+from kmix_tf.blend import LinearBlend
+from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
+from kmix_tf.layers.chance import draw_or_keep, is_mixed, keep_alone
+from kmix_tf.layers.plan import MixPlan, apply_plan, pair_weights, require_room, unmixed
+from kmix_tf.layers.weighting import weighted
+from kmix_tf.metric import Metric
+from kmix_tf.pairing import Pairing, RandomPairing
 from kmix_tf.ratio import BetaRatio
 from kmix_tf.seeding import SeedStream, as_seed, split
 from kmix_tf.weight import EqualWeight
 
 STRATEGIES = ("pairing", "ratio", "blend", "weight")
+TARGETS = ("mixed", "packed")
 
 
-class MixPlan(NamedTuple):
-    """What is random in one mix, drawn before anything is mixed.
+class Names(NamedTuple):
+    """The leaves that `match_on`, `passthrough` and `masks` name."""
 
-    partner: int32 `(batch,)`, the row each sample is mixed with. ratio: float32 `(batch,)`, the weight of the
-    sample itself. blend_seed: int32 `(2,)`, for blends that draw more.
-    """
-
-    partner: tf.Tensor
-    ratio: tf.Tensor
-    blend_seed: tf.Tensor
+    match_on: tuple[str, ...]
+    passthrough: tuple[str, ...]
+    masks: tuple[str, ...]
 
 
 @register
@@ -35,25 +38,46 @@ class MixLayer(keras.layers.Layer):
     """Mixes the samples of a batch, and their targets, by four decisions that combine freely.
 
     Args:
-        pairing: who is mixed with whom; default `RandomPairing()`.
-        ratio: how much of each; default `BetaRatio(alpha=1.0)`.
-        blend: how two inputs are combined; default `LinearBlend()`.
-        weight: what a mixture counts in the loss; default `EqualWeight()`.
+        pairing: who is mixed with whom; default `RandomPairing()`. Any callable `(features, seed)` that returns
+            `Pairing(partner, group)`; with an attribute `uses_targets = True`, `(features, seed, targets)`.
+        ratio: how much of each; default `BetaRatio(alpha=1.0)`. Any callable `(group, seed) -> float (batch,)` in
+            [0, 1], or `(interpolations, batch)`; then with an attribute `interpolations` if batches may stay unmixed.
+        blend: how two inputs are combined; default `LinearBlend()`. Any callable
+            `(first, second, partner, ratio, seed) -> Blended`, on lists of feature tensors.
+        weight: what a mixture counts in the loss; default `EqualWeight()`. Any callable
+            `(first, second, partner) -> float, >= 0`, of the partners' shape, or None.
         num_classes: turns integer labels into soft labels of that many classes; a structure like the targets'
             where there are several. Float targets (one-hot, soft, multi-hot, regression) need none.
         features_only: True allows features without targets. Otherwise they are refused, because mixing inputs
             and leaving labels as they are would be wrong without any sign of it.
+        targets: "mixed" (default), or "packed" for `LocalMixupLoss`: both targets, ratio and weight in one tensor.
+        probability: that a batch is mixed at all, in [0, 1], default 1.
+        schedule: a callable of the step by which `probability` is multiplied, such as `MixSchedule`, or None.
+        match_on: names of the features that distances are measured on; default all that are mixed. A name is a
+            key, or keys and positions joined by "/".
+        embedding: a callable or Keras model, applied to these features; distances are measured on what it returns.
+            A model is asked as in inference. Its weights are saved with the layer in `.keras` files, but not in
+            `get_config`.
+        passthrough: names of features or targets that ride along, of any dtype, and come back as they are.
+        masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
+            those of both samples.
+        adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
             pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`.
 
     Call:
-        `layer(x, y=None, sample_weight=None, training=None, seed=None)`, by hand or by `dataset.map(layer)`.
+        `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None)`, by hand or by
+        `dataset.map(layer)`.
         x, y, sample_weight: numeric tensors `(batch, ...)`, or dicts, lists and tuples of them. Returns as many
-        of the three as came in, of the same structure and shape (labels made soft have one more axis). Features
-        come back in their own float dtype, integer and boolean ones in float32; targets and weights in float32,
-        or float64 if they came so. The i-th result is mostly the i-th sample where ratios are near 1.
-        training: False only converts, so that evaluation data look like training data. None means True.
+        of the three as came in, of the same structure and shape (labels made soft have one more axis), and
+        `sample_weight` besides where there are weights, one for each target. Features come back in their own float
+        dtype, integer and boolean ones in float32; targets and weights in float32, or float64 if they came so. The
+        i-th result is mostly the i-th sample where ratios are near 1. With K interpolations, results are K x batch
+        long: result k * batch + i is mixture k of sample i.
+        training: False only converts, so that evaluation data look like training data. None means True; but inside a
+            model, which says whether it trains, what the model says, and False if it says nothing.
         seed: an integer or a pair; the same seed and batch give the same mixture. Default: the layer's stream.
+        step: an integer scalar, the number of batches before this one, for `schedule`.
 
     Raises:
         ValueError, TypeError: at construction or when first called, for anything said above that does not hold.
@@ -77,6 +101,14 @@ class MixLayer(keras.layers.Layer):
         *,
         num_classes: Any = None,
         features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ):
@@ -84,39 +116,69 @@ class MixLayer(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         owner = type(self).__name__
         require_tensorflow_backend(owner)
-        self.pairing = RandomPairing() if pairing is None else pairing
-        self.ratio = BetaRatio() if ratio is None else ratio
-        self.blend = LinearBlend() if blend is None else blend
-        self.weight = EqualWeight() if weight is None else weight
-        for name in STRATEGIES:
-            if not callable(getattr(self, name)):
-                _checks.refuse(owner, name, "callable", getattr(self, name), TypeError)
+        self.pairing = _checks.function(owner, "pairing", pairing, RandomPairing())
+        self.ratio = _checks.function(owner, "ratio", ratio, BetaRatio())
+        self.blend = _checks.function(owner, "blend", blend, LinearBlend())
+        self.weight = _checks.function(owner, "weight", weight, EqualWeight())
+        self.schedule = _checks.function(owner, "schedule", schedule)
+        self.embedding = _checks.function(owner, "embedding", embedding)
         self.num_classes = _checked_classes(owner, num_classes)
         self.features_only = _checks.flag(owner, "features_only", features_only)
+        self.targets = _checks.choice(owner, "targets", targets, TARGETS)
+        self.probability = _checks.probability(owner, "probability", probability)
         self.seed = None if seed is None else _checks.integer(owner, "seed", seed, minimum=0)
+        self._names = Names(
+            *(
+                as_selectors(owner, name, value)
+                for name, value in (("match_on", match_on), ("passthrough", passthrough), ("masks", masks))
+            )
+        )
+        self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
         self.supports_jit = not getattr(self.pairing, "runs_on_host", False)
         self.built = True
 
+    def build(self, *shapes: Any, **named_shapes: Any) -> None:
+        """Nothing to make: the layer has no weights of its own."""
+        self.built = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.
+        if len(args) < 4 and kwargs.get("training") is None and in_inference_of_a_model():
+            kwargs["training"] = False
+        return super().__call__(*args, **kwargs)
+
     @tf.autograph.experimental.do_not_convert
     def call(
-        self, x: Any, y: Any = None, sample_weight: Any = None, training: bool | None = None, seed: Any = None
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
     ) -> Any:
         self._require_targets(x, y, sample_weight, training)
         batch = self._prepare(x, y, sample_weight)
         if training is not None and not training:
-            return self._output(_unmixed(batch))
-        plan = self.plan(batch.x, self._stream.next() if seed is None else seed)
-        return self._output(self._mixed(batch, batch, plan))
+            return self._output(unmixed(batch, self.targets == "packed"))
+        features = self._metric(batch)
+        y = batch.unflatten()[1]
+        plan, mixed = self._drawn(features, lambda seed: self._paired(features, seed, y), seed, step)
+        return self._output(
+            self._mixed(batch, batch, plan, pair_weights(self.weight, features, features, plan, mixed))
+        )
 
     @tf.autograph.experimental.do_not_convert
-    def between(self, first: Any, second: Any, training: bool | None = None, seed: Any = None) -> Any:
+    def between(
+        self, first: Any, second: Any, training: bool | None = None, seed: Any = None, step: Any = None
+    ) -> Any:
         """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader.
 
         Args:
             first, second: `(x, y)` or `(x, y, sample_weight)`, or x alone where `features_only`. Groups are
                 taken in the order in which samples come, so shuffle both loaders. The ratio is `first`'s share.
-            training, seed: as when the layer is called.
+            training, seed, step: as when the layer is called.
 
         Returns:
             A mixed batch with the structure of `first`.
@@ -138,53 +200,119 @@ class MixLayer(keras.layers.Layer):
         ours, theirs = (self._prepare(*part) for part in parts)
         theirs = require_alike(type(self).__name__, ours, theirs)
         if training is not None and not training:
-            return self._output(_unmixed(ours))
-        _, ratio_seed, blend_seed = split(as_seed(self._stream.next() if seed is None else seed), 3)
-        pairing = self.pairing.between(ours.x, theirs.x)
-        plan = MixPlan(pairing.partner, self.ratio(pairing.group, ratio_seed), blend_seed)
-        return self._output(self._mixed(ours, theirs, plan))
+            return self._output(unmixed(ours, self.targets == "packed"))
+        features, others = self._metric(ours), self._metric(theirs)
+        plan, mixed = self._drawn(
+            features, lambda _: Pairing(*self.pairing.between(features, others)), seed, step, within=False
+        )
+        return self._output(self._mixed(ours, theirs, plan, pair_weights(self.weight, features, others, plan, mixed)))
 
-    def plan(self, features: Sequence[tf.Tensor], seed: Any) -> MixPlan:
+    def plan(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None, step: Any = None) -> MixPlan:
         """Draws partners and ratios for a batch, a deterministic function of its features and the seed.
 
-        `features` is a flat list of numeric tensors `(batch, ...)`. A sample that is its own partner, which only
-        happens in a batch of one, gets ratio 1 and stays exactly what it is.
+        `features` is a flat list of numeric tensors `(batch, ...)` to measure distances on; `targets` those of the
+        batch, for pairings by class. A sample that is its own partner, as in a batch of one, gets ratio 1 and stays
+        exactly what it is.
         """
-        pairing_seed, ratio_seed, blend_seed = split(as_seed(seed), 3)
-        pairing = self.pairing([tf.convert_to_tensor(leaf) for leaf in features], pairing_seed)
-        ratio = self.ratio(pairing.group, ratio_seed)
-        alone = tf.equal(pairing.partner, tf.range(tf.size(pairing.partner)))
-        return MixPlan(pairing.partner, tf.where(alone, tf.ones_like(ratio), ratio), blend_seed)
+        features = [tf.convert_to_tensor(leaf) for leaf in features]
+        return self._drawn(features, lambda seed: self._paired(features, seed, targets), seed, step)[0]
+
+    def adapt(
+        self,
+        data: Any,
+        batch_size: int = 256,
+        steps: int | None = None,
+        scale: bool = True,
+        match_alpha: bool = False,
+    ) -> None:
+        """Learns from data before it mixes: the scales of columns and, on request, the alpha of k-mixup.
+
+        Distances are then measured with every column, an entry of a feature's last axis, at standard deviation 1: the
+        columns of a table differ in units. Mixing itself is not touched. What is learnt is saved with the layer. Call
+        it before the layer is mapped: pipelines made before keep what they were made with.
+
+        Args:
+            data: a finite dataset of batches as the layer takes them, or arrays of features.
+            batch_size: for arrays. steps: how many batches to take; default all.
+            scale: whether to learn scales, in one pass.
+            match_alpha: whether to replace alpha by alpha_k, with which this layer's pairs perturb as much as random
+                ones do with alpha, in another pass.
+
+        Raises:
+            ValueError: for an empty dataset, or if no alpha_k exists, with the largest perturbation that is reached.
+
+        Source: k-mixup, Algorithm 1, for alpha_k.
+
+        Example:
+            >>> table = np.random.default_rng(0).normal(size=(128, 3)) * [1, 100, 1e4]
+            >>> layer = MixLayer(OptimalTransportPairing(8), BetaRatio(0.5))
+            >>> layer.adapt(table, batch_size=64, match_alpha=True)
+            >>> layer.get_config()["adapted"]["alpha"] > 0.5
+            True
+        """
+        owner = type(self).__name__
+        if not isinstance(data, tf.data.Dataset):
+            data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
+        data = data if steps is None else data.take(_checks.integer(owner, "steps", steps, minimum=1))
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise ValueError(f"{owner}: adapt needs a finite dataset, or steps. Received: one that repeats for ever.")
+        if match_alpha and not isinstance(self.ratio, BetaRatio):
+            _checks.refuse(owner, "ratio", "a BetaRatio where match_alpha=True", self.ratio)
+        learnt = Adaptation(alpha=self._adaptation.alpha, scales=self._adaptation.scales)
+        with _checks.speaking_as(owner):
+            if scale:
+                learnt.scales = column_scales(self._measured(data, None, "scales of columns"))
+            if match_alpha:
+                batches = self._measured(data, learnt.scales, "costs of matching")
+                learnt.alpha = matched_alpha(batches, self.pairing, self.ratio.alpha)
+        self._adaptation = learnt
+
+    def _measured(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
+        """The features of each batch that distances are measured on."""
+        for element in with_progress(data, f"{type(self).__name__}: {title}"):
+            x, *rest = element if isinstance(element, tuple) else (element,)
+            batch = self._prepare(x, rest[0] if rest else None, None)
+            yield self._metric(batch, scales)
+
+    def _metric(self, batch: Batch, scales: Any = ()) -> list[tf.Tensor]:
+        scales = self._adaptation.scales if scales == () else scales
+        return Metric(type(self).__name__, self._names.match_on, self.embedding, scales)(batch)
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Batch:
-        return prepare(type(self).__name__, x, y, sample_weight, self.num_classes)
+        rules = Rules(self.num_classes, self._names.passthrough, self._names.masks, sparse=self.targets == "packed")
+        return prepare(type(self).__name__, x, y, sample_weight, rules)
 
-    def _mixed(self, first: Batch, second: Batch, plan: MixPlan) -> Batch:
-        x, realised = self.blend(first.x, second.x, plan.partner, plan.ratio)
-        others = interpolate_leaves(
-            first.y + first.sample_weight, second.y + second.sample_weight, plan.partner, realised
-        )
-        y, sample_weight = others[: len(first.y)], others[len(first.y) :]
-        mixed = first._replace(x=x, y=y, sample_weight=sample_weight)
-        return self._weighted(mixed, self.weight(first.x, second.x, plan.partner))
+    def _paired(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
+        extra = [targets] if getattr(self.pairing, "uses_targets", False) else []
+        return Pairing(*self.pairing(features, seed, *extra))
 
-    def _weighted(self, batch: Batch, weight: tf.Tensor | None) -> Batch:
-        """Makes a weight, float32 `(batch,)`, the batch's sample weight, or a factor of those it has."""
-        if weight is None:
-            return batch
-        x, y, sample_weight = batch.structure
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__}: weights go with targets, and there are none to return them with. "
-                f"Received: weight={self.weight!r} and features alone."
-            )
-        if sample_weight is None:
-            return batch._replace(sample_weight=[weight], structure=(x, y, weight))
-        weights = [
-            leaf * tf.reshape(tf.cast(weight, leaf.dtype), [-1] + [1] * (leaf.shape.rank - 1))
-            for leaf in batch.sample_weight
-        ]
-        return batch._replace(sample_weight=weights)
+    def _drawn(
+        self, features: list[tf.Tensor], pair: Callable, seed: Any, step: Any, within: bool = True
+    ) -> tuple[MixPlan, tf.Tensor | None]:
+        """A plan, and whether the batch is mixed at all (None: it is). `within`: partners are of the same batch."""
+        seed = as_seed(self._stream.next() if seed is None else seed)
+        pairing_seed, ratio_seed, blend_seed, chance_seed = split(seed, 4)
+        mixed = is_mixed(type(self).__name__, self.probability, self.schedule, step, chance_seed)
+
+        def drawn() -> tuple[tf.Tensor, tf.Tensor]:
+            pairing = pair(pairing_seed)
+            ratio = self._ratio(pairing.group, ratio_seed)
+            return pairing.partner, keep_alone(pairing.partner, ratio, within)
+
+        partner, ratio = draw_or_keep(mixed, drawn, tf.shape(features[0])[0], self.pairing, self.ratio)
+        return MixPlan(partner, ratio, blend_seed), mixed
+
+    def _ratio(self, group: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        alpha = self._adaptation.alpha
+        ratio = self.ratio if alpha is None else BetaRatio(alpha, self.ratio.scope, self.ratio.interpolations)
+        return ratio(group, seed)
+
+    def _mixed(self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None) -> Batch:
+        owner = type(self).__name__
+        first = require_room(owner, first, plan)
+        packed = self.targets == "packed"
+        mixture = apply_plan(first, second, plan, self.blend, weight, packed)
+        return mixture if packed or weight is None else weighted(owner, mixture, weight)
 
     def _output(self, batch: Batch) -> Any:
         x, y, sample_weight = batch.unflatten()
@@ -204,25 +332,33 @@ class MixLayer(keras.layers.Layer):
             )
 
     def get_config(self) -> dict[str, Any]:
-        strategies = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in STRATEGIES}
-        return {**self._shared_config(), **strategies}
+        return {**self._shared_config(), **{name: _serialized(getattr(self, name)) for name in STRATEGIES}}
 
     def _shared_config(self) -> dict[str, Any]:
-        """What every preset has in its configuration."""
+        """What every preset has in its configuration, but for the strategies it chooses itself."""
         return {
             **super().get_config(),
+            **{name: list(getattr(self._names, name)) for name in Names._fields},
+            **{name: _serialized(getattr(self, name)) for name in ("blend", "weight", "schedule", "embedding")},
             "num_classes": self.num_classes,
             "features_only": self.features_only,
+            "targets": self.targets,
+            "probability": self.probability,
+            "adapted": self._adaptation.get_config(),
             "seed": self.seed,
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MixLayer":
         config = dict(config)
-        for name in STRATEGIES:
-            if isinstance(config.get(name), dict):
+        for name in (*STRATEGIES, "schedule", "embedding"):
+            if isinstance(config.get(name), (dict, str)):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
+
+
+def _serialized(strategy: Any) -> Any:
+    return None if strategy is None else keras.saving.serialize_keras_object(strategy)
 
 
 def _checked_classes(owner: str, num_classes: Any) -> Any:
@@ -231,9 +367,3 @@ def _checked_classes(owner: str, num_classes: Any) -> Any:
         lambda count: None if count is None else _checks.integer(owner, "num_classes", count, minimum=2),
         num_classes,
     )
-
-
-def _unmixed(batch: Batch) -> Batch:
-    """Features in the dtype that mixing gives them."""
-    cast = [leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32) for leaf in batch.x]
-    return batch._replace(x=cast)

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register, require_tensorflow_backend, write_archive
+from kmix_tf._moments import StreamingMoments
 from kmix_tf.analysis.theta import theta_moments
 from kmix_tf.batch.leaves import at_least_float32
-from kmix_tf.models.means import StreamingMean
 from kmix_tf.models.outputs import OUTPUTS, stretch, targets_like_outputs
 from kmix_tf.models.signature import FeatureSignature
 
@@ -85,8 +85,8 @@ class RescaledModel(keras.Model):
                 "RescaledModel: adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
                 f"Received: {type(data).__name__} with elements {spec}."
             )
-        features = [StreamingMean() for _ in tf.nest.flatten(spec[0])]
-        targets = StreamingMean()
+        features = [StreamingMoments() for _ in tf.nest.flatten(spec[0])]
+        targets = StreamingMoments()
         output_shape = None
         for x, y, *weights in data.as_numpy_iterator():
             if output_shape is None:
@@ -127,7 +127,9 @@ class RescaledModel(keras.Model):
         self._require_adapted()
         write_archive(self, path, self._signature.tensor_specs(), **kwargs)
 
-    def _set_means(self, signature: FeatureSignature, features: list[StreamingMean], targets: StreamingMean) -> None:
+    def _set_means(
+        self, signature: FeatureSignature, features: list[StreamingMoments], targets: StreamingMoments
+    ) -> None:
         means = [*features, targets]
         if targets.mean is None:
             raise ValueError("RescaledModel: adapt needs at least one sample. Received: an empty dataset.")

@@ -20,38 +20,42 @@ _FEW = 256
 Leaves = Sequence[tf.Tensor]
 
 
-def facing_cost(order: tf.Tensor, first: Leaves, second: Leaves, cost: str, **cutting: Any) -> tf.Tensor:
+def facing_cost(
+    order: tf.Tensor, first: Leaves, second: Leaves, cost: str, reduce: bool = True, **cutting: Any
+) -> tf.Tensor:
     """Costs for an assignment between the groups of `first` and those of `second` that face them.
 
     Args:
         order, cutting: how rows are cut into blocks; see `cut_into_blocks`.
         first, second: features `(batch, ...)`; the same list for one batch.
         cost: "sqeuclidean" or "euclidean".
+        reduce: False keeps the distances themselves, for "euclidean" only.
 
     Returns:
-        `(blocks, k, k)`, >= 0. The squared or plain distances but for a positive factor, and a constant for each
-        row and each column, which change no permutation's rank; padding is matched with padding only.
+        `(blocks, k, k)`, >= 0. The squared or plain distances but for a positive factor and, where `reduce`, a
+        constant for each row and each column, which change no permutation's rank. Padding is matched with padding.
 
     For squared distances, minus the inner products will do. Rows and columns are shifted so that the least entry of
     each is 0, which leaves the solver less than half of its work.
     """
     dtype = _dtype_of_distances(first)
     sides = _facing_points(order, first, second, tf.ones([]), dtype, **cutting)
-    costs, is_safe = _reduced(order, _COMPARISONS[cost](*sides), cost_name=cost, **cutting)
+    cutting = {**cutting, "reduce": reduce, "cost_name": cost}
+    costs, is_safe = _reduced(order, _COMPARISONS[cost](*sides), **cutting)
 
     def rescaled() -> tf.Tensor:
-        return _rescaled_cost(order, first, second, cost_name=cost, dtype=dtype, **cutting)
+        return _rescaled_cost(order, first, second, dtype=dtype, **cutting)
 
     return tf.cond(is_safe, lambda: costs, rescaled)
 
 
-@fused
+@fused(features=3)
 def _rescaled_cost(
-    order: tf.Tensor, first: Leaves, second: Leaves, *, cost_name: str, dtype: tf.DType, **cutting: Any
+    order: tf.Tensor, first: Leaves, second: Leaves, *, cost_name: str, dtype: tf.DType, reduce: bool, **cutting: Any
 ) -> tf.Tensor:
     """For features whose squares overflow or underflow. Seldom run, and therefore one node in the graph."""
     sides = _facing_points(order, first, second, _largest_magnitude([*first, *second]), dtype, **cutting)
-    return _reduced(order, _COMPARISONS[cost_name](*sides), cost_name=cost_name, **cutting)[0]
+    return _reduced(order, _COMPARISONS[cost_name](*sides), cost_name=cost_name, reduce=reduce, **cutting)[0]
 
 
 def _facing_points(
@@ -73,7 +77,7 @@ def _dtype_of_distances(leaves: Leaves) -> tf.DType:
     return tf.float64 if is_few or tf.float64 in [leaf.dtype for leaf in leaves] else tf.float32
 
 
-@fused
+@fused(features=3)
 def _points(
     order: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor, *, dtype: tf.DType, **cutting: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -99,13 +103,16 @@ def _points(
 
 
 @compiled
-def _reduced(order: tf.Tensor, cost: tf.Tensor, *, cost_name: str, **cutting: Any) -> tuple[tf.Tensor, tf.Tensor]:
-    """Costs with row and column minima taken off and padding forbidden; and whether they are numerically sound."""
+def _reduced(
+    order: tf.Tensor, cost: tf.Tensor, *, cost_name: str, reduce: bool, **cutting: Any
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Costs with padding forbidden and row and column minima taken off; and whether they are numerically sound."""
     # NaN or infinity anywhere makes the sum so, which fails both bounds.
     magnitude = tf.reduce_sum(tf.abs(cost))
     magnitude = tf.square(magnitude) if cost_name == "euclidean" else magnitude
-    cost -= tf.reduce_min(cost, axis=2, keepdims=True)
-    cost -= tf.reduce_min(cost, axis=1, keepdims=True)
+    if reduce:
+        cost -= tf.reduce_min(cost, axis=2, keepdims=True)
+        cost -= tf.reduce_min(cost, axis=1, keepdims=True)
     cost = forbid_padding(cost, cut_into_blocks(order, **cutting))
     return cost, (magnitude > _SMALLEST) & (magnitude < _LARGEST)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf.batch import prepare, require_alike
+from kmix_tf.batch import Rules, prepare, require_alike
 from kmix_tf.batch.leaves import named_leaves, require_finite
 from kmix_tf.batch.targets import soft_targets
 
@@ -14,7 +14,7 @@ Pair = collections.namedtuple("Pair", ["left", "right"])
 
 
 def prepared(x, y=None, sample_weight=None, num_classes=None):
-    return prepare("Owner", x, y, sample_weight, num_classes)
+    return prepare("Owner", x, y, sample_weight, Rules(num_classes))
 
 
 def soft(y, num_classes):
@@ -126,7 +126,7 @@ def test_one_number_of_classes_serves_all_targets():
 
 
 def test_targets_keep_their_names():
-    named = soft_targets("Owner", None, [("targets['a']", tf.constant([1]))], 2)
+    named = soft_targets("Owner", None, [("targets['a']", tf.constant([1]))], 2, [True])
     assert [name for name, _ in named] == ["targets['a']"]
 
 
@@ -161,7 +161,7 @@ def test_the_leaf_whose_length_differs_is_named():
 
 @pytest.mark.parametrize("empty", [{}, (), []], ids=str)
 def test_no_features_at_all_are_refused(empty):
-    with pytest.raises(ValueError, match=r"Owner: features must hold at least one tensor. Received: x="):
+    with pytest.raises(ValueError, match=r"Owner: features must hold at least one tensor to be mixed. Received: x="):
         prepared(empty, tf.zeros([2]))
 
 

@@ -31,7 +31,7 @@ def test_alpha(alpha):
     [
         ("scope", "'batch', 'group', 'sample'"),
         ("cost", "'sqeuclidean', 'euclidean'"),
-        ("solver", "'host'"),
+        ("solver", "'host', 'graph'"),
     ],
 )
 @pytest.mark.parametrize("value", ["other", "", None, 1])

@@ -9,7 +9,16 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import BetaRatio, KMixupLayer, LinearBlend, MixLayer, OptimalTransportPairing, RandomPairing, mix
+from kmix_tf import (
+    BetaRatio,
+    Blended,
+    KMixupLayer,
+    LinearBlend,
+    MixLayer,
+    OptimalTransportPairing,
+    RandomPairing,
+    mix,
+)
 
 RNG = np.random.default_rng(7)
 X = RNG.normal(size=(8, 3)).astype(np.float32)
@@ -333,8 +342,8 @@ def test_a_custom_strategy_is_asked():
 
 def test_targets_follow_the_ratio_that_the_blend_realised():
     class KeepsAll(LinearBlend):
-        def __call__(self, first, second, partner, ratio):
-            return first, tf.ones_like(ratio)
+        def __call__(self, first, second, partner, ratio, seed):
+            return Blended(first, tf.ones_like(ratio))
 
     x, y = MixLayer(blend=KeepsAll())(X, Y, seed=1)
     assert (x.numpy() == X).all()
@@ -342,12 +351,12 @@ def test_targets_follow_the_ratio_that_the_blend_realised():
 
 
 def test_a_weight_strategy_is_asked():
-    class Seven:
+    class Rising:
         def __call__(self, first, second, partner):
-            return tf.fill(tf.shape(partner), 7.0)
+            return tf.range(7.0, 15.0)
 
-    *_, weight = MixLayer(weight=Seven())(X, Y, seed=1)
-    np.testing.assert_allclose(weight, np.full(8, 7.0))
+    *_, weight = MixLayer(weight=Rising())(X, Y, seed=1)
+    np.testing.assert_allclose(weight, np.arange(7, 15) / np.arange(7, 15).mean(), rtol=1e-6)
 
 
 class TestBetween:

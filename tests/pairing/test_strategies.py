@@ -279,7 +279,9 @@ def test_other_ks_are_refused(k):
 
 
 @pytest.mark.parametrize(
-    ("argument", "options"), [("cost", "'sqeuclidean', 'euclidean'"), ("solver", "'host'")], ids=["cost", "solver"]
+    ("argument", "options"),
+    [("cost", "'sqeuclidean', 'euclidean'"), ("solver", "'host', 'graph'")],
+    ids=["cost", "solver"],
 )
 @pytest.mark.parametrize("value", ["other", None, 2])
 def test_other_costs_and_solvers_are_refused(argument, options, value):

@@ -65,7 +65,9 @@ def test_there_is_a_ratio_for_each_sample(group, scope):
 
 def test_the_configuration_makes_an_equal_strategy():
     config = BetaRatio(0.25, "group").get_config()
-    assert BetaRatio.from_config(config).get_config() == config == {"alpha": 0.25, "scope": "group"}
+    assert (
+        BetaRatio.from_config(config).get_config() == config == {"alpha": 0.25, "scope": "group", "interpolations": 1}
+    )
 
 
 @pytest.mark.parametrize("scope", ["Batch", "", None, 1, "pair"])

@@ -1,7 +1,7 @@
-"""The choices of partners. Each takes the features of a batch and a seed, and gives a `Pairing`."""
+"""k-mixup's partners: random groups, matched by optimal transport."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import tensorflow as tf
 
@@ -10,15 +10,8 @@ from kmix_tf._compat import register
 from kmix_tf.pairing.assignment import SOLVERS, solve_assignment
 from kmix_tf.pairing.blocks import matched_rows
 from kmix_tf.pairing.cost import COSTS, facing_cost
+from kmix_tf.pairing.pairing import Pairing
 from kmix_tf.seeding import as_seed, permutation
-
-
-class Pairing(NamedTuple):
-    """Partners of a batch. partner: int32 `(batch,)`, the row each sample is mixed with. group: int32 `(batch,)`,
-    the group each sample is in, from 0."""
-
-    partner: tf.Tensor
-    group: tf.Tensor
 
 
 @register
@@ -38,7 +31,7 @@ class OptimalTransportPairing:
     Args:
         k: an integer >= 1. 1 is plain mixup.
         cost: "sqeuclidean" (default; the paper's formula) or "euclidean" (the paper's published code).
-        solver: "host" (default), SciPy in a host callback.
+        solver: "host" (default), SciPy in a host callback; or "graph", TensorFlow ops that XLA compiles.
 
     Raises:
         ValueError: for any other k, cost or solver.
@@ -87,36 +80,4 @@ class OptimalTransportPairing:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "OptimalTransportPairing":
-        return cls(**config)
-
-
-@register
-class RandomPairing:
-    """Plain mixup's partners: the next sample round a circle of the shuffled batch.
-
-    The same as `OptimalTransportPairing(k=1)`: every sample has one partner, never itself, uniform among the others.
-
-    Source: k-mixup, Section 2, k = 1.
-
-    Example:
-        >>> pairing = RandomPairing()
-        >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
-        TensorShape([4])
-    """
-
-    runs_on_host = False
-
-    def __call__(self, features: Sequence[tf.Tensor], seed: Any) -> Pairing:
-        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
-        return OptimalTransportPairing(k=1)(features, seed)
-
-    def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
-        """Pairs each row of `first` with the same row of `second`, a batch from another loader."""
-        return OptimalTransportPairing(k=1).between(first, second)
-
-    def get_config(self) -> dict[str, Any]:
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RandomPairing":
         return cls(**config)

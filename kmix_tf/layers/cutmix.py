@@ -1,0 +1,68 @@
+"""CutMix: boxes of the partner are pasted in."""
+
+from typing import Any
+
+from kmix_tf import _checks
+from kmix_tf._compat import register
+from kmix_tf.blend import CutMixBlend
+from kmix_tf.layers.preset import PresetLayer
+
+
+@register
+class CutMixLayer(PresetLayer):
+    """CutMix: pastes a box of the partner into each sample, and mixes targets by the area pasted.
+
+    The label's weight is the area in whole pixels after clipping at the edge, not the ratio drawn. Targets of the
+    image's height and width, such as segmentation masks made one-hot, are pasted likewise.
+
+    Args:
+        alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1.
+        k: samples in a group matched by optimal transport, default 1: random pairs.
+        interpolations: mixtures of each pair, default 1; their boxes share a centre, so they are nested.
+        axes: how many axes a box spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
+        scope, cost, solver: as in `KMixupLayer`.
+        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
+            seed: as in `MixLayer`, which also says what a call takes and gives.
+
+    Raises:
+        ValueError: for an argument out of its range; on a call, for features without axes to cut from.
+
+    Source: multi-mix, Section III-A2, after Yun et al. 2019.
+
+    Example:
+        >>> layer = CutMixLayer(num_classes=10)
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 3]), tf.constant([3, 1, 4, 1]))
+        >>> x.shape, y.shape
+        (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        k: int = 1,
+        interpolations: int = 1,
+        axes: int = 2,
+        scope: str = "batch",
+        cost: str = "sqeuclidean",
+        solver: str = "host",
+        **kwargs: Any,
+    ):
+        with _checks.speaking_as(type(self).__name__):
+            blend = CutMixBlend(axes)
+        super().__init__(
+            k=k,
+            alpha=alpha,
+            scope=scope,
+            cost=cost,
+            solver=solver,
+            interpolations=interpolations,
+            blend=blend,
+            **kwargs,
+        )
+        self.axes = blend.axes
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "axes": self.axes}
+        del config["blend"]
+        return config

@@ -1,0 +1,62 @@
+"""Local Mixup: far pairs count less."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kmix_tf._compat import register
+from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.weight import ExponentialWeight
+
+
+@register
+class LocalMixupLayer(PresetLayer):
+    """Local Mixup: weighs each mixture's loss by how near its two ends are.
+
+    Mixtures of samples far apart may lie where other classes live. They count less, or not at all. Weights reach the
+    loss as sample weights, `(x, y, sample_weight)`, divided by their mean, so that the stock loss is the paper's sum
+    over the weights; or, with `targets="packed"`, through `LocalMixupLoss`.
+
+    Args:
+        alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1.
+        weight: `ExponentialWeight(rate)`, `ThresholdWeight(epsilon)`, `NearestNeighborWeight(neighbors)` or a
+            callable. Default `ExponentialWeight("quantile:0.5")`: a pair at the median distance counts 1/e.
+        k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
+        scope, cost, solver, interpolations: as in `KMixupLayer`.
+        blend, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
+            seed: as in `MixLayer`, which also says what a call takes and gives.
+
+    Raises:
+        ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
+
+    Source: Local Mixup, eq. (3), normalised by the sum of the weights as its authors do.
+
+    Example:
+        >>> layer = LocalMixupLayer(weight=ThresholdWeight(epsilon="quantile:0.5"), num_classes=10)
+        >>> x, y, weight = layer(tf.random.uniform([8, 5]), tf.range(8))
+        >>> round(float(tf.reduce_mean(weight)), 6)
+        1.0
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        weight: Callable | None = None,
+        *,
+        k: int = 1,
+        scope: str = "batch",
+        cost: str = "sqeuclidean",
+        solver: str = "host",
+        interpolations: int = 1,
+        **kwargs: Any,
+    ):
+        weight = ExponentialWeight("quantile:0.5") if weight is None else weight
+        super().__init__(
+            k=k,
+            alpha=alpha,
+            scope=scope,
+            cost=cost,
+            solver=solver,
+            interpolations=interpolations,
+            weight=weight,
+            **kwargs,
+        )

@@ -1,0 +1,68 @@
+"""multi-mix: several ordered interpolations of each pair."""
+
+from typing import Any
+
+from kmix_tf._compat import register
+from kmix_tf.layers.preset import PresetLayer
+
+
+@register
+class MultiMixLayer(PresetLayer):
+    """multi-mix: mixes each pair several times, with ordered ratios that the whole batch shares.
+
+    More mixtures of one pair show the way from one sample to the other, and lower the variance of the gradient. A
+    batch comes back `interpolations` times as long, an interpolation of all pairs after another: result
+    `m * batch + i` is mixture m of pair i, and mixture 0 is the nearest to the sample itself. The paper writes
+    mix(z, z'; l) = (1 - l) z + l z' with ascending l; the ratio here is 1 - l and descends.
+
+    Args:
+        interpolations: mixtures of each pair, an integer >= 1, default 5, the paper's advice.
+        alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1.
+        k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
+        scope: "batch" (default, as in the paper: ratios of each pair would reverse its Proposition III.2), "group" or
+            "sample".
+        baseline: what the paper compares with, of the same length; default None, multi-mix itself. "large_batch":
+            as many pairings of the batch, each pair mixed once, all with one ratio. "batch_augmentation": as many
+            pairings, each with a ratio of its own; for the paper's variant, repeat and augment samples before.
+        cost, solver: as in `KMixupLayer`.
+        blend, weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough,
+            masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+
+    Raises:
+        ValueError: for an argument out of its range, or more interpolations than memory holds.
+
+    Source: multi-mix, Section III-A and eq. (6); Section III-C for the baselines.
+
+    Example:
+        >>> layer = MultiMixLayer(interpolations=3, num_classes=10)
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.constant([3, 1, 4, 1]))
+        >>> x.shape, y.shape
+        (TensorShape([12, 8, 8, 1]), TensorShape([12, 10]))
+    """
+
+    def __init__(
+        self,
+        interpolations: int = 5,
+        alpha: float = 1.0,
+        *,
+        k: int = 1,
+        scope: str = "batch",
+        baseline: str | None = None,
+        cost: str = "sqeuclidean",
+        solver: str = "host",
+        **kwargs: Any,
+    ):
+        super().__init__(
+            k=k,
+            alpha=alpha,
+            scope=scope,
+            cost=cost,
+            solver=solver,
+            interpolations=interpolations,
+            baseline=baseline,
+            **kwargs,
+        )
+        self.baseline = baseline
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "baseline": self.baseline}

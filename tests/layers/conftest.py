@@ -1,0 +1,83 @@
+"""Every layer with every option of consequence, for the tests that all of them must pass."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+from kmix_tf import (
+    BetaRatio,
+    CutMixBlend,
+    CutMixLayer,
+    DistributionRatio,
+    ExponentialWeight,
+    KMixupLayer,
+    LocalMixupLayer,
+    MixLayer,
+    MixSchedule,
+    MultiMixLayer,
+    NearestNeighborPairing,
+    NearestNeighborWeight,
+    OptimalTransportPairing,
+    OtherClassPairing,
+    RepeatedPairing,
+    SameClassPairing,
+    ThresholdWeight,
+)
+
+
+@keras.saving.register_keras_serializable(package="kmix_tf_tests")
+def arcsine(shape, seed):
+    return tf.sin(tf.random.stateless_uniform(shape, seed, alg="philox") * 1.5707963) ** 2
+
+
+@keras.saving.register_keras_serializable(package="kmix_tf_tests")
+def first_rows(x):
+    return x[:, :2]
+
+
+# Each takes images (batch, 4, 6, 1) and integer labels of 3 classes, and works under XLA unless its name says "host".
+LAYERS = {
+    "mixup": lambda: MixLayer(num_classes=3, seed=3),
+    "mixup of samples": lambda: MixLayer(ratio=BetaRatio(0.3, "sample"), num_classes=3),
+    "host k-mixup": lambda: KMixupLayer(4, num_classes=3),
+    "k-mixup": lambda: KMixupLayer(4, 0.4, scope="group", solver="graph", num_classes=3),
+    "euclidean k-mixup": lambda: KMixupLayer(3, cost="euclidean", solver="graph", num_classes=3),
+    "nearest neighbours": lambda: MixLayer(NearestNeighborPairing(3), num_classes=3),
+    "same class": lambda: MixLayer(SameClassPairing(), num_classes=3),
+    "other class": lambda: MixLayer(OtherClassPairing(missing="any"), BetaRatio(2.0), num_classes=3),
+    "repeated": lambda: MixLayer(RepeatedPairing(OptimalTransportPairing(2, solver="graph"), 3), num_classes=3),
+    "any distribution": lambda: MixLayer(ratio=DistributionRatio(arcsine, "sample", 2), num_classes=3),
+    "multi-mix": lambda: MultiMixLayer(3, 0.7, num_classes=3),
+    "large batch": lambda: MultiMixLayer(3, baseline="large_batch", num_classes=3),
+    "batch augmentation": lambda: MultiMixLayer(3, k=2, solver="graph", baseline="batch_augmentation", num_classes=3),
+    "local": lambda: LocalMixupLayer(num_classes=3),
+    "local threshold": lambda: LocalMixupLayer(0.5, ThresholdWeight("quantile:0.4"), num_classes=3),
+    "local neighbours": lambda: LocalMixupLayer(weight=NearestNeighborWeight(2), k=2, solver="graph", num_classes=3),
+    "cutmix": lambda: CutMixLayer(num_classes=3, scope="sample"),
+    "cutmix of signals": lambda: CutMixLayer(0.5, axes=1, interpolations=2, num_classes=3),
+    "packed": lambda: LocalMixupLayer(weight=ExponentialWeight(0.1), targets="packed", num_classes=3),
+    "packed classes": lambda: CutMixLayer(interpolations=2, targets="packed"),
+    "seldom": lambda: KMixupLayer(2, solver="graph", probability=0.5, num_classes=3),
+    "seldom several": lambda: MultiMixLayer(2, k=2, solver="graph", probability=0.5, num_classes=3),
+    "embedded": lambda: KMixupLayer(4, solver="graph", embedding=first_rows, num_classes=3),
+    "adapted": lambda: KMixupLayer(4, solver="graph", adapted={"scales": [[2.0]], "alpha": 0.7}, num_classes=3),
+    "half precision": lambda: KMixupLayer(4, solver="graph", num_classes=3, dtype="mixed_float16"),
+    "all at once": lambda: KMixupLayer(
+        4, 0.8, solver="graph", interpolations=5, blend=CutMixBlend(), weight=ExponentialWeight(1e-3), num_classes=3
+    ),
+    "scheduled": lambda: KMixupLayer(
+        2, solver="graph", schedule=MixSchedule(5, warmup=1, off_after=9), num_classes=3, name="scheduled"
+    ),
+}
+
+
+@pytest.fixture(params=list(LAYERS))
+def every(request):
+    """The name of a layer and what makes it."""
+    return request.param, LAYERS[request.param]
+
+
+@pytest.fixture(scope="session")
+def layers():
+    """All of them: name to maker."""
+    return LAYERS
