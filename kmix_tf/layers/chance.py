@@ -34,6 +34,12 @@ def is_mixed(
     return random_uniform([], seed) < probability * chance
 
 
+def mixtures_of_each(pairing: Callable, ratio: Callable) -> int | None:
+    """How many mixtures are made of each sample, as the strategies say; None for one, without an axis of its own."""
+    interpolations, times = getattr(ratio, "interpolations", 1), getattr(pairing, "times", None)
+    return interpolations if interpolations > 1 else times
+
+
 def draw_or_keep(
     mixed: tf.Tensor | None, draw: Callable, size: tf.Tensor, pairing: Callable, ratio: Callable
 ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -44,12 +50,11 @@ def draw_or_keep(
     """
     if mixed is None:
         return draw()
-    times, interpolations = getattr(pairing, "times", None), getattr(ratio, "interpolations", 1)
+    times, count = getattr(pairing, "times", None), mixtures_of_each(pairing, ratio)
 
     def keep() -> tuple[tf.Tensor, tf.Tensor]:
         rows = tf.range(size)
         partner = rows if times is None else tf.tile(rows[tf.newaxis], [times, 1])
-        count = interpolations if interpolations > 1 else times
         return partner, tf.ones([size] if count is None else tf.stack([count, size]))
 
     return tf.cond(mixed, draw, keep)

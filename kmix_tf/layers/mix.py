@@ -12,8 +12,9 @@ from kmix_tf.batch import Batch, Rules, prepare, require_alike
 from kmix_tf.batch.selection import as_selectors
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
-from kmix_tf.layers.chance import draw_or_keep, is_mixed, keep_alone
-from kmix_tf.layers.plan import MixPlan, apply_plan, pair_weights, require_room, unmixed
+from kmix_tf.layers.chance import draw_or_keep, is_mixed, keep_alone, mixtures_of_each
+from kmix_tf.layers.memory import require_memory
+from kmix_tf.layers.plan import MixPlan, apply_plan, pair_weights, unmixed
 from kmix_tf.layers.weighting import weighted
 from kmix_tf.metric import Metric
 from kmix_tf.pairing import Pairing, RandomPairing
@@ -162,6 +163,7 @@ class MixLayer(keras.layers.Layer):
         batch = self._prepare(x, y, sample_weight)
         if training is not None and not training:
             return self._output(unmixed(batch, self.targets == "packed"))
+        batch = self._with_room(batch)
         features = self._metric(batch)
         y = batch.unflatten()[1]
         plan, mixed = self._drawn(features, lambda seed: self._paired(features, seed, y), seed, step)
@@ -201,6 +203,7 @@ class MixLayer(keras.layers.Layer):
         theirs = require_alike(type(self).__name__, ours, theirs)
         if training is not None and not training:
             return self._output(unmixed(ours, self.targets == "packed"))
+        ours = self._with_room(ours)
         features, others = self._metric(ours), self._metric(theirs)
         plan, mixed = self._drawn(
             features, lambda _: Pairing(*self.pairing.between(features, others)), seed, step, within=False
@@ -282,6 +285,11 @@ class MixLayer(keras.layers.Layer):
         rules = Rules(self.num_classes, self._names.passthrough, self._names.masks, sparse=self.targets == "packed")
         return prepare(type(self).__name__, x, y, sample_weight, rules)
 
+    def _with_room(self, batch: Batch) -> Batch:
+        """Refuses more interpolations than memory holds, before any is drawn."""
+        count = mixtures_of_each(self.pairing, self.ratio)
+        return batch if count is None else batch._replace(x=require_memory(type(self).__name__, batch.x, count))
+
     def _paired(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
         extra = [targets] if getattr(self.pairing, "uses_targets", False) else []
         return Pairing(*self.pairing(features, seed, *extra))
@@ -308,11 +316,9 @@ class MixLayer(keras.layers.Layer):
         return ratio(group, seed)
 
     def _mixed(self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None) -> Batch:
-        owner = type(self).__name__
-        first = require_room(owner, first, plan)
         packed = self.targets == "packed"
         mixture = apply_plan(first, second, plan, self.blend, weight, packed)
-        return mixture if packed or weight is None else weighted(owner, mixture, weight)
+        return mixture if packed or weight is None else weighted(type(self).__name__, mixture, weight)
 
     def _output(self, batch: Batch) -> Any:
         x, y, sample_weight = batch.unflatten()

@@ -9,7 +9,6 @@ from kmix_tf.batch import Batch, pack_targets
 from kmix_tf.batch.leaves import after, require
 from kmix_tf.blend import Blended, interpolate_leaves
 from kmix_tf.blend.linear import has_interpolations, join_interpolations
-from kmix_tf.layers.memory import require_memory
 from kmix_tf.weight import normalized
 
 
@@ -75,13 +74,6 @@ def pair_weights(
     message = f"{type(weight).__name__}: weights must be >= 0 and finite. Received: others, or NaN."
     sound = tf.reduce_all((weights >= 0) & tf.math.is_finite(weights))
     return normalized(*after(require(sound, message), [weights]))
-
-
-def require_room(owner: str, batch: Batch, plan: MixPlan) -> Batch:
-    """Refuses more interpolations than memory holds; see `require_memory`."""
-    if plan.ratio.shape.rank == 1:
-        return batch
-    return batch._replace(x=require_memory(owner, batch.x, plan.ratio.shape[0]))
 
 
 def unmixed(batch: Batch, packed: bool) -> Batch:

@@ -5,25 +5,160 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import BetaRatio, KMixupLayer, MixLayer, RandomPairing
+from kmix_tf import (
+    BetaRatio,
+    CutMixBlend,
+    CutMixLayer,
+    ExponentialWeight,
+    KMixupLayer,
+    LocalMixupLayer,
+    MixLayer,
+    MixSchedule,
+    MultiMixLayer,
+    RandomPairing,
+    ThresholdWeight,
+    mix,
+)
 
 X = tf.reshape(tf.range(12.0), [4, 3])
 Y = tf.eye(4)
 LABELS = tf.constant([0, 1, 2, 0])
 
-presets = pytest.mark.parametrize("preset", [MixLayer, KMixupLayer])
+presets = pytest.mark.parametrize("preset", [MixLayer, KMixupLayer, MultiMixLayer, LocalMixupLayer, CutMixLayer])
+numbered = pytest.mark.parametrize("preset", [KMixupLayer, MultiMixLayer, LocalMixupLayer, CutMixLayer])
 
 
-@pytest.mark.parametrize("k", [0, -3, 2.0, 1.5, True, "16", None, float("nan")])
-def test_k(k):
-    with pytest.raises(ValueError, match=r"KMixupLayer: k must be an integer >= 1. Received: k="):
-        KMixupLayer(k)
+@numbered
+@pytest.mark.parametrize("argument", ["k", "interpolations"])
+@pytest.mark.parametrize("value", [0, -3, 2.0, 1.5, True, "16", None, float("nan")])
+def test_numbers_of_things(preset, argument, value):
+    message = rf"{preset.__name__}: {argument} must be an integer >= 1. Received: {argument}="
+    with pytest.raises(ValueError, match=message):
+        preset(**{argument: value})
 
 
+@numbered
 @pytest.mark.parametrize("alpha", [-1, -1e-9, float("nan"), float("inf"), "1", None, True])
-def test_alpha(alpha):
-    with pytest.raises(ValueError, match=r"KMixupLayer: alpha must be >= 0 and finite. Received: alpha="):
-        KMixupLayer(alpha=alpha)
+def test_alpha(preset, alpha):
+    with pytest.raises(ValueError, match=rf"{preset.__name__}: alpha must be >= 0 and finite. Received: alpha="):
+        preset(alpha=alpha)
+
+
+@presets
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "1", None, True])
+def test_probability(preset, value):
+    with pytest.raises(
+        ValueError, match=rf"{preset.__name__}: probability must be in \[0, 1\]. Received: probability="
+    ):
+        preset(probability=value)
+
+
+@presets
+@pytest.mark.parametrize("value", ["soft", None, True, 1])
+def test_kinds_of_targets(preset, value):
+    with pytest.raises(ValueError, match=rf"{preset.__name__}: targets must be one of 'mixed', 'packed'. Received: "):
+        preset(targets=value)
+
+
+@presets
+@pytest.mark.parametrize("argument", ["schedule", "embedding"])
+@pytest.mark.parametrize("value", [1, "linear", [MixSchedule(1)]], ids=str)
+def test_optional_strategies_that_cannot_be_called(preset, argument, value):
+    with pytest.raises(TypeError, match=rf"{preset.__name__}: {argument} must be callable. Received: {argument}="):
+        preset(**{argument: value})
+
+
+@pytest.mark.parametrize("value", ["largebatch", "", 1, True])
+def test_baselines(value):
+    message = "MultiMixLayer: baseline must be one of 'large_batch', 'batch_augmentation'. Received: baseline="
+    with pytest.raises(ValueError, match=message):
+        MultiMixLayer(baseline=value)
+
+
+@pytest.mark.parametrize("axes", [0, 4, 2.0, None, True, "2"])
+def test_axes(axes):
+    with pytest.raises(ValueError, match=r"CutMixLayer: axes must be .*Received: axes="):
+        CutMixLayer(axes=axes)
+    with pytest.raises(ValueError, match=r"CutMixBlend: axes must be .*Received: axes="):
+        CutMixBlend(axes)
+
+
+def test_features_without_axes_to_cut_from():
+    message = r"CutMixBlend: features must have 2 axes after the batch's.*Received: features of shapes \['\(4, 3\)'\]"
+    with pytest.raises(ValueError, match=message):
+        CutMixLayer()(X, Y)
+    CutMixLayer(axes=1)(X, Y)
+
+
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "0.5", "quantile:2", "quantile:", None, True])
+def test_epsilon_and_rate(value):
+    for strategy, argument in ((ThresholdWeight, "epsilon"), (ExponentialWeight, "rate")):
+        with pytest.raises(ValueError, match=rf"{strategy.__name__}: {argument} must be .*Received: {argument}="):
+            strategy(value)
+
+
+def test_weights_without_targets_to_weigh():
+    with pytest.raises(ValueError, match=r"LocalMixupLayer: weights go with targets.*Received: features alone"):
+        LocalMixupLayer(features_only=True)(X)
+
+
+@pytest.mark.parametrize("bad", [-1.0, np.nan, np.inf])
+def test_weights_of_ones_own_that_are_no_weights(bad):
+    class Wrong:
+        def __call__(self, first, second, partner):
+            return tf.constant([1.0, bad, 1.0, 1.0])
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Wrong: weights must be >= 0 and finite"):
+        MixLayer(weight=Wrong())(X, Y)
+
+
+def test_a_schedule_without_a_step():
+    layer = KMixupLayer(2, schedule=MixSchedule(10, warmup=1))
+    message = (
+        r"KMixupLayer: a schedule needs the step. Received: step=None. Use dataset.apply\(kmix_tf.mix\(layer\)\)"
+    )
+    for call in (lambda: layer(X, Y), lambda: tf.data.Dataset.from_tensors((X, Y)).map(layer)):
+        with pytest.raises(ValueError, match=message):
+            call()
+    layer(X, Y, training=False)  # nothing to decide
+
+
+@pytest.mark.parametrize("chance", [-0.5, 1.5, np.nan])
+def test_a_schedule_that_gives_no_probability(chance):
+    layer = KMixupLayer(2, schedule=lambda step: tf.constant(chance))
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=r"KMixupLayer: schedule must give probabilities in \[0, 1\]"
+    ):
+        layer(X, Y, step=3)
+
+
+@pytest.mark.parametrize("dataset", ["finite", "unknown"])
+def test_a_schedule_on_data_that_end(dataset):
+    data = tf.data.Dataset.from_tensors((X, Y)).repeat(5)
+    data = data if dataset == "finite" else data.filter(lambda x, y: True)
+    stage = {"layer": KMixupLayer(2, schedule=MixSchedule(10)), "seed": 1}
+    with pytest.raises(ValueError, match=r"mix: a schedule counts steps.*Call dataset.repeat\(\) before mixing"):
+        data.apply(mix(**stage))
+    assert len(list(data.apply(mix(**stage, initial_step=0)))) == 5
+    assert data.repeat().apply(mix(**stage)).cardinality() == tf.data.INFINITE_CARDINALITY
+
+
+@pytest.mark.parametrize("step", [-1, 1.0, "0", True])
+def test_initial_steps(step):
+    with pytest.raises(ValueError, match=r"mix: initial_step must be an integer >= 0. Received: initial_step="):
+        mix(MixLayer(), initial_step=step)
+
+
+@pytest.mark.parametrize("baseline", [None, "large_batch"])
+def test_more_interpolations_than_memory_holds(baseline):
+    layer = MultiMixLayer(10**9, baseline=baseline)
+    message = "MultiMixLayer: interpolations of a batch must fit into memory, .* GB. Received: interpolations=10{9}"
+    with pytest.raises(ValueError, match=message):
+        layer(X, Y)
+    if baseline is None:
+        mixed = tf.function(lambda x: layer(x, x[:, 0]), input_signature=[tf.TensorSpec([None, 3])])
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            mixed(X)
 
 
 @pytest.mark.parametrize(
