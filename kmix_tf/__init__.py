@@ -6,7 +6,7 @@ from kmix_tf.blend import Blended, CutMixBlend, LinearBlend
 from kmix_tf.layers import CutMixLayer, KMixupLayer, LocalMixupLayer, MixLayer, MultiMixLayer
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import MixAccuracy
-from kmix_tf.models import RescaledModel
+from kmix_tf.models import MixModel, RescaledModel
 from kmix_tf.pairing import (
     NearestNeighborPairing,
     OptimalTransportPairing,
@@ -36,6 +36,7 @@ __all__ = [
     "LocalMixupLoss",
     "MixAccuracy",
     "MixLayer",
+    "MixModel",
     "MixSchedule",
     "MultiMixLayer",
     "NearestNeighborPairing",

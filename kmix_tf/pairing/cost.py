@@ -39,35 +39,40 @@ def facing_cost(
     each is 0, which leaves the solver less than half of its work.
     """
     dtype = _dtype_of_distances(first)
-    sides = _facing_points(order, first, second, tf.ones([]), dtype, **cutting)
+    # One batch is handed over once, so that its points are made once.
+    leaves = first, [] if second is first else second
+    sides = _facing_points(*leaves, order, tf.ones([]), dtype=dtype, **cutting)
     cutting = {**cutting, "reduce": reduce, "cost_name": cost}
     costs, is_safe = _reduced(order, _COMPARISONS[cost](*sides), **cutting)
 
     def rescaled() -> tf.Tensor:
-        return _rescaled_cost(order, first, second, dtype=dtype, **cutting)
+        return _rescaled_cost(*leaves, order, dtype=dtype, **cutting)
 
     return tf.cond(is_safe, lambda: costs, rescaled)
 
 
-@fused(features=3)
+@fused(features=2)
 def _rescaled_cost(
-    order: tf.Tensor, first: Leaves, second: Leaves, *, cost_name: str, dtype: tf.DType, reduce: bool, **cutting: Any
+    first: Leaves, second: Leaves, order: tf.Tensor, *, cost_name: str, dtype: tf.DType, reduce: bool, **cutting: Any
 ) -> tf.Tensor:
     """For features whose squares overflow or underflow. Seldom run, and therefore one node in the graph."""
-    sides = _facing_points(order, first, second, _largest_magnitude([*first, *second]), dtype, **cutting)
+    sides = _facing_points(first, second, order, _largest_magnitude([*first, *second]), dtype=dtype, **cutting)
     return _reduced(order, _COMPARISONS[cost_name](*sides), cost_name=cost_name, reduce=reduce, **cutting)[0]
 
 
+@fused(features=2)
 def _facing_points(
-    order: tf.Tensor, first: Leaves, second: Leaves, unit: tf.Tensor, dtype: tf.DType, **cutting: Any
+    first: Leaves, second: Leaves, order: tf.Tensor, unit: tf.Tensor, *, dtype: tf.DType, **cutting: Any
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Both sides of each pair of facing groups, `(blocks, k, features)`."""
+    """Both sides of each pair of facing groups, `(blocks, k, features)`; `second` is empty for one batch.
+
+    All in one compiled function: within a branch, XLA must see where a slice's size comes from.
+    """
+    blocks = cut_into_blocks(order, **cutting)
     centre = [leaf[:1] for leaf in first]
-    ours, layout = _points(order, first, centre, unit, dtype=dtype, **cutting)
-    theirs = ours if second is first else _points(order, second, centre, unit, dtype=dtype, **cutting)[0]
-    blocks, k, shift = tf.unstack(layout)
-    shape = tf.stack([blocks, k, tf.shape(ours)[1]])
-    return tf.reshape(ours[: blocks * k], shape), tf.reshape(theirs[shift:], shape)
+    ours = _points(blocks.circle, first, centre, tf.cast(unit, dtype))
+    theirs = _points(blocks.circle, second, centre, tf.cast(unit, dtype)) if second else ours
+    return blocks.cut(ours[: blocks.positions]), blocks.cut(theirs[blocks.shift :])
 
 
 def _dtype_of_distances(leaves: Leaves) -> tf.DType:
@@ -77,29 +82,21 @@ def _dtype_of_distances(leaves: Leaves) -> tf.DType:
     return tf.float64 if is_few or tf.float64 in [leaf.dtype for leaf in leaves] else tf.float32
 
 
-@fused(features=3)
-def _points(
-    order: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor, *, dtype: tf.DType, **cutting: Any
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """All leaves, flattened and side by side, in the order of the circle, measured from `centre` in `unit`; and how
-    to cut them: the number of blocks, k, and the shift.
+def _points(rows: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor) -> tf.Tensor:
+    """The rows of all leaves, flattened and side by side, measured from `centre` in `unit`, in its dtype.
 
     Centring changes no distance, but makes rounding relative to the spread of the data instead of its distance
     from the origin; any point among the data serves.
     """
-    blocks = cut_into_blocks(order, **cutting)
-    rows = blocks.circle
-    unit = tf.cast(unit, dtype)
     columns = [
         # Rows are picked before the cast: uint8 images are a quarter of their float32 selves.
         tf.reshape(
-            tf.cast(tf.gather(leaf, rows), dtype) / unit - tf.cast(row, dtype) / unit,
+            tf.cast(tf.gather(leaf, rows), unit.dtype) / unit - tf.cast(row, unit.dtype) / unit,
             [tf.size(rows), tf.reduce_prod(tf.shape(leaf)[1:])],
         )
         for leaf, row in zip(leaves, centre, strict=True)
     ]
-    layout = tf.stack([blocks.positions // blocks.k, blocks.k, blocks.shift])
-    return columns[0] if len(columns) == 1 else tf.concat(columns, axis=1), layout
+    return columns[0] if len(columns) == 1 else tf.concat(columns, axis=1)
 
 
 @compiled

@@ -64,7 +64,8 @@ def test_compiled_and_plain_graphs_agree(every, same):
         assert not layer.supports_jit
         pytest.skip("a host callback cannot be compiled")
     assert layer.supports_jit
-    compiled = tf.function(lambda x, y: call(layer, x, y), jit_compile=True)
+    signature = [tf.TensorSpec([None, 4, 6, 1]), tf.TensorSpec([None], tf.int32)]
+    compiled = tf.function(lambda x, y: call(layer, x, y), jit_compile=True, input_signature=signature)
     same(compiled(X, Y), call(layer), rtol=1e-5, atol=1e-5)
 
 
