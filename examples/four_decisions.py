@@ -1,0 +1,36 @@
+"""One mix is four decisions, and all combine: 16-mixup, five ordered CutMix boxes of each pair, local weights.
+
+Targets come packed for `LocalMixupLoss`, which takes integer labels as they are; validation data need nothing. Half of
+the first epoch warms up, the last one is not mixed.
+"""
+
+import keras
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from kmix_tf import CutMixBlend, ExponentialWeight, KMixupLayer, LocalMixupLoss, MixAccuracy, MixSchedule, mix
+
+keras.utils.set_random_seed(0)
+digits = load_digits()
+x, y = digits.images[..., None].astype("float32") / 16, digits.target
+train = tf.data.Dataset.from_tensor_slices((x[:1200], y[:1200])).shuffle(1200, seed=0).batch(100)
+test = tf.data.Dataset.from_tensor_slices((x[1200:], y[1200:])).batch(100)
+
+layer = KMixupLayer(
+    k=16,
+    interpolations=5,
+    blend=CutMixBlend(),
+    weight=ExponentialWeight("quantile:0.5"),
+    targets="packed",
+    schedule=MixSchedule(steps_per_epoch=12, warmup=0.5, off_after=9),
+)
+# A schedule counts steps across epochs, so the data repeat, and fit is told how long an epoch is.
+mixed = train.repeat().apply(mix(layer, seed=0))
+
+layers = keras.layers
+model = keras.Sequential(
+    [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10)]
+)
+loss = LocalMixupLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+model.compile("adam", loss, metrics=[MixAccuracy()])
+model.fit(mixed, steps_per_epoch=12, epochs=10, validation_data=test, verbose=2)
