@@ -24,7 +24,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial import distance_matrix
 from tqdm import tqdm
 
-from kmix_tf import KMixupLayer
+from kmix_tf import CutMixLayer, KMixupLayer, LocalMixupLayer, MultiMixLayer
 
 PEER = "keras.layers.MixUp"
 SIZES = (128, 512)
@@ -50,11 +50,18 @@ def figure_5(x, y, k=32, alpha=1.0):
 def contestants():
     maps = {"copy of the batch": lambda x, y: (tf.raw_ops.DeepCopy(x=x), tf.raw_ops.DeepCopy(x=y))}
     maps |= {f"KMixupLayer(k={k})": KMixupLayer(k) for k in GROUPS}
-    if hasattr(keras.layers, "MixUp"):
-        peer = keras.layers.MixUp()
-        maps[PEER] = lambda x, y: peer({"images": x, "labels": y}, training=True)
+    maps |= {f"the same, k={k}, solver='graph'": KMixupLayer(k, solver="graph") for k in GROUPS if k > 1}
+    maps |= {"LocalMixupLayer()": LocalMixupLayer(), "MultiMixLayer(5): 5 x": MultiMixLayer(5)}
+    maps |= {"CutMixLayer()": CutMixLayer()}
+    for name in ("MixUp", "CutMix"):
+        if hasattr(keras.layers, name):
+            maps[f"keras.layers.{name}"] = keras_layer(getattr(keras.layers, name)())
     maps["Figure 5, k=32"] = lambda x, y: tf.numpy_function(figure_5, [x, y], [tf.float32, tf.float32])
     return maps
+
+
+def keras_layer(peer):
+    return lambda x, y: peer({"images": x, "labels": y}, training=True)
 
 
 def stream(function, size, dtype):

@@ -55,6 +55,8 @@ class LocalMixupLoss(keras.losses.Loss):
         if packed is None:
             return self._per_sample(y_true, y_pred)
         y_a, y_b, ratio, weight = packed
+        # The gradient of an infinite loss is not a number, which a factor of 0 would keep.
+        y_pred = tf.where(weight[..., tf.newaxis] > 0, y_pred, tf.stop_gradient(y_pred))
         first, second = (self._per_sample(y, y_pred) for y in (y_a, y_b))
         ratio, weight = tf.cast(ratio, first.dtype), tf.cast(weight, first.dtype)
         mixed = ratio * first + (1 - ratio) * second

@@ -50,6 +50,7 @@ class MixAccuracy(keras.metrics.Mean):
         if packed is None:
             return self._hit(y_true, y_pred)
         y_a, y_b, ratio, _ = packed
+        ratio = tf.cast(ratio, tf.float32)
         return ratio * self._hit(y_a, y_pred) + (1 - ratio) * self._hit(y_b, y_pred)
 
     def _hit(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:

@@ -97,15 +97,30 @@ def unpack_for(owner: str, y_true: tf.Tensor, y_pred: tf.Tensor) -> PackedTarget
     Raises:
         ValueError: if they fit neither.
     """
-    rank, last, outputs = y_true.shape.rank, y_true.shape[-1] if y_true.shape.rank else None, y_pred.shape[-1]
-    extra = None if rank is None or y_pred.shape.rank is None else rank - y_pred.shape.rank
-    if extra == 1 and last == 4 and y_true.shape[-2] == 1:
+    last, outputs = y_true.shape[-1] if y_true.shape.rank else None, y_pred.shape[-1] if y_pred.shape.rank else None
+    extra = None if None in (y_true.shape.rank, y_pred.shape.rank) else y_true.shape.rank - y_pred.shape.rank
+    if extra == 2 and y_true.shape[-3:] == [1, 1, 4]:  # classes that came as (batch, 1)
+        y_true, extra = tf.squeeze(y_true, axis=-3), 1
+    if extra == 1 and y_true.shape[-2:] == [1, 4] and y_pred.shape.rank > 1:
+        _require_exact(owner, y_true.dtype, outputs)
         return unpack_targets(tf.squeeze(y_true, axis=-2))
-    if extra == 0 and last == 2 * outputs + 2:
-        return unpack_targets(y_true)
-    if extra == -1 or (extra == 0 and last in (outputs, 1)):
+    if extra == 0 and y_pred.shape.rank > 1 and outputs is not None:
+        if last == 2 * outputs + 2:
+            return unpack_targets(y_true)
+        if last in (outputs, 1):
+            return None
+    if extra == -1 and y_true.shape.is_compatible_with(y_pred.shape[:-1]):
         return None
     raise ValueError(
         f"{owner}: targets must be plain, or packed with 2 d + 2 entries for d outputs (classes as integers: 1 x 4). "
         f"Received: targets of shape {y_true.shape} for predictions of shape {y_pred.shape}."
     )
+
+
+def _require_exact(owner: str, dtype: tf.DType, classes: int | None) -> None:
+    """Refuses classes in a dtype that cannot count them."""
+    if (classes or 0) > {tf.float16: 2049, tf.bfloat16: 257}.get(dtype, 2**24 + 1):
+        raise ValueError(
+            f"{owner}: packed classes must be float32 or float64, to be exact. Received: {dtype.name}. Keras 2 casts "
+            "targets to the dtype of the outputs: give the last layer dtype='float32'."
+        )

@@ -204,7 +204,7 @@ class MixLayer(keras.layers.Layer):
         if training is not None and not training:
             return self._output(unmixed(ours, self.targets == "packed"))
         ours = self._with_room(ours)
-        features, others = self._metric(ours), self._metric(theirs)
+        features, others = self._metric(ours), [tf.identity(leaf) for leaf in self._metric(theirs)]
         plan, mixed = self._drawn(
             features, lambda _: Pairing(*self.pairing.between(features, others)), seed, step, within=False
         )

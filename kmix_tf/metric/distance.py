@@ -33,7 +33,8 @@ def pair_distances(first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], part
         for ours, theirs in zip(first, second, strict=True)
     ]
     # Measured in units of each row's largest difference, squares of 1e300 and of 1e-300 are as good as any.
-    unit = tf.reduce_max([tf.reduce_max(tf.abs(leaf), axis=-1) for leaf in differences], axis=0)
+    # (Features of width 0 have no largest one.)
+    unit = tf.maximum(tf.reduce_max([tf.reduce_max(tf.abs(leaf), axis=-1) for leaf in differences], axis=0), 0.0)
     safe = tf.where(unit > 0, unit, tf.ones_like(unit))[..., tf.newaxis]
     squares = tf.add_n([tf.reduce_sum(tf.square(leaf / safe), axis=-1) for leaf in differences])
     return unit * tf.sqrt(squares)

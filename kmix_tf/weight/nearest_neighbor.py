@@ -23,7 +23,8 @@ class NearestNeighborWeight:
     are those in the other batch.
 
     A layer divides weights by their mean, so that the stock loss becomes the paper's sum over the weights. The whole
-    batch is compared with itself, which takes time and memory of the square of its size.
+    batch is compared with itself, which takes time and memory of the square of its size. More than 256 features are
+    compared in float32, which tells neighbours apart down to a thousandth of the largest distance.
 
     Args:
         neighbors: an integer >= 1.
@@ -65,7 +66,12 @@ def _is_neighbor(distances: tf.Tensor, partner: tf.Tensor, *, neighbors: int, wi
     others = tf.where(itself, tf.fill([size, size], tf.constant(float("inf"), distances.dtype)), distances)
     # The place of the last neighbour; in a small batch all are neighbours.
     last = tf.minimum(neighbors, tf.maximum(size - int(within), 1)) - 1
-    reach, reach_back = (tf.gather(tf.sort(others, axis=axis), last, axis=axis) for axis in (1, 0))
+    nearest = tf.range(size) <= last
+    least = tf.fill([size, size], tf.constant(float("-inf"), distances.dtype))
+    reach, reach_back = (
+        tf.reduce_max(tf.where(mask, tf.sort(others, axis=axis), least), axis=axis)
+        for axis, mask in ((1, nearest[tf.newaxis, :]), (0, nearest[:, tf.newaxis]))
+    )
     near = (distances <= reach[:, tf.newaxis]) | (distances <= reach_back[tf.newaxis, :]) | itself
     found = tf.gather(near, tf.reshape(tf.transpose(partner), [size, -1]), axis=1, batch_dims=1)
     return tf.cast(tf.reshape(tf.transpose(found), tf.shape(partner)), tf.float64)
