@@ -9,6 +9,9 @@ from scipy.spatial.distance import cdist
 from kmix_tf import _checks
 from kmix_tf.analysis.theta import theta_moments
 
+# The logarithm of the largest alpha looked at: there, ratios are 1/2 but for a millionth.
+_LARGEST = np.log(1e12)
+
 
 def mean_matching_cost(x: Any, k: int, trials: int = 100, seed: int = 0) -> float:
     """The mean squared distance of pairs that optimal transport makes of two random groups of k.
@@ -71,7 +74,9 @@ def match_alpha(x: Any, k: int, alpha: float, trials: int = 100, seed: int = 0) 
         True
     """
     alpha = _checks.number("match_alpha", "alpha", alpha)
-    return alpha_for_cost(alpha, *(mean_matching_cost(x, size, trials, seed) for size in (1, k)))
+    plain, matched = (mean_matching_cost(x, size, trials, seed) for size in (1, k))
+    # Matching costs at most what random pairs do; a few trials may say otherwise.
+    return alpha_for_cost(alpha, plain, min(matched, plain))
 
 
 def alpha_for_cost(alpha: float, plain_cost: float, cost: float) -> float:
@@ -80,20 +85,25 @@ def alpha_for_cost(alpha: float, plain_cost: float, cost: float) -> float:
     Raises:
         ValueError: if there is none, because gamma_squared stays below 1/4.
     """
-    if alpha == 0 or cost == plain_cost:
+    if alpha == 0 or abs(cost - plain_cost) <= 1e-9 * plain_cost:
         return alpha
     wanted = theta_moments(alpha).gamma_squared * plain_cost
-    if wanted >= cost / 4 * (1 - 1e-6):
+
+    def excess(log_alpha: float) -> float:
+        return theta_moments(np.exp(log_alpha)).gamma_squared * cost - wanted
+
+    low = high = np.log(alpha)
+    while excess(low) > 0:
+        low -= 2
+    while excess(high) < 0 and high < _LARGEST:
+        high += 2
+    if excess(high) < 0:
         raise ValueError(
             f"match_alpha: no alpha makes matched pairs, whose mean squared distance is {cost:.6g}, perturb as much "
             f"as alpha={alpha:g} does random ones, at {plain_cost:.6g}. Received: a mean squared perturbation of "
             f"{wanted:.6g} asked for; the largest reachable is below {cost / 4:.6g}. Take a smaller alpha or k."
         )
-
-    def excess(log_alpha: float) -> float:
-        return theta_moments(np.exp(log_alpha)).gamma_squared * cost - wanted
-
-    return float(np.exp(brentq(excess, np.log(1e-9), np.log(1e9), xtol=1e-12)))
+    return float(np.exp(brentq(excess, low, high, xtol=1e-12))) if low < high else alpha
 
 
 def _points(owner: str, x: Any, k: int) -> tuple[np.ndarray, int]:

@@ -13,6 +13,8 @@ from kmix_tf.analysis.matching import alpha_for_cost
 from kmix_tf.metric import pair_distances
 from kmix_tf.pairing import RandomPairing
 
+_EMPTY = "adapt needs at least one sample. Received: an empty dataset."
+
 
 class Adaptation:
     """What `adapt` has learnt. An object of its own, because Keras 2 wraps the dictionaries that are set on a layer.
@@ -46,25 +48,41 @@ def column_scales(batches: Iterable[list[tf.Tensor]]) -> list[list[float]]:
             rows = np.asarray(tf.cast(leaf, tf.float64))
             moment.update(rows.reshape(-1, rows.shape[-1] if rows.ndim > 1 else 1))
     if moments is None or not all(moment.total for moment in moments):
-        raise ValueError("adapt needs at least one sample. Received: an empty dataset.")
-    deviations = [np.sqrt(moment.variance) for moment in moments]
-    return [np.where(each > 0, 1 / np.where(each > 0, each, 1), 1.0).tolist() for each in deviations]
+        raise ValueError(_EMPTY)
+    return [_inverse_deviations(moment).tolist() for moment in moments]
 
 
-def matched_alpha(batches: Iterable[list[tf.Tensor]], pairing: Callable, alpha: float) -> float:
-    """The alpha with which a pairing perturbs as much as plain mixup does with `alpha`, on the batches it will meet.
+def _inverse_deviations(moment: StreamingMoments) -> np.ndarray:
+    """1 / standard deviation; 1 for columns whose only variation is the rounding of their mean."""
+    deviation = np.sqrt(moment.variance)
+    varies = deviation > 1e-13 * np.abs(moment.mean)
+    return np.where(varies, 1 / np.where(varies, deviation, 1), 1.0)
+
+
+def matched_alpha(
+    batches: Iterable[tuple[list[tf.Tensor], Any]], pair: Callable[..., tf.Tensor], alpha: float
+) -> float:
+    """The alpha with which pairs perturb as much as plain mixup's do with `alpha`, on the batches they will meet.
+
+    Args:
+        batches: the leaves to measure on, and the targets.
+        pair: gives partners, of such leaves, a seed and targets.
 
     Source: k-mixup, Algorithm 1, in closed form, with the matching costs of the batches themselves.
     """
     costs, size = np.zeros(2), 0
-    for number, leaves in enumerate(batches):
+    for number, (leaves, targets) in enumerate(batches):
         rows = int(leaves[0].shape[0])
-        for which, candidate in enumerate((RandomPairing(), pairing)):
-            partner = candidate(leaves, (number, which)).partner
-            squares = np.square(pair_distances(leaves, leaves, partner).numpy())
-            costs[which] += rows * squares.mean()
+        if not rows:
+            continue
+        # One seed for both: the groups are the same, and so is everything where the pairing is random.
+        seed = tf.constant([0, number])
+        for which, partner in enumerate((RandomPairing()(leaves, seed).partner, pair(leaves, seed, targets))):
+            costs[which] += rows * np.square(pair_distances(leaves, leaves, partner).numpy()).mean()
         size += rows
-    return alpha_for_cost(alpha, *(costs / max(size, 1)))
+    if not size:
+        raise ValueError(_EMPTY)
+    return alpha_for_cost(alpha, *(costs / size))
 
 
 def with_progress(dataset: tf.data.Dataset, title: str) -> Iterator[Any]:

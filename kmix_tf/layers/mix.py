@@ -264,18 +264,19 @@ class MixLayer(keras.layers.Layer):
         learnt = Adaptation(alpha=self._adaptation.alpha, scales=self._adaptation.scales)
         with _checks.speaking_as(owner):
             if scale:
-                learnt.scales = column_scales(self._measured(data, None, "scales of columns"))
+                batches = self._measured(data, None, "scales of columns")
+                learnt.scales = column_scales(leaves for leaves, _ in batches)
             if match_alpha:
                 batches = self._measured(data, learnt.scales, "costs of matching")
-                learnt.alpha = matched_alpha(batches, self.pairing, self.ratio.alpha)
+                learnt.alpha = matched_alpha(batches, lambda *batch: self._paired(*batch).partner, self.ratio.alpha)
         self._adaptation = learnt
 
     def _measured(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
-        """The features of each batch that distances are measured on."""
+        """The features of each batch that distances are measured on, and its targets."""
         for element in with_progress(data, f"{type(self).__name__}: {title}"):
             x, *rest = element if isinstance(element, tuple) else (element,)
             batch = self._prepare(x, rest[0] if rest else None, None)
-            yield self._metric(batch, scales)
+            yield self._metric(batch, scales), batch.unflatten()[1]
 
     def _metric(self, batch: Batch, scales: Any = ()) -> list[tf.Tensor]:
         scales = self._adaptation.scales if scales == () else scales

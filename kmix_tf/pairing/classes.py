@@ -73,11 +73,9 @@ class SameClassPairing(_ClassPairing):
         order, classes, size = _by_class(classes, seed)
         if missing == "any":
             # Those who are alone form a class of their own.
-            _, _, count = _runs(classes)
-            alone = tf.cast(count == 1, tf.int32)
-            again = tf.argsort(alone, stable=True)
-            nobody = tf.reduce_min(tf.concat([classes, [0]], 0)) - 1
-            order, classes = tf.gather(order, again), tf.gather(tf.where(count == 1, nobody, classes), again)
+            start, _, count = _runs(classes)
+            again = tf.argsort(tf.cast(count == 1, tf.int32), stable=True)
+            order, classes = tf.gather(order, again), tf.gather(tf.where(count == 1, -1, start), again)
         start, rank, count = _runs(classes)
         partner = tf.gather(order, start + (rank + 1) % tf.maximum(count, 1))
         return tf.gather(partner, _inverse(order, size))
@@ -135,7 +133,7 @@ class OtherClassPairing(_ClassPairing):
 
 
 def class_numbers(owner: str, targets: Any, selectors: Sequence[str]) -> tf.Tensor:
-    """The class of each sample, int32 `(batch,)`: the likeliest one of soft labels, or integers as they are.
+    """The class of each sample, int64 `(batch,)`: the likeliest one of soft labels, or integers as they are.
 
     Raises:
         ValueError: for no targets, several without a name, or such as are no classes.
@@ -150,7 +148,7 @@ def class_numbers(owner: str, targets: Any, selectors: Sequence[str]) -> tf.Tens
         raise ValueError(f"{owner}: target must name one of several targets. Received: {len(leaves)} of them.")
     (leaf,) = leaves
     if leaf.dtype.is_integer and (leaf.shape.rank == 1 or leaf.shape[-1] == 1):
-        return tf.reshape(tf.cast(leaf, tf.int32), [-1])
+        return tf.reshape(tf.cast(leaf, tf.int64), [-1])
     if leaf.shape.rank != 2 or not leaf.dtype.is_floating or leaf.shape[-1] == 1:
         raise ValueError(
             f"{owner}: pairing by class needs class labels: integers, or soft labels (batch, classes). "
@@ -161,7 +159,7 @@ def class_numbers(owner: str, targets: Any, selectors: Sequence[str]) -> tf.Tens
         f"{owner}: soft labels must sum to 1 for pairing by class. Received: rows that do not, as multi-hot ones."
     )
     (leaf,) = after(require(sums, message), [leaf])
-    return tf.argmax(leaf, axis=1, output_type=tf.int32)
+    return tf.argmax(leaf, axis=1, output_type=tf.int64)
 
 
 def _by_class(classes: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -102,7 +102,8 @@ class DistributionRatio:
     def _drawn(self, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         ratios = tf.cast(self.sample(shape, seed), tf.float32)
         message = f"DistributionRatio: sample must give a tensor of the shape asked for. Received: {ratios.shape}."
-        if ratios.shape.rank != shape.shape[0]:
+        # TensorFlow knows from the shape tensor what is known before the graph runs.
+        if not ratios.shape.is_compatible_with(tf.zeros(shape, tf.bool).shape):
             raise ValueError(message)
         return after(require(tf.reduce_all(tf.shape(ratios) == shape), message), [ratios])[0]
 
