@@ -90,10 +90,10 @@ def summary(times):
 
 def markdown(rows, rounds, steps):
     lines = [
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores, no accelerator, not compiled "
-        f"by XLA. A residual network of 10 convolutions, batches of {BATCH} 32x32x3 images, {rounds} rounds of {steps} "
-        "steps; time per step in ms (median), and its ratio to plain `fit` in the same round (median, quartiles in "
-        "brackets).",
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores, no accelerator, not "
+        f"compiled by XLA. A residual network of 10 convolutions, batches of {BATCH} 32x32x3 images, "
+        f"{rounds} rounds of {steps} steps; time per step in ms (median), and its ratio to plain `fit` in the same "
+        "round (median, quartiles in brackets).",
         "",
         "| | ms | ratio |",
         "|---|--:|--:|",

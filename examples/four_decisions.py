@@ -1,7 +1,7 @@
 """One mix is four decisions, and all combine: 16-mixup, five ordered CutMix boxes of each pair, local weights.
 
-Targets come packed for `LocalMixupLoss`, which takes integer labels as they are; validation data need nothing. Half of
-the first epoch warms up, the last one is not mixed.
+Targets come packed for `LocalMixupLoss`, which takes integer labels as they are; validation data need nothing. Half
+of the first epoch warms up, the last one is not mixed.
 """
 
 import keras

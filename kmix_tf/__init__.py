@@ -6,7 +6,7 @@ from kmix_tf.blend import Blended, CutMixBlend, LinearBlend
 from kmix_tf.layers import CutMixLayer, KMixupLayer, LocalMixupLayer, MixLayer, MultiMixLayer
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import MixAccuracy
-from kmix_tf.models import MixModel, RescaledModel
+from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
     NearestNeighborPairing,
     OptimalTransportPairing,
@@ -23,6 +23,7 @@ from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight
 
 __all__ = [
+    "ApproximateMixupModel",
     "BetaRatio",
     "Blended",
     "CutMixBlend",
@@ -34,6 +35,7 @@ __all__ = [
     "LinearBlend",
     "LocalMixupLayer",
     "LocalMixupLoss",
+    "ManifoldMixModel",
     "MixAccuracy",
     "MixLayer",
     "MixModel",

@@ -111,7 +111,8 @@ class CutMixBlend:
     Args:
         axes: how many axes after the batch's the box spans: 2 (default) for images `(batch, height, width, ...)` and
             spectrograms `(batch, time, frequency)`, 1 for signals `(batch, time, ...)`, 3 for volumes and videos.
-            Leaves of features with fewer axes are mixed linearly with the ratio realised.
+            Leaves of features with fewer axes are mixed linearly with the ratio realised. Of several leaves with
+            these axes, all get the same box, and targets follow the area in the first.
 
     Raises:
         ValueError: for other numbers; on a call, if no leaf has these axes.

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kmix_tf._moments import StreamingMoments
 from kmix_tf.analysis.matching import alpha_for_cost
 from kmix_tf.metric import pair_distances
-from kmix_tf.pairing import RandomPairing
+from kmix_tf.pairing import Pairing, RandomPairing
 
 _EMPTY = "adapt needs at least one sample. Received: an empty dataset."
 
@@ -30,7 +30,7 @@ class Adaptation:
         return None if self.scales is None and self.alpha is None else {"scales": self.scales, "alpha": self.alpha}
 
 
-def column_scales(batches: Iterable[list[tf.Tensor]]) -> list[list[float]]:
+def column_scales(owner: str, batches: Iterable[list[tf.Tensor]]) -> list[list[float]]:
     """The factors that bring each column, an entry of a leaf's last axis, to standard deviation 1.
 
     In one pass, with float64 moments. Columns that never vary keep their scale.
@@ -48,7 +48,7 @@ def column_scales(batches: Iterable[list[tf.Tensor]]) -> list[list[float]]:
             rows = np.asarray(tf.cast(leaf, tf.float64))
             moment.update(rows.reshape(-1, rows.shape[-1] if rows.ndim > 1 else 1))
     if moments is None or not all(moment.total for moment in moments):
-        raise ValueError(_EMPTY)
+        raise ValueError(f"{owner}: {_EMPTY}")
     return [_inverse_deviations(moment).tolist() for moment in moments]
 
 
@@ -60,13 +60,13 @@ def _inverse_deviations(moment: StreamingMoments) -> np.ndarray:
 
 
 def matched_alpha(
-    batches: Iterable[tuple[list[tf.Tensor], Any]], pair: Callable[..., tf.Tensor], alpha: float
+    owner: str, batches: Iterable[tuple[list[tf.Tensor], Any]], pair: Callable[..., Pairing], alpha: float
 ) -> float:
     """The alpha with which pairs perturb as much as plain mixup's do with `alpha`, on the batches they will meet.
 
     Args:
         batches: the leaves to measure on, and the targets.
-        pair: gives partners, of such leaves, a seed and targets.
+        pair: pairs such leaves, given a seed and targets.
 
     Source: k-mixup, Algorithm 1, in closed form, with the matching costs of the batches themselves.
     """
@@ -77,11 +77,11 @@ def matched_alpha(
             continue
         # One seed for both: the groups are the same, and so is everything where the pairing is random.
         seed = tf.constant([0, number])
-        for which, partner in enumerate((RandomPairing()(leaves, seed).partner, pair(leaves, seed, targets))):
-            costs[which] += rows * np.square(pair_distances(leaves, leaves, partner).numpy()).mean()
+        for which, pairing in enumerate((RandomPairing()(leaves, seed), pair(leaves, seed, targets))):
+            costs[which] += rows * np.square(pair_distances(leaves, leaves, pairing.partner).numpy()).mean()
         size += rows
     if not size:
-        raise ValueError(_EMPTY)
+        raise ValueError(f"{owner}: {_EMPTY}")
     return alpha_for_cost(alpha, *(costs / size))
 
 

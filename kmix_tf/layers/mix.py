@@ -123,12 +123,13 @@ class MixLayer(keras.layers.Layer):
         self.weight = _checks.function(owner, "weight", weight, EqualWeight())
         self.schedule = _checks.function(owner, "schedule", schedule)
         self.embedding = _checks.function(owner, "embedding", embedding)
+        _require_counts_that_fit(owner, self.pairing, self.ratio)
         self.num_classes = _checked_classes(owner, num_classes)
         self.features_only = _checks.flag(owner, "features_only", features_only)
         self.targets = _checks.choice(owner, "targets", targets, TARGETS)
         self.probability = _checks.probability(owner, "probability", probability)
         self.seed = None if seed is None else _checks.integer(owner, "seed", seed, minimum=0)
-        self._names = Names(
+        self.names = Names(
             *(
                 as_selectors(owner, name, value)
                 for name, value in (("match_on", match_on), ("passthrough", passthrough), ("masks", masks))
@@ -138,6 +139,11 @@ class MixLayer(keras.layers.Layer):
         self._stream = SeedStream(self.seed)
         self.supports_jit = not getattr(self.pairing, "runs_on_host", False)
         self.built = True
+
+    @property
+    def matched_alpha(self) -> float | None:
+        """The alpha that `adapt(match_alpha=True)` learnt and ratios are drawn with; None if it did not."""
+        return self._adaptation.alpha
 
     def build(self, *shapes: Any, **named_shapes: Any) -> None:
         """Nothing to make: the layer has no weights of its own."""
@@ -262,13 +268,12 @@ class MixLayer(keras.layers.Layer):
         if match_alpha and not isinstance(self.ratio, BetaRatio):
             _checks.refuse(owner, "ratio", "a BetaRatio where match_alpha=True", self.ratio)
         learnt = Adaptation(alpha=self._adaptation.alpha, scales=self._adaptation.scales)
-        with _checks.speaking_as(owner):
-            if scale:
-                batches = self._measured(data, None, "scales of columns")
-                learnt.scales = column_scales(leaves for leaves, _ in batches)
-            if match_alpha:
-                batches = self._measured(data, learnt.scales, "costs of matching")
-                learnt.alpha = matched_alpha(batches, lambda *batch: self._paired(*batch).partner, self.ratio.alpha)
+        if scale:
+            batches = self._measured(data, None, "scales of columns")
+            learnt.scales = column_scales(owner, (leaves for leaves, _ in batches))
+        if match_alpha:
+            batches = self._measured(data, learnt.scales, "costs of matching")
+            learnt.alpha = matched_alpha(owner, batches, self._paired, self.ratio.alpha)
         self._adaptation = learnt
 
     def _measured(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
@@ -280,10 +285,10 @@ class MixLayer(keras.layers.Layer):
 
     def _metric(self, batch: Batch, scales: Any = ()) -> list[tf.Tensor]:
         scales = self._adaptation.scales if scales == () else scales
-        return Metric(type(self).__name__, self._names.match_on, self.embedding, scales)(batch)
+        return Metric(type(self).__name__, self.names.match_on, self.embedding, scales)(batch)
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Batch:
-        rules = Rules(self.num_classes, self._names.passthrough, self._names.masks, sparse=self.targets == "packed")
+        rules = Rules(self.num_classes, self.names.passthrough, self.names.masks, sparse=self.targets == "packed")
         return prepare(type(self).__name__, x, y, sample_weight, rules)
 
     def _with_room(self, batch: Batch) -> Batch:
@@ -345,7 +350,7 @@ class MixLayer(keras.layers.Layer):
         """What every preset has in its configuration, but for the strategies it chooses itself."""
         return {
             **super().get_config(),
-            **{name: list(getattr(self._names, name)) for name in Names._fields},
+            **{name: list(getattr(self.names, name)) for name in Names._fields},
             **{name: _serialized(getattr(self, name)) for name in ("blend", "weight", "schedule", "embedding")},
             "num_classes": self.num_classes,
             "features_only": self.features_only,
@@ -374,3 +379,10 @@ def _checked_classes(owner: str, num_classes: Any) -> Any:
         lambda count: None if count is None else _checks.integer(owner, "num_classes", count, minimum=2),
         num_classes,
     )
+
+
+def _require_counts_that_fit(owner: str, pairing: Callable, ratio: Callable) -> None:
+    """Refuses several partners and several ratios of each sample that are not as many."""
+    times, interpolations = getattr(pairing, "times", None), getattr(ratio, "interpolations", 1)
+    if times is not None and interpolations not in (1, times):
+        _checks.refuse(owner, "interpolations", f"1 or {times}, as many as the pairing's times", interpolations)

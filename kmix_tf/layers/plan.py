@@ -39,14 +39,15 @@ def apply_plan(
     blended = Blended(*blend(first.x, second.x, plan.partner, plan.ratio, plan.blend_seed))
     repeat = _repeater(plan)
     if packed:
-        shares = _shares(first, blended)
+        sample_weight = _mixed_leaves(first.sample_weight, second.sample_weight, plan, blended)
+        shares = _shares(first.y, blended)
         y = [
             _packed(*sides, plan, share, weight, repeat)
             for *sides, share in zip(first.y, second.y, shares, strict=True)
         ]
-        sample_weight = interpolate_leaves(first.sample_weight, second.sample_weight, plan.partner, blended.ratio)
     else:
-        y, sample_weight = _mixed_targets(first, second, plan, blended)
+        mixed = _mixed_leaves(first.y + first.sample_weight, second.y + second.sample_weight, plan, blended)
+        y, sample_weight = mixed[: len(first.y)], mixed[len(first.y) :]
     masks = [_joined_mask(ours, theirs, plan) for ours, theirs in zip(first.masks, second.masks, strict=True)]
     kept = [repeat(leaf) for leaf in first.kept]
     return first._replace(x=blended.x, y=y, sample_weight=sample_weight, masks=masks, kept=kept)
@@ -82,34 +83,29 @@ def unmixed(batch: Batch, packed: bool) -> Batch:
     return batch._replace(x=x, y=[pack_targets(leaf, leaf, 1.0) for leaf in batch.y] if packed else batch.y)
 
 
-def _mixed_targets(
-    first: Batch, second: Batch, plan: MixPlan, blended: Blended
-) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Targets and sample weights mixed with the ratio realised; maps, place by place."""
+def _mixed_leaves(
+    first: list[tf.Tensor], second: list[tf.Tensor], plan: MixPlan, blended: Blended
+) -> list[tf.Tensor]:
+    """Targets and sample weights mixed with the ratio realised; maps of them, place by place."""
     is_map = [share is blended.mask for share in _shares(first, blended)]
     if blended.mask is None or not any(is_map):
-        mixed = interpolate_leaves(
-            first.y + first.sample_weight, second.y + second.sample_weight, plan.partner, blended.ratio
-        )
-        return mixed[: len(first.y)], mixed[len(first.y) :]
+        return interpolate_leaves(first, second, plan.partner, blended.ratio)
     spatial = blended.mask.shape.rank - blended.ratio.shape.rank
-    maps = [[leaf for leaf, use in zip(side.y, is_map, strict=True) if use] for side in (first, second)]
-    rest = [[leaf for leaf, use in zip(side.y, is_map, strict=True) if not use] for side in (first, second)]
-    count = len(rest[0])
-    mixed = interpolate_leaves(
-        rest[0] + first.sample_weight, rest[1] + second.sample_weight, plan.partner, blended.ratio
+    maps, rest = (
+        [[leaf for leaf, use in zip(side, is_map, strict=True) if use is wanted] for side in (first, second)]
+        for wanted in (True, False)
     )
     mixed_maps = iter(interpolate_leaves(*maps, plan.partner, blended.mask, spatial))
-    mixed_rest = iter(mixed[:count])
-    return [next(mixed_maps if use else mixed_rest) for use in is_map], mixed[count:]
+    mixed_rest = iter(interpolate_leaves(*rest, plan.partner, blended.ratio))
+    return [next(mixed_maps if use else mixed_rest) for use in is_map]
 
 
-def _shares(batch: Batch, blended: Blended) -> list[tf.Tensor]:
-    """For each target, the share of the sample itself: the ratio, or the mask for maps of the mask's size."""
+def _shares(leaves: list[tf.Tensor], blended: Blended) -> list[tf.Tensor]:
+    """For each leaf, the share of the sample itself: the ratio, or the mask for maps of the mask's size."""
     if blended.mask is None:
-        return [blended.ratio] * len(batch.y)
+        return [blended.ratio] * len(leaves)
     places = blended.mask.shape[blended.ratio.shape.rank :]
-    return [blended.mask if _is_map(leaf.shape, places) else blended.ratio for leaf in batch.y]
+    return [blended.mask if _is_map(leaf.shape, places) else blended.ratio for leaf in leaves]
 
 
 def _is_map(shape: tf.TensorShape, places: tf.TensorShape) -> bool:

@@ -1,6 +1,16 @@
-"""Models that wrap a model: mixing in the training step, and rescaled prediction."""
+"""Models that wrap a model: mixing in the step or in hidden layers, the approximate loss, rescaled prediction."""
 
+from kmix_tf.models.approximate import ApproximateMixupModel
+from kmix_tf.models.manifold import ManifoldMixModel
 from kmix_tf.models.mixing import MixModel
-from kmix_tf.models.rescaled import RescaledModel
+from kmix_tf.models.rescaled import Comparison, RescaledModel, Scores, TrainingMeans
 
-__all__ = ["MixModel", "RescaledModel"]
+__all__ = [
+    "ApproximateMixupModel",
+    "Comparison",
+    "ManifoldMixModel",
+    "MixModel",
+    "RescaledModel",
+    "Scores",
+    "TrainingMeans",
+]

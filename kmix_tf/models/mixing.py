@@ -1,19 +1,17 @@
 """Mixing in the training step, on the model's own device."""
 
-from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from kmix_tf import _checks
-from kmix_tf._compat import register, require_tensorflow_backend
+from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
-from kmix_tf.models.counting import StepCounter
+from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
 
 
 @register
-class MixModel(keras.Model):
+class MixModel(MixingWrapper):
     """Trains a model on mixtures that are made in the training step, on the model's device.
 
     On an accelerator this takes the mix off the host: give the layer `solver="graph"`, and the whole step can be
@@ -47,27 +45,13 @@ class MixModel(keras.Model):
     """
 
     def __init__(self, model: keras.Model, layer: MixLayer, seed: int | None = None, **kwargs: Any):
-        super().__init__(**kwargs)
-        owner = type(self).__name__
-        require_tensorflow_backend(owner)
-        self.model = require_built(owner, model)
-        if not isinstance(layer, MixLayer):
-            _checks.refuse(owner, "layer", "a MixLayer such as KMixupLayer(16, solver='graph')", layer, TypeError)
+        super().__init__(model, layer, "layer", seed, **kwargs)
+        require_floating_inputs(type(self).__name__, model, layer)
         self.layer = layer
-        self._counter = StepCounter(self, layer.seed if seed is None else seed)
-        self.built = True
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """As `keras.Model.compile`. Refuses `jit_compile=True` with a layer that calls back to the host."""
-        if kwargs.get("jit_compile") is True:
-            require_compilable(type(self).__name__, self.layer)
-        super().compile(*args, **kwargs)
-
-    def compile_from_config(self, config: dict[str, Any]) -> None:
-        # Keras does not compile what it loads when `compile` is overridden, unless this is, too.
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)
+    @property
+    def mixer(self) -> MixLayer:
+        return self.layer
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         return self.model(x, training=training)
@@ -93,13 +77,6 @@ class MixModel(keras.Model):
             data_batch = self.layer(x, y, sample_weight, training=False)
         super()._symbolic_build(iterator=iterator, data_batch=data_batch)
 
-    def export(self, *args: Any, **kwargs: Any) -> Any:
-        """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it."""
-        return self.model.export(*args, **kwargs)
-
-    def build(self, input_shape: Any = None) -> None:
-        """Nothing to make: the wrapped model is built."""
-
     def get_config(self) -> dict[str, Any]:
         return {
             "name": self.name,
@@ -107,40 +84,3 @@ class MixModel(keras.Model):
             "layer": keras.saving.serialize_keras_object(self.layer),
             "seed": self._counter.seed,
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MixModel":
-        parts = {
-            name: keras.saving.deserialize_keras_object(config[name], custom_objects=custom_objects)
-            for name in ("model", "layer")
-        }
-        return cls(**{**config, **parts})
-
-
-def require_built(owner: str, model: Any) -> keras.Model:
-    """The model, if it is a built Keras model.
-
-    Raises:
-        TypeError: for anything but a model. ValueError: if it has no weights yet.
-    """
-    if not isinstance(model, keras.Model):
-        _checks.refuse(owner, "model", "a Keras model", model, TypeError)
-    if not model.built:
-        raise ValueError(
-            f"{owner}: model must be built, so that its weights exist. Received: {model.name!r}, which is not. "
-            "Begin it with keras.Input(shape), or call it once on a batch."
-        )
-    return model
-
-
-def require_compilable(owner: str, layer: Callable) -> None:
-    """Refuses a layer that calls back to the host, where XLA is to compile it.
-
-    Raises:
-        ValueError: naming the remedy.
-    """
-    if getattr(layer.pairing, "runs_on_host", False):
-        raise ValueError(
-            f"{owner}: jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
-            "whose matching calls back to the host. Give it solver='graph'."
-        )

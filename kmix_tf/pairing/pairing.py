@@ -9,7 +9,7 @@ class Pairing(NamedTuple):
     """Partners of a batch.
 
     partner: int32 `(batch,)`, the row each sample is mixed with; or `(interpolations, batch)`, a partner for each of
-    several mixtures of a sample. group: int32 `(batch,)`, the group each sample is in, from 0.
+    several mixtures of a sample. group: int32, of partner's shape, the group each sample is in, from 0.
 
     Example:
         >>> def neighbours(features, seed):  # a pairing of your own

@@ -37,6 +37,8 @@ class RepeatedPairing:
     def __init__(self, pairing: Callable, times: int):
         if not callable(pairing):
             _checks.refuse("RepeatedPairing", "pairing", "callable", pairing, TypeError)
+        if isinstance(pairing, RepeatedPairing):
+            _checks.refuse("RepeatedPairing", "pairing", "a pairing that is not repeated itself", pairing, TypeError)
         self.pairing = pairing
         self.times = _checks.integer("RepeatedPairing", "times", times, minimum=1)
 
@@ -51,12 +53,12 @@ class RepeatedPairing:
     def __call__(self, features: Sequence[tf.Tensor], seed: Any, *targets: Any) -> Pairing:
         """Pairs a batch with itself, `times` times."""
         pairings = [self.pairing(features, part, *targets) for part in split(as_seed(seed), self.times)]
-        return Pairing(tf.stack([pairing.partner for pairing in pairings]), pairings[0].group)
+        return Pairing(*(tf.stack(parts) for parts in zip(*pairings, strict=True)))
 
     def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
         """The same partners each time: with two loaders, which samples face each other is the loaders' choice."""
         pairing = self.pairing.between(first, second)
-        return Pairing(tf.stack([pairing.partner] * self.times), pairing.group)
+        return Pairing(*(tf.stack([part] * self.times) for part in pairing))
 
     def get_config(self) -> dict[str, Any]:
         return {"pairing": keras.saving.serialize_keras_object(self.pairing), "times": self.times}

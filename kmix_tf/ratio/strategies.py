@@ -45,13 +45,12 @@ class BetaRatio:
         self.interpolations = _checks.integer("BetaRatio", "interpolations", interpolations, minimum=1)
 
     def __call__(self, group: tf.Tensor, seed: Any) -> tf.Tensor:
-        """Draws ratios for samples whose k-groups are `group`, int32 `(batch,)`.
+        """Draws ratios for samples whose k-groups are `group`, int32 `(batch,)`, or `(times, batch)` if repeated.
 
         Returns float32 `(batch,)`, or `(interpolations, batch)` if there are several.
         """
-        return _beta_ratios(
-            group, as_seed(seed), alpha=self.alpha, scope=self.scope, interpolations=self.interpolations
-        )
+        options = {"alpha": self.alpha, "scope": self.scope, "interpolations": self.interpolations}
+        return _beta_ratios(group, as_seed(seed), **options, repeated=group.shape.rank == 2)
 
     def get_config(self) -> dict[str, Any]:
         return {"alpha": self.alpha, "scope": self.scope, "interpolations": self.interpolations}
@@ -117,17 +116,29 @@ class DistributionRatio:
 
 
 @compiled
-def _beta_ratios(group: tf.Tensor, seed: tf.Tensor, *, alpha: float, scope: str, interpolations: int) -> tf.Tensor:
+def _beta_ratios(
+    group: tf.Tensor, seed: tf.Tensor, *, alpha: float, scope: str, interpolations: int, repeated: bool
+) -> tf.Tensor:
+    # A shape that has varied once is unknown in a compiled function; the rank must not be.
+    group = tf.ensure_shape(group, [None, None] if repeated else [None])
     return _spread(lambda shape, seed: sample_beta(shape, alpha, seed), group, seed, scope, interpolations)
 
 
 def _spread(draw: Callable, group: tf.Tensor, seed: tf.Tensor, scope: str, interpolations: int) -> tf.Tensor:
-    """Ratios that `draw(shape, seed)` gives to all samples, groups or the batch, for each of the interpolations."""
-    size = tf.size(group)
+    """Ratios that `draw(shape, seed)` gives to all samples, groups or the batch, for each of the interpolations.
+
+    Groups `(times, batch)`, of several pairings, each have ratios of their own where groups do, and otherwise share
+    those of the samples or the batch; or, if there are as many interpolations, have one of these each.
+    """
+    size = tf.shape(group)[-1]
+    by_pairing = scope == "group" and group.shape.rank == 2
     lead = [] if interpolations == 1 else [interpolations]
-    ratios = draw(tf.stack([*lead, tf.constant(1) if scope == "batch" else size]), seed)
+    outer = [tf.shape(group)[0]] if by_pairing and not lead else lead
+    ratios = draw(tf.stack([*outer, tf.constant(1) if scope == "batch" else size]), seed)
     if lead:
         ratios = tf.sort(ratios, axis=0, direction="DESCENDING")
+    if by_pairing:
+        return tf.gather(ratios, group, axis=1, batch_dims=1)
     if scope == "group":
         return tf.gather(ratios, group, axis=-1)
     return tf.broadcast_to(ratios, tf.stack([*lead, size]))

@@ -14,6 +14,7 @@ from kmix_tf import (
     MultiMixLayer,
     OtherClassPairing,
     RandomPairing,
+    RepeatedPairing,
     ThresholdWeight,
     mix,
 )
@@ -241,3 +242,32 @@ def test_strategies_of_ones_own_may_be_functions():
     assert (x.numpy() == np.tile(TABLE, (2, 1))).all()
     assert y.shape == (2 * N, 4)
     assert sorted(weight.numpy()[:N] * np.arange(N).mean()) == pytest.approx(np.arange(N))
+
+
+def test_weights_of_pixels_are_pasted_with_their_pixels():
+    x = np.stack([np.zeros((4, 4, 1)), np.ones((4, 4, 1))] * 4).astype(np.float32)
+    mixed, y, weight = CutMixLayer()(x, x[..., 0], x[..., 0], seed=3)
+    assert (y.numpy() == mixed.numpy()[..., 0]).all()
+    assert (weight.numpy() == mixed.numpy()[..., 0]).all()
+
+
+def test_groups_of_repeated_pairings_share_their_own_ratios():
+    for baseline, ratios in (("large_batch", 6), ("batch_augmentation", 6)):
+        layer = MultiMixLayer(2, k=4, baseline=baseline, scope="group", solver="graph")
+        seed = 5
+        pairing = layer.pairing([tf.constant(TABLE)], tf.constant([0, seed]))
+        assert pairing.group.shape == pairing.partner.shape == (2, N)
+        plan = layer.plan([TABLE], seed)
+        assert len(np.unique(plan.ratio)) == ratios
+        mixed, _ = layer(TABLE, TABLE, seed=seed)
+        partner, ratio = plan.partner.numpy(), plan.ratio.numpy()[..., np.newaxis]
+        np.testing.assert_allclose(
+            mixed, (ratio * TABLE + (1 - ratio) * TABLE[partner]).reshape(-1, 4), rtol=1e-4, atol=1e-5
+        )
+
+
+def test_partners_and_ratios_of_different_number_are_refused():
+    with pytest.raises(ValueError, match="MixLayer: interpolations must be 1 or 3, as many as the pairing's times"):
+        MixLayer(RepeatedPairing(RandomPairing(), 3), BetaRatio(interpolations=2))
+    with pytest.raises(TypeError, match="RepeatedPairing: pairing must be a pairing that is not repeated itself"):
+        RepeatedPairing(RepeatedPairing(RandomPairing(), 3), 2)

@@ -31,7 +31,7 @@ def test_there_is_a_row_of_partners_for_each_time(times):
     found = RepeatedPairing(RandomPairing(), times)([tf.constant(X)], 1)
     assert found.partner.dtype == tf.int32
     assert found.partner.shape == (times, 10)
-    assert found.group.shape == (10,)
+    assert found.group.shape == found.partner.shape
     for partner in found.partner.numpy():
         assert sorted(partner) == list(range(10))
         assert (partner != np.arange(10)).all()
@@ -124,7 +124,7 @@ def test_two_loaders_face_each_other_the_same_way_each_time():
     expected = inner.between([tf.constant(X)], [tf.constant(second)])
     found = RepeatedPairing(inner, 3).between([tf.constant(X)], [tf.constant(second)])
     assert found.partner.numpy().tolist() == [expected.partner.numpy().tolist()] * 3
-    assert found.group.numpy().tolist() == expected.group.numpy().tolist()
+    assert found.group.numpy().tolist() == [expected.group.numpy().tolist()] * 3
 
 
 def test_two_loaders_are_mixed_several_times():

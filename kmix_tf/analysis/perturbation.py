@@ -1,0 +1,120 @@
+"""What mixup does to each sample: it shrinks it towards the mean, and perturbs it."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kmix_tf import _checks
+from kmix_tf.analysis.theta import theta_moments
+
+
+class PerturbationCovariance(NamedTuple):
+    """Covariances, float64, of a sample's perturbations of features and targets, both flattened.
+
+    xx: `(d, d)`. yy: `(c, c)`. xy: `(d, c)`.
+    """
+
+    xx: np.ndarray
+    yy: np.ndarray
+    xy: np.ndarray
+
+
+class ModifiedData(NamedTuple):
+    """Features `(n, ...)` and targets `(n, ...)`, float64, shrunk towards their means."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> PerturbationCovariance:
+    """The covariance of what mixup adds to one sample once data are shrunk towards their mean.
+
+    Mixup turns sample i into theta x_i + (1 - theta) x_j with a random partner j, itself included, and theta the
+    larger of ratio and complement. Of that, x_bar + theta_bar (x_i - x_bar) is fixed, and the rest has mean zero and
+    this covariance: sigma^2 (x_i - x_bar)(x_i - x_bar)^T + gamma^2 Sigma_xx, likewise for targets, and for both.
+
+    Args:
+        x: numeric `(n, ...)`, finite, n >= 1.
+        y: integer classes `(n,)` of max(y) + 1 classes; or floats `(n,)` or `(n, ...)`: one-hot, soft or regression.
+        alpha: finite and >= 0. 0 perturbs nothing.
+        index: which sample, an integer in [0, n).
+
+    Returns:
+        `PerturbationCovariance(xx, yy, xy)`, of the flattened features and targets.
+
+    Raises:
+        ValueError: for other arguments.
+
+    Source: On Mixup Regularization, Lemma 1 (eq. 8), here on the data as they are rather than shrunk.
+
+    Example:
+        >>> from kmix_tf.analysis import perturbation_covariance
+        >>> covariance = perturbation_covariance([[0.0], [1.0]], [0, 1], alpha=1.0, index=0)
+        >>> covariance.xx.round(6).tolist(), covariance.yy.shape, covariance.xy.shape
+        ([[0.026042]], (2, 2), (1, 2))
+    """
+    x, y = samples_of("perturbation_covariance", x, y)
+    moments = theta_moments(_checks.number("perturbation_covariance", "alpha", alpha))
+    index = _checks.integer("perturbation_covariance", "index", index, minimum=0)
+    if index >= len(x):
+        _checks.refuse("perturbation_covariance", "index", f"in [0, {len(x)})", index)
+    x, y = (_centred(values).reshape(len(values), -1) for values in (x, y))
+
+    def covariance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        own = np.outer(first[index], second[index])
+        return moments.variance * own + moments.gamma_squared * first.T @ second / len(first)
+
+    return PerturbationCovariance(covariance(x, x), covariance(y, y), covariance(x, y))
+
+
+def modified_data(x: Any, y: Any, alpha: float) -> ModifiedData:
+    """The data that mixup trains on, but for its perturbations: shrunk towards their means.
+
+    Args:
+        x, y, alpha: as in `perturbation_covariance`.
+
+    Returns:
+        `ModifiedData(x, y)`: x_bar + theta_bar (x - x_bar), likewise y; integer classes as soft labels
+        `(n, classes)`.
+
+    Raises:
+        ValueError: for other arguments.
+
+    Source: On Mixup Regularization, eq. (5).
+
+    Example:
+        >>> from kmix_tf.analysis import modified_data
+        >>> modified_data([[0.0], [1.0]], [0, 1], alpha=1.0).x.tolist()
+        [[0.125], [0.875]]
+    """
+    x, y = samples_of("modified_data", x, y)
+    theta = theta_moments(_checks.number("modified_data", "alpha", alpha)).mean
+    return ModifiedData(*(values - (1 - theta) * _centred(values) for values in (x, y)))
+
+
+def samples_of(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Features and targets in float64, integer classes one-hot.
+
+    Raises:
+        ValueError: unless they are finite, equally many and at least one.
+    """
+    x, y = np.asarray(x, dtype=np.float64), np.asarray(y)
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
+        raise ValueError(
+            f"{owner}: x must be (n, ...) and y (n,) or (n, ...), n >= 1. "
+            f"Received: x of shape {x.shape} and y of shape {y.shape}."
+        )
+    if y.dtype.kind in "iub" and y.ndim == 1:
+        y = y.astype(np.int64)
+        if y.min() < 0:
+            raise ValueError(f"{owner}: integer classes must be >= 0. Received: classes from {y.min()}.")
+        y = np.eye(y.max() + 1)[y]
+    y = y.astype(np.float64)
+    for name, values in (("x", x), ("y", y)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values.")
+    return x, y
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    return values - values.mean(axis=0)

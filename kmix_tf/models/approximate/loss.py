@@ -1,0 +1,89 @@
+"""The loss of the approximate mixup, of targets and outputs that carry their perturbations with them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kmix_tf._compat import register
+from kmix_tf.analysis.approximate_losses import LOSSES
+from kmix_tf.batch.leaves import after, at_least_float32, require
+
+# The terms of Theorem 2, each with the order of the model's derivatives that it needs. r1 and r3 come as their sum,
+# eq. (33), which has no inverse in it.
+TERMS = {"r1_r3": 1, "r2": 2, "r4": 0}
+
+
+def derivative_order(terms: Sequence[str]) -> int:
+    """The highest derivative of the model that the terms need."""
+    return max((TERMS[term] for term in terms), default=0)
+
+
+def plain_targets(y: tf.Tensor, outputs: int) -> tf.Tensor:
+    """Targets `(batch, outputs)`: classes `(batch,)` or `(batch, 1)` one-hot, where there are several outputs.
+
+    The dtype does not say which are classes, because Keras makes all targets of a loss floats.
+    """
+    if outputs > 1 and (y.shape.rank == 1 or y.shape[1:] == [1]):
+        return _one_hot(tf.reshape(y, [-1]), outputs)
+    if y.shape.rank == 1:
+        y = y[:, tf.newaxis]
+    if y.shape.rank != 2 or y.shape[1] not in (None, outputs):
+        raise ValueError(
+            f"ApproximateMixupModel: targets must be (batch, {outputs}) as the model's output, or integer classes. "
+            f"Received: targets of shape {y.shape}."
+        )
+    return at_least_float32(y)
+
+
+def _one_hot(y: tf.Tensor, classes: int) -> tf.Tensor:
+    labels = tf.cast(y, tf.int64)
+    is_class = (labels >= 0) & (labels < classes) & (tf.cast(labels, y.dtype) == y)
+    message = (
+        f"ApproximateMixupModel: labels must be in [0, {classes}), the model's classes. Received: one that is not."
+    )
+    (labels,) = after(require(tf.reduce_all(is_class), message), [labels])
+    # XLA drops the check: such a label then makes the loss NaN, rather than a number that means nothing.
+    return tf.where(is_class[:, tf.newaxis], tf.one_hot(labels, classes), math.nan)
+
+
+@register
+class ApproximateMixupLoss(keras.losses.Loss):
+    """A loss of plain targets `(batch, outputs)`; or of perturbed ones, with the terms that perturbations add.
+
+    Perturbed targets are `(batch, samples, 2, outputs)`: the target and its perturbation epsilon. Perturbed outputs
+    are `(batch, samples, order + 1, outputs)`: f, Df[delta], D^2 f[delta, delta].
+
+    Source: On Mixup Regularization, eq. (33).
+    """
+
+    def __init__(self, kind: str, terms: Sequence[str], name: str = "approximate_mixup", **kwargs: Any):
+        super().__init__(name=name, **kwargs)
+        self.kind = kind
+        self.terms = tuple(terms)
+
+    def call(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+        if y_pred.shape.rank == 2:
+            targets = plain_targets(y_true, int(y_pred.shape[1]))
+            return LOSSES[self.kind].value(tf.cast(targets, y_pred.dtype), y_pred)
+        return tf.add_n(list(loss_terms(self.kind, self.terms, y_true, y_pred).values()))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "kind": self.kind, "terms": list(self.terms)}
+
+
+def loss_terms(kind: str, terms: Sequence[str], y: tf.Tensor, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Base and chosen terms, each `(batch,)`, of perturbed targets and outputs: see `ApproximateMixupLoss`."""
+    loss = LOSSES[kind]
+    target, epsilon = tf.unstack(tf.cast(y, outputs.dtype), axis=2)
+    f, *derivatives = tf.unstack(outputs, axis=2)
+    values = {"base": loss.value(target, f)}
+    if "r1_r3" in terms:
+        values["r1_r3"] = 0.5 * loss.curvature(f, derivatives[0]) - tf.reduce_sum(epsilon * derivatives[0], axis=-1)
+    if "r2" in terms:
+        values["r2"] = 0.5 * tf.reduce_sum((loss.mean(f) - target) * derivatives[1], axis=-1)
+    if "r4" in terms:
+        values["r4"] = 0.5 * loss.target_curvature * tf.reduce_sum(tf.square(epsilon), axis=-1)
+    return {name: tf.reduce_mean(value, axis=1) for name, value in values.items()}

@@ -1,0 +1,317 @@
+"""Training on what mixup amounts to: shrunk data and a penalty on the model's derivatives, without any mixtures."""
+
+import random
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
+from kmix_tf._moments import StreamingMoments
+from kmix_tf.analysis.approximate_losses import LOSSES, targets_of
+from kmix_tf.analysis.theta import theta_moments
+from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf.models.approximate.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
+from kmix_tf.models.approximate.loss import (
+    TERMS,
+    ApproximateMixupLoss,
+    derivative_order,
+    loss_terms,
+    plain_targets,
+)
+from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
+
+OWNER = "ApproximateMixupModel"
+
+
+class _Perturbed(NamedTuple):
+    """A batch of features on its way through Keras' own steps: what else belongs to it travels with it."""
+
+    x: Any  # as the wrapped model takes them
+    directions: Any  # leaves (batch, samples, ...), or () where no derivatives are wanted
+    targets: Any  # as the user gave them, for the metrics
+
+
+@register
+class ApproximateMixupModel(keras.Model):
+    """Wraps a model, so that `fit` minimises the second-order approximation of mixup's risk instead of mixing data.
+
+    Inputs and targets are shrunk towards their means, x_bar + theta_bar (x_i - x_bar), and the loss at them gets the
+    terms that mixup's perturbations (delta, epsilon) add to second order. Their expectations are not computed from
+    Jacobians but estimated from sampled perturbations, by derivatives of the model along them: for each sample
+    r1_r3 = 1/2 (J delta)^T H (J delta) - epsilon^T J delta, with J the model's Jacobian and H the loss' Hessian.
+
+    Args:
+        model: a Keras model with one output `(batch, outputs)`; logits for the cross-entropies. It is trained in
+            place and stays usable by itself.
+        alpha: of the mixup that is approximated, finite and >= 0. 0 is plain training.
+        loss: "categorical_crossentropy" (default), "binary_crossentropy", or "squared_error", 1/2 |y - u|^2. The last
+            two are summed over outputs. So `compile` takes no loss.
+        terms: a sequence of what to add to the loss on shrunk data:
+            "r1_r3" (the default, alone): the pull of the Jacobian towards that of a linear fit. Together, because
+            apart they hold inverses that do not exist.
+            "r2": the model's own curvature. The paper leaves it out for being unstable. 0 for piecewise linear
+            models.
+            "r4": for the squared error a constant, otherwise 0. It makes the loss the whole of the approximation.
+            (): none, which is the paper's "ERM on modified data".
+        samples: perturbations drawn for each sample, an integer >= 1. The model runs on so many times the batch.
+        derivatives: "exact" (default), by automatic differentiation; or "differences", central ones of three forward
+            passes, for layers without right second derivatives (batch, layer and group normalisation, which "exact"
+            refuses) or without any (recurrent ones under XLA). "differences" refuses dropout and other noise, and is
+            too coarse for float16.
+        seed: an integer >= 0, or None for one of Python's generator. Draws are a function of it, of a counter of
+            steps that is saved with the weights, and of the replica.
+
+    Call:
+        `model(x)` is the wrapped model's answer; so are `predict` and `export`, and `evaluate` has its plain loss.
+        `adapt` must come before `fit`. Logs have, besides the loss, its parts: "base" and each of `terms`; metrics
+        are those of the model's answers to the shrunk inputs, against targets as given.
+
+    Partners are drawn from the batch: the sample itself with probability 1 / n, n the number of samples adapted to,
+    otherwise any other row. So the loss of a random batch is an unbiased estimate of Theorem 2 over the whole of the
+    data, for batches of at least two. Batches must be shuffled. Sample weights weigh the samples' losses, not
+    partners. Batch normalisation makes outputs depend on the whole batch, which the derivation does not know of.
+
+    Raises:
+        TypeError, ValueError: for other arguments; from `fit` before `adapt`.
+
+    Source: On Mixup Regularization, Theorem 2 in the form of eq. (33), Lemma 1, eq. (5) and (20).
+
+    Example:
+        >>> x, y = tf.random.normal([64, 3]), tf.range(64) % 2
+        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+        >>> approximate = ApproximateMixupModel(model, alpha=1.0, seed=0)
+        >>> approximate.adapt(x, y)
+        >>> approximate.compile("sgd", metrics=["accuracy"])
+        >>> sorted(approximate.fit(x, y, verbose=0).history)
+        ['accuracy', 'base', 'loss', 'r1_r3']
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        alpha: float,
+        loss: str = "categorical_crossentropy",
+        terms: Sequence[str] = ("r1_r3",),
+        samples: int = 1,
+        derivatives: str = "exact",
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        # Keras would cast inputs to the compute dtype before they are shrunk; the wrapped model casts what it should.
+        super().__init__(autocast=False, **kwargs)
+        require_tensorflow_backend(OWNER)
+        if not isinstance(model, keras.Model):
+            _checks.refuse(OWNER, "model", "a Keras model", model, TypeError)
+        self.model = model
+        self.alpha = _checks.number(OWNER, "alpha", alpha)
+        self.loss_kind = _checks.choice(OWNER, "loss", loss, tuple(LOSSES))
+        self.terms = _checked_terms(terms)
+        self.samples = _checks.integer(OWNER, "samples", samples, minimum=1)
+        self.derivatives = _checks.choice(OWNER, "derivatives", derivatives, DERIVATIVES)
+        self.seed = None if seed is None else _checks.integer(OWNER, "seed", seed, minimum=0)
+        self.moments = theta_moments(self.alpha)
+        if self._is_perturbed and derivative_order(self.terms):
+            require_differentiable(OWNER, model, self.derivatives)
+        # Not tf.random's or Keras' generator, whose states differ between replicas and graphs.
+        self._base_seed = (random.getrandbits(62) if seed is None else self.seed) % 2**63
+        names = ("base", *self.terms) if self._is_perturbed else ()
+        self._parts = [keras.metrics.Mean(name=name) for name in names]
+        self._shapes = None
+        self.built = True
+        self._step = self._weight("step", (), "int64")
+        self._count = self._weight("count", (), "int64")
+
+    @property
+    def _is_perturbed(self) -> bool:
+        return bool(self.alpha and self.terms)
+
+    def adapt(self, data: Any, y: Any = None, batch_size: int = 256) -> None:
+        """Learns the means of features and targets of the training data, and their number, in one pass.
+
+        Args:
+            data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it. Weights
+                do not weigh the means, because every sample is equally likely to be a partner. Integer y are classes
+                where the model has several outputs; otherwise y is as the model's output.
+            y: targets, when data is an array of features.
+            batch_size: for arrays.
+
+        Raises:
+            ValueError: if there are no samples or targets, values are NaN or infinite, labels are outside the model's
+                classes, or targets do not fit the model's output or the loss.
+        """
+        if y is not None:
+            data = tf.data.Dataset.from_tensor_slices((data, y)).batch(batch_size)
+        spec = getattr(data, "element_spec", None)
+        if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+            raise ValueError(
+                f"{OWNER}: adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
+                f"Received: {type(data).__name__} with elements {spec}."
+            )
+        moments = [StreamingMoments() for _ in range(len(tf.nest.flatten(spec[0])) + 1)]
+        outputs = None
+        for x, targets, *_ in data.as_numpy_iterator():
+            if outputs is None:
+                outputs = _output_size(self(tf.nest.map_structure(tf.convert_to_tensor, x), training=False))
+            leaves = [*tf.nest.flatten(x), targets_of(OWNER, targets, outputs, self.loss_kind)]
+            for moment, leaf in zip(moments, leaves, strict=True):
+                moment.update(leaf)
+        self._learn(moments)
+
+    def call(self, x: Any, training: bool | None = None) -> tf.Tensor:
+        if not isinstance(x, _Perturbed):
+            return self.model(x, training=training)
+        if not x.directions:
+            return at_least_float32(self.model(x.x, training=training))
+        return self._derivatives(x, training)
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
+        """As of any model, but without a loss, which is the wrapper's own argument."""
+        if loss is not None:
+            _checks.refuse(OWNER, "loss", "left out of compile, for it is given to the model itself", loss)
+        super().compile(optimizer=optimizer, loss=ApproximateMixupLoss(self.loss_kind, self.terms), **kwargs)
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        self._require_adapted()
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        batch, targets = self._perturbed(x, y)
+        return super().train_step((batch, targets, sample_weight))
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        parts = {part.name for part in self._parts}  # which only training has
+        return {name: value for name, value in super().test_step(data).items() if name not in parts}
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        if not isinstance(x, _Perturbed):
+            return super().compute_metrics(x, y, y_pred, sample_weight)
+        if x.directions:
+            parts = loss_terms(self.loss_kind, self.terms, y, y_pred)
+            for metric, values in zip(self._parts, parts.values(), strict=True):
+                metric.update_state(_weighted(values, sample_weight))
+            y_pred = y_pred[:, 0, 0]
+        return super().compute_metrics(x.x, x.targets, y_pred, sample_weight)
+
+    def export(self, path: str, **kwargs: Any) -> None:
+        """Writes the wrapped model as a SavedModel, which runs with TensorFlow alone; arguments as `Model.export`."""
+        self.model.export(path, **kwargs)
+
+    def _perturbed(self, x: Any, y: Any) -> tuple[_Perturbed, tf.Tensor]:
+        """A batch shrunk, with the directions to differentiate along; and targets as the loss takes them."""
+        target = self._targets(y)
+        leaves = [at_least_float32(tf.convert_to_tensor(leaf)) for leaf in tf.nest.flatten(x)]
+        means = [tf.cast(mean, leaf.dtype) for mean, leaf in zip(self._means, [*leaves, target], strict=True)]
+        centred = [leaf - mean for mean, leaf in zip(means, [*leaves, target], strict=True)]
+        *shrunk, target = [mean + self.moments.mean * leaf for mean, leaf in zip(means, centred, strict=True)]
+        shrunk = tf.nest.pack_sequence_as(x, shrunk)
+        if not self._is_perturbed:
+            return _Perturbed(shrunk, (), y), target
+        seed = step_seed(self._base_seed, tf.convert_to_tensor(self._step))
+        self._step.assign_add(1)
+        draws = draw(seed, tf.shape(target)[0], self.samples, tf.convert_to_tensor(self._count))
+        *directions, epsilon = [perturbation(leaf, draws, self.moments) for leaf in centred]
+        target = tf.broadcast_to(target[:, tf.newaxis], tf.shape(epsilon))
+        return _Perturbed(shrunk, tuple(directions), y), tf.stack([target, epsilon], axis=2)
+
+    def _derivatives(self, batch: _Perturbed, training: bool | None) -> tf.Tensor:
+        """Outputs and their derivatives, `(batch, samples, order + 1, outputs)`; all samples in one pass."""
+        x = [tf.repeat(leaf, self.samples, axis=0) for leaf in tf.nest.flatten(batch.x)]
+        directions = [
+            tf.reshape(leaf, tf.shape(repeated)) for leaf, repeated in zip(batch.directions, x, strict=True)
+        ]
+
+        def outputs(leaves: list[tf.Tensor]) -> tf.Tensor:
+            return at_least_float32(self.model(tf.nest.pack_sequence_as(batch.x, leaves), training=training))
+
+        order = derivative_order(self.terms)
+        values = tf.stack(directional_derivatives(outputs, x, directions, order, self.derivatives), axis=1)
+        return tf.reshape(values, [-1, self.samples, order + 1, values.shape[-1]])
+
+    def _targets(self, y: Any) -> tf.Tensor:
+        """Targets as the outputs: float `(batch, outputs)`; integer classes one-hot."""
+        outputs, y = self._shapes[-1][0], tf.convert_to_tensor(y)
+        if y.dtype.is_bool:
+            y = tf.cast(y, tf.int32)
+        if y.dtype.is_floating and y.shape.rank == 1 and outputs > 1:
+            raise ValueError(
+                f"{OWNER}: targets must be (batch, {outputs}) as the model's output, or integer classes. "
+                f"Received: targets of dtype {y.dtype.name} and shape {y.shape}."
+            )
+        return plain_targets(y, outputs)
+
+    def _learn(self, moments: list[StreamingMoments]) -> None:
+        if moments[-1].mean is None:
+            raise ValueError(f"{OWNER}: adapt needs at least one sample. Received: an empty dataset.")
+        if not all(np.isfinite(moment.mean).all() for moment in moments):
+            raise ValueError(f"{OWNER}: adapt needs finite features. Received: NaN or infinity.")
+        if self._shapes is None:
+            self._make_means([list(moment.mean.shape) for moment in moments])
+        for weight, moment in zip(self._means, moments, strict=True):
+            weight.assign(moment.mean)
+        self._count.assign(int(moments[-1].total))
+
+    def _make_means(self, shapes: list[Any]) -> None:
+        self._means = [self._weight(f"mean_{i}", tuple(shape), "float32") for i, shape in enumerate(shapes)]
+        self._shapes = [tuple(shape) for shape in shapes]
+
+    def _weight(self, name: str, shape: tuple[int, ...], dtype: str) -> Any:
+        first = "only_first_replica" if IS_KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
+        return self.add_weight(
+            name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False, aggregation=first
+        )
+
+    def _require_adapted(self) -> None:
+        if self._shapes is None:
+            raise ValueError(
+                f"{OWNER}: adapt(dataset) must come before fit, to learn the means of the training data. "
+                "Received: a model without means."
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        model = keras.saving.serialize_keras_object(self.model)
+        values = {"alpha": self.alpha, "loss": self.loss_kind, "terms": list(self.terms), "samples": self.samples}
+        values |= {"derivatives": self.derivatives, "seed": self._base_seed, "name": self.name}
+        return {**values, "model": model, "shapes": self._shapes and [list(shape) for shape in self._shapes]}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "ApproximateMixupModel":
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
+        rest = {name: value for name, value in config.items() if name not in ("model", "shapes")}
+        wrapper = cls(model=model, **rest)
+        if config["shapes"] is not None:
+            wrapper._make_means(config["shapes"])
+        return wrapper
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras takes a `compile` that is overridden for one that it cannot call.
+        arguments = dict(keras.saving.deserialize_keras_object(config))
+        arguments.pop("loss", None)
+        self.compile(**arguments)
+        self.optimizer.build(self.trainable_variables)
+
+
+def _checked_terms(terms: Any) -> tuple[str, ...]:
+    rule = "a sequence of different ones of " + ", ".join(map(repr, TERMS))
+    if isinstance(terms, str) or not isinstance(terms, Sequence):
+        _checks.refuse(OWNER, "terms", rule, terms, TypeError)
+    if not set(terms) <= set(TERMS) or len(set(terms)) < len(terms):
+        _checks.refuse(OWNER, "terms", rule, terms)
+    return tuple(term for term in TERMS if term in terms)
+
+
+def _output_size(answer: Any) -> int:
+    shape = getattr(answer, "shape", None)
+    if shape is None or len(shape) != 2 or shape[1] is None:
+        raise ValueError(
+            f"{OWNER}: the model must have one output (batch, outputs). "
+            f"Received: an output of {type(answer).__name__} and shape {shape}."
+        )
+    return int(shape[1])
+
+
+def _weighted(values: tf.Tensor, sample_weight: Any) -> tf.Tensor:
+    if sample_weight is None:
+        return values
+    return values * tf.reshape(tf.cast(sample_weight, values.dtype), [-1])

@@ -1,0 +1,146 @@
+"""One training step of manifold mixup: where it mixes, and what becomes of targets and weights."""
+
+import copy
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from kmix_tf.layers import MixLayer
+from kmix_tf.layers.chance import mixtures_of_each
+from kmix_tf.seeding import random_uniform, split
+
+
+class Passing(NamedTuple):
+    """A batch on its way through a model: features, and the targets and weights that belong to them by now."""
+
+    features: Any
+    y: Any
+    sample_weight: Any
+
+
+class MixingStep:
+    """Mixes a batch once on its way through a model, at one of several places.
+
+    Args:
+        mix: the layer that mixes. drawn: the number of the place that is mixed at, int32; None if there is one.
+        y, sample_weight: what came with the batch. options: of the call of `mix`.
+
+    Attributes:
+        y, sample_weight: those of the batch as it is by now, which the loss is of when all places are passed.
+    """
+
+    def __init__(self, mix: MixLayer, drawn: tf.Tensor | None, y: Any, sample_weight: Any, options: dict[str, Any]):
+        self._mix = mix
+        self._drawn = drawn
+        self._given = y, sample_weight
+        self._options = options
+        self.y, self.sample_weight = y, sample_weight
+
+    def at(self, place: int, features: Any) -> Any:
+        """The features at a place, mixed if it is the one drawn. Places are passed in order, from 0."""
+        if place == 0:
+            # As they are where they are not mixed, such as one-hot.
+            self.y, self.sample_weight = converted(self._mix, features, *self._given)
+        if self._drawn is None:
+            passing = self._mixed(self._mix, features, self._options)
+        else:
+            passing = self._perhaps_mixed(place, features)
+        self.y, self.sample_weight = passing.y, passing.sample_weight
+        return passing.features
+
+    def _perhaps_mixed(self, place: int, features: Any) -> Passing:
+        """Computes one branch alone, whose batches may be of different lengths."""
+        seen = []
+
+        def mixed() -> list[tf.Tensor]:
+            seen.append(self._mixed(self._mix, features, self._options))
+            return _tensors(seen[-1])
+
+        def kept() -> list[tf.Tensor]:
+            passing = Passing(features, self.y, self.sample_weight)
+            seen.append(_weighted_like(seen[0], passing) if seen else passing)
+            return _tensors(seen[-1])
+
+        leaves = iter(tf.nest.flatten(tf.cond(tf.equal(self._drawn, place), mixed, kept)))
+        return tf.nest.map_structure(lambda leaf: None if leaf is None else next(leaves), seen[0])
+
+    def _mixed(self, mix: MixLayer, features: Any, options: dict[str, Any]) -> Passing:
+        y, sample_weight = self._given
+        mixed = mix(features, y, sample_weight, **options)
+        if y is None:
+            return Passing(mixed, None, None)
+        features, *targets = (*mixed, None)[:3]
+        # Weights may depend on hidden distances, but they say what mixtures count, and are not to be learnt. To be
+        # said within the branch: outside, zeros would go in as its gradient, and at distance 0 come out as NaN.
+        return Passing(features, *tf.nest.map_structure(_constant, targets))
+
+
+class CompiledStep(MixingStep):
+    """`MixingStep` for XLA, which cannot take the gradient of branches unless it knows all sizes beforehand.
+
+    Here a branch only draws partners and ratios, those of an unmixed batch at other places than the one drawn, and
+    batches become as long as their mixtures at the first place.
+    """
+
+    def _perhaps_mixed(self, place: int, features: Any) -> Passing:
+        mix = copy.copy(self._mix)
+        mix.schedule = _OnlyAt(place, self._mix.schedule)
+        options = {**self._options, "step": tf.stack([self._options["step"], tf.cast(self._drawn, tf.int64)])}
+        if place == 0:
+            return self._mixed(mix, features, options)
+        copies = mixtures_of_each(mix.pairing, mix.ratio) or 1
+        passing = self._mixed(mix, features[: tf.shape(features)[0] // copies], options)
+        current, is_drawn = Passing(features, self.y, self.sample_weight), tf.equal(self._drawn, place)
+
+        def chosen(ours: tf.Tensor | None, theirs: tf.Tensor | None) -> tf.Tensor | None:
+            return None if ours is None else tf.where(is_drawn, ours, theirs)
+
+        return tf.nest.map_structure(chosen, passing, current)
+
+
+class _OnlyAt:
+    """A schedule by which batches are mixed at one place only, and there as another schedule says."""
+
+    def __init__(self, place: int, schedule: Callable | None):
+        self.place = place
+        self.schedule = schedule
+
+    def __call__(self, step_and_place: tf.Tensor) -> tf.Tensor:
+        step, drawn = tf.unstack(step_and_place)
+        chance = 1.0 if self.schedule is None else tf.cast(self.schedule(step), tf.float32)
+        return chance * tf.cast(tf.equal(drawn, self.place), tf.float32)
+
+
+def draw_place(seed: tf.Tensor, count: int) -> tf.Tensor | None:
+    """One of `count` places, uniform, an int32 scalar; None if there is but one."""
+    # The mix makes its seeds of the step's by splitting it in four: the fifth is free.
+    return None if count == 1 else tf.cast(random_uniform([], split(seed, 5)[4]) * count, tf.int32)
+
+
+def converted(mix: MixLayer, features: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """Targets and weights as the mix gives them, unmixed."""
+    if y is None:
+        return y, sample_weight
+    _, y, *rest = mix(features, y, sample_weight, training=False)
+    return y, (rest[0] if rest else None)
+
+
+def _tensors(passing: Passing) -> list[tf.Tensor]:
+    return [leaf for leaf in tf.nest.flatten(passing) if leaf is not None]
+
+
+def _weighted_like(mixed: Passing, kept: Passing) -> Passing:
+    """A batch that is not mixed, with weights of 1 if mixtures have weights."""
+    if kept.sample_weight is not None or mixed.sample_weight is None:
+        return kept
+
+    def ones(weight: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        rank = weight.shape.rank - 1
+        return tf.ones(tf.concat([tf.shape(target)[:1], tf.ones([rank], tf.int32)], 0), weight.dtype)
+
+    return kept._replace(sample_weight=tf.nest.map_structure(ones, mixed.sample_weight, kept.y))
+
+
+def _constant(leaf: Any) -> Any:
+    return None if leaf is None else tf.stop_gradient(leaf)

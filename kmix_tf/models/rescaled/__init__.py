@@ -1,0 +1,7 @@
+"""Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
+
+from kmix_tf.models.rescaled.means import TrainingMeans
+from kmix_tf.models.rescaled.model import RescaledModel
+from kmix_tf.models.rescaled.scores import Comparison, Scores
+
+__all__ = ["Comparison", "RescaledModel", "Scores", "TrainingMeans"]

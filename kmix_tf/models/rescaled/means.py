@@ -1,0 +1,238 @@
+"""The means of features and targets of training data: what rescaling learns, in one pass or from several shards."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf._moments import StreamingMoments
+from kmix_tf.batch.leaves import leaf_name, leaf_paths, same_structure
+from kmix_tf.batch.selection import is_selected
+from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.models.rescaled.outputs import targets_like_outputs
+from kmix_tf.models.rescaled.signature import FeatureSignature
+
+
+class Asker(NamedTuple):
+    """Who asks for data, and for which task; for messages."""
+
+    owner: str
+    task: str
+
+    def __str__(self) -> str:
+        return self.owner
+
+
+class TrainingMeans:
+    """Weighted means of the features and targets of a dataset, or of a part of it.
+
+    `RescaledModel.measure` makes them and `RescaledModel.adapt` takes them. Those of shards are joined by `merge`;
+    they can be pickled, so that each worker can measure its own shard. The order of shards matters only in the last
+    digits.
+
+    Attributes:
+        weight: how many samples were seen, or their total weight; a float.
+        features: float64 means `(...)`, structured as the features; None for features that are left as they are.
+        targets: float64 means, of the shape and structure of the model's outputs.
+
+    Source: On Mixup Regularization, x_bar and y_bar of eq. (22); Chan, Golub, LeVeque 1979, for joining.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)])
+        >>> rescaled = RescaledModel(model, alpha=1.0)
+        >>> first = rescaled.measure(np.array([[1.0], [2.0]]), [0, 1])
+        >>> means = first.merge(rescaled.measure(np.array([[6.0]]), [1]))
+        >>> float(means.features[0]), means.targets.round(2).tolist(), means.weight
+        (3.0, [0.33, 0.67], 3.0)
+        >>> rescaled.adapt(means)
+    """
+
+    def __init__(self, inputs: FeatureSignature, outputs: FeatureSignature, features: list[Any], targets: list[Any]):
+        self.inputs = inputs
+        self.outputs = outputs
+        self.feature_moments = features
+        self.target_moments = targets
+
+    @property
+    def weight(self) -> float:
+        return float(self.target_moments[0].total)
+
+    @property
+    def features(self) -> Any:
+        means = [moments and moments.mean for moments in self.feature_moments]
+        return tf.nest.pack_sequence_as(self.inputs.structure, means)
+
+    @property
+    def targets(self) -> Any:
+        return tf.nest.pack_sequence_as(self.outputs.structure, [moments.mean for moments in self.target_moments])
+
+    def merge(self, *others: "TrainingMeans") -> "TrainingMeans":
+        """The means of all that this and the others have seen together; none of them is changed.
+
+        Raises:
+            ValueError: if they are means of differently structured or shaped data.
+        """
+        for other in others:
+            pairs = ((self.inputs, other.inputs), (self.outputs, other.outputs))
+            if not all(same_structure(ours.structure, theirs.structure) for ours, theirs in pairs) or not all(
+                ours.shapes() == theirs.shapes() for ours, theirs in pairs
+            ):
+                raise ValueError(
+                    "TrainingMeans: merge needs means of data of one structure and shape. Received: "
+                    f"{[ours.structure for ours, _ in pairs]} and {[theirs.structure for _, theirs in pairs]}."
+                )
+        parts = zip(*((*means.feature_moments, *means.target_moments) for means in (self, *others)), strict=True)
+        joined = [_joined(part) for part in parts]
+        count = len(self.feature_moments)
+        return TrainingMeans(self.inputs, self.outputs, joined[:count], joined[count:])
+
+
+def measured(
+    owner: Asker, data: Any, untouched: tuple[str, ...], look: Callable[[Any], tuple[Any, list[str]]]
+) -> TrainingMeans:
+    """Takes the means of a dataset of batches in one pass.
+
+    Args:
+        data: a dataset of `(x, y)` or `(x, y, sample_weight)`.
+        untouched: names of features to take no means of.
+        look: what gives the model's answer to a batch, checked, and the kinds of its leaves.
+    """
+    features, targets, answer, kinds, first = None, None, None, None, None
+    for number, (x, y, *weights) in enumerate(with_progress(batches(owner, data, untouched), f"{owner}: means")):
+        if first is None:
+            answer, kinds = look(x)
+            first = tf.nest.flatten(x)
+            features = [None if is_selected(untouched, path) else StreamingMoments() for path, _ in leaf_paths(x)]
+            targets = [StreamingMoments() for _ in kinds]
+        weight = require_weights(owner, number, x, weights)
+        for (path, leaf), moments, example in zip(leaf_paths(x), features, first, strict=True):
+            if moments is not None:
+                _require_leaf(owner, number, leaf_name("features", path), leaf, example)
+                moments.update(leaf, weight)
+        for leaf, moments in zip(like_outputs(owner, number, y, answer, kinds, len(weight)), targets, strict=True):
+            moments.update(leaf, weight)
+    if first is None or not targets[0].total:
+        got = "an empty dataset" if first is None else "sample weights that are all 0"
+        raise ValueError(f"{owner}: {owner.task} needs at least one sample. Received: {got}.")
+    return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(answer), features, targets)
+
+
+def batches(owner: Asker, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Dataset:
+    """The dataset, if it is a finite one of batches that can be measured.
+
+    Raises:
+        TypeError: for features or targets that are ragged, sparse or no numbers.
+        ValueError: for other elements, unbatched ones, or a dataset that repeats for ever.
+    """
+    spec = getattr(data, "element_spec", None)
+    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
+        raise ValueError(
+            f"{owner}: {owner.task} needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
+            f"Received: {type(data).__name__} with elements {spec}."
+        )
+    if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(
+            f"{owner}: {owner.task} needs a finite dataset. Received: one that repeats for ever. "
+            "Leave out repeat(), or take(n)."
+        )
+    for name, part in zip(("features", "targets", "sample_weight"), spec, strict=False):
+        for path, leaf in leaf_paths(part):
+            _require_dense(owner, leaf_name(name, path), leaf, name == "features" and is_selected(untouched, path))
+    return data
+
+
+def require_weights(owner: Asker, number: int, x: Any, weights: list[Any]) -> np.ndarray:
+    """The samples' weights, float64 `(batch,)`: ones where none are given.
+
+    Raises:
+        ValueError: for weights of another shape, negative or not finite; for features of unequal length.
+    """
+    sizes = {int(leaf.shape[0]) for leaf in tf.nest.flatten(x)}
+    if len(sizes) != 1:
+        raise ValueError(f"{owner}: all features of a batch must be equally long. Received: lengths {sorted(sizes)}.")
+    (size,) = sizes
+    if not weights:
+        return np.ones(size)
+    if tf.nest.is_nested(weights[0]):
+        raise ValueError(
+            f"{owner}: sample_weight must be one tensor (batch,), for the features have one mean. Received: a "
+            f"{type(weights[0]).__name__}. Map the dataset to the weights that samples should count with."
+        )
+    weight = np.asarray(weights[0], dtype=np.float64)
+    if weight.shape not in ((size,), (size, 1)):
+        raise ValueError(f"{owner}: sample_weight must have the shape ({size},). Received: shape {weight.shape}.")
+    if not (np.isfinite(weight).all() and (weight >= 0).all()):
+        raise ValueError(
+            f"{owner}: sample_weight must be >= 0 and finite. Received: other weights, or NaN, in batch {number}."
+        )
+    return weight.reshape(size)
+
+
+def like_outputs(owner: Asker, number: int, y: Any, answer: Any, kinds: list[str], size: int) -> Iterator[np.ndarray]:
+    """Each leaf of the targets in the form of the model's output that it is for.
+
+    Raises:
+        ValueError: if structures or shapes differ, or targets are not finite.
+    """
+    if not same_structure(y, answer):
+        names = [[leaf_name("", path) for path, _ in leaf_paths(part)] for part in (y, answer)]
+        raise ValueError(
+            f"{owner}: targets must be structured as the model's outputs. Received: "
+            f"{_described('targets', names[0])} for {_described('outputs', names[1])}."
+        )
+    for (path, target), output, kind in zip(leaf_paths(y), tf.nest.flatten(answer), kinds, strict=True):
+        name = leaf_name("targets", path)
+        target = np.asarray(target)
+        _require_finite(owner, number, name, target)
+        if len(target) != size:
+            raise ValueError(
+                f"{owner}: features and targets of a batch must be equally long. Received: {size} and {len(target)}."
+            )
+        yield targets_like_outputs(owner, target, tuple(output.shape[1:]), kind, name)
+
+
+def _described(name: str, leaves: list[str]) -> str:
+    return f"one of the {name}" if leaves == [""] else f"{name} {', '.join(leaves)}"
+
+
+def _require_dense(owner: Asker, name: str, spec: Any, any_dtype: bool) -> None:
+    is_dense = isinstance(spec, tf.TensorSpec)
+    if not is_dense or not (any_dtype or spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype.is_bool):
+        kind = spec.dtype.name if is_dense else type(spec).__name__
+        raise TypeError(
+            f"{owner}: {name} must be a dense tensor of numbers. Received: {kind}. "
+            "If it only rides along, name it in passthrough=."
+        )
+    if spec.shape.rank == 0:
+        raise ValueError(
+            f"{owner}: {name} must have a batch axis. Received: {name} of shape (), a single sample. "
+            "Call dataset.batch(...) first."
+        )
+
+
+def _require_leaf(owner: Asker, number: int, name: str, leaf: Any, example: Any) -> None:
+    if leaf.shape[1:] != example.shape[1:]:
+        raise ValueError(
+            f"{owner}: {name} must have one shape in all batches, to have a mean. Received: {tuple(leaf.shape)} in "
+            f"batch {number}, after {tuple(example.shape)}."
+        )
+    _require_finite(owner, number, name, np.asarray(leaf))
+
+
+def _require_finite(owner: Asker, number: int, name: str, values: np.ndarray) -> None:
+    is_exact = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
+    if not is_exact and not np.isfinite(values.astype(np.float64)).all():
+        raise ValueError(
+            f"{owner}: {owner.task} needs finite features and targets. Received: {name} with NaN or infinity in "
+            f"batch {number}."
+        )
+
+
+def _joined(parts: tuple[Any, ...]) -> Any:
+    if parts[0] is None:
+        return None
+    joined = StreamingMoments()
+    for part in parts:
+        joined.merge(part)
+    return joined

@@ -1,0 +1,389 @@
+"""Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._compat import register, require_tensorflow_backend, write_archive
+from kmix_tf.analysis.theta import ThetaMoments
+from kmix_tf.batch.leaves import at_least_float32, leaf_name, leaf_paths, same_structure
+from kmix_tf.batch.selection import as_selectors, is_selected, require_used
+from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
+from kmix_tf.models.rescaled.means import (
+    Asker,
+    TrainingMeans,
+    batches,
+    like_outputs,
+    measured,
+    require_weights,
+)
+from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
+from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
+from kmix_tf.models.rescaled.signature import FeatureSignature
+from kmix_tf.models.rescaled.theta import mixed_as
+
+
+@register
+class RescaledModel(keras.Model):
+    """Wraps a model trained with mixup, so that it predicts for data as they are rather than as mixup made them.
+
+    Mixup trains on inputs shrunk towards their mean, and towards targets shrunk to theirs. The wrapper shrinks each
+    input alike and stretches the answer back: y_mean (1 - 1/theta) + f(theta x + (1 - theta) x_mean) / theta, where
+    theta is the mean of theta_moments(alpha). With balanced classes this sharpens the confidences of a model that
+    mixup has made too modest. The paper finds that it helps on data like the training data, more so as alpha grows;
+    it can hurt on corrupted data, and it hurts a model trained without mixup: `evaluate_both` tells. Under k-mixup,
+    inputs shrink to local means, of which the overall mean is an approximation.
+
+    Args:
+        model: a Keras model, trained with mixup. It stays usable by itself and shares its weights. Of a `MixModel`,
+            the model within is wrapped.
+        alpha: the alpha it was trained with, finite and >= 0; 0 changes nothing. Or what tells it: the mix layer,
+            whose learnt alpha counts if it has one, and whose probability counts too; a `BetaRatio`; a
+            `DistributionRatio`, of which a million draws are averaged (theta's standard error is then below 0.0003);
+            or `kmix_tf.analysis.theta_moments_of(...)`. Several interpolations and scopes do not change theta,
+            weights are not taken into account. May be left out where the model holds its mix layer, as a `MixModel`.
+        output: what the model returns; one of the following for all of its outputs, or a structure of them like its
+            outputs.
+            "logits" (default): for a softmax over the last axis; for a single unit, the logit of class 1, which is
+            treated as the difference of two classes' logits.
+            "probabilities": after a softmax, or the sigmoid of a single unit. The stretched vector may leave the
+            simplex and is projected back to the nearest probabilities.
+            "multilabel_logits", "multilabel_probabilities": of labels that do not exclude each other, before or after
+            a sigmoid. Each is treated as a single unit; probabilities are clipped to [0, 1].
+            "regression": anything else.
+        passthrough: names of features that were not mixed, and are left as they are; default those of the layer. A
+            name is a key, or keys and positions joined by "/".
+
+    Call:
+        `model(x)`, x as the wrapped model takes it; returns float32 (or float64) of the wrapped model's output shapes
+        and structure, of the same kind as `output` says. Integer features become float32. `predict`, `evaluate` and
+        saving as `.keras` work as for any model.
+
+    Raises:
+        TypeError, ValueError: for other arguments; for an `output` that contradicts the model's last activation; on a
+            call, `export` or save before `adapt`.
+
+    Warns:
+        UserWarning: if alpha is not that of the mix layer that the model holds.
+
+    Source: On Mixup Regularization, eq. (22) and Algorithm 1.
+
+    Example:
+        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+        >>> rescaled = RescaledModel(model, alpha=1.0)
+        >>> rescaled.adapt(tf.data.Dataset.from_tensor_slices((tf.random.uniform([8, 3]), [0, 1] * 4)).batch(4))
+        >>> rescaled(tf.ones([5, 3])).shape
+        TensorShape([5, 2])
+    """
+
+    def __init__(
+        self, model: keras.Model, alpha: Any = None, output: Any = "logits", passthrough: Any = None, **kwargs: Any
+    ):
+        # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
+        super().__init__(autocast=False, **kwargs)
+        owner = type(self).__name__
+        require_tensorflow_backend(owner)
+        if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
+            _checks.refuse(owner, "model", "a Keras model", model, TypeError)
+        mixed = mixed_as(owner, alpha, model)
+        self.model = model.model if isinstance(model, MixModel) else model
+        self.alpha = mixed.alpha
+        self.theta_bar = mixed.theta.mean
+        self._theta = mixed.theta
+        self._untouched = mixed.untouched if passthrough is None else as_selectors(owner, "passthrough", passthrough)
+        self._names_given = passthrough is not None
+        self._heads = Heads(owner, output)
+        ends = endings(self.model)
+        if ends and not tf.nest.is_nested(output):
+            require_fitting(owner, ends, [output] * len(ends), ["output"] * len(ends))
+        self._signature = None
+
+    @property
+    def output_kind(self) -> Any:
+        """`output`, as it was given."""
+        return self._heads.kinds
+
+    @property
+    def target_mean(self) -> Any:
+        """The means of the targets, of the structure of the outputs."""
+        self._require_adapted()
+        return tf.nest.pack_sequence_as(self._outputs.structure, list(self.target_means))
+
+    def adapt(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> None:
+        """Learns the means of features and targets of the training data, unmixed, in one pass.
+
+        Args:
+            data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it; or
+                `TrainingMeans`. Sample weights `(batch,)` weigh the means. Integer y are classes, except where
+                `output="regression"`.
+            y: targets, when data is an array of features. batch_size, sample_weight: for arrays.
+
+        Raises:
+            ValueError: if there are no samples or targets, values are NaN or infinite, labels are outside the model's
+                classes, targets do not fit the model's outputs, or these are not what `output` says.
+        """
+        if not isinstance(data, TrainingMeans):
+            data = self.measure(data, y, batch_size, sample_weight)
+        if self._signature is None:
+            self._make_means(data.inputs, data.outputs)
+        shapes = [signature.shapes() for signature in (data.inputs, data.outputs)]
+        if shapes != [self._signature.shapes(), self._outputs.shapes()]:
+            raise ValueError(
+                "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
+                f"{shapes}, after {[self._signature.shapes(), self._outputs.shapes()]}. Wrap the model anew."
+            )
+        self._signature = data.inputs
+        means = [moments.mean for moments in (*data.feature_moments, *data.target_moments) if moments is not None]
+        for weight, mean in zip([*self.feature_means, *self.target_means], means, strict=True):
+            weight.assign(mean)
+
+    def measure(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> TrainingMeans:
+        """The means that `adapt` would learn, without learning them: for shards, whose means can be joined.
+
+        Args, raises: as `adapt`, which takes the result.
+
+        Example:
+            >>> rescaled = RescaledModel(keras.Sequential([keras.layers.Input((1,)), keras.layers.Dense(2)]), 1.0)
+            >>> shards = [(np.ones([4, 1]), [0, 1, 1, 1]), (np.zeros([4, 1]), [0, 0, 0, 0])]
+            >>> means = [rescaled.measure(*shard) for shard in shards]
+            >>> rescaled.adapt(means[0].merge(*means[1:]))
+            >>> rescaled.target_mean.numpy().tolist()
+            [0.625, 0.375]
+        """
+        return measured(
+            Asker("RescaledModel", "adapt"),
+            self._dataset(data, y, batch_size, sample_weight),
+            self._untouched,
+            self._look,
+        )
+
+    def evaluate_both(
+        self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None, bins: int = 10
+    ) -> Comparison:
+        """Scores the wrapped model and its rescaled predictions on the same data, in one pass: does it help?
+
+        Args:
+            data, y, batch_size, sample_weight: as for `adapt`, of data held out.
+            bins: of the calibration error, an integer >= 1.
+
+        Returns:
+            `Comparison(plain, rescaled)`, each `Scores(error, loss, calibration_error)`; for several outputs, a
+            structure of comparisons like the outputs.
+
+        Raises:
+            ValueError: before `adapt`, or for data that `adapt` would refuse.
+
+        Source: On Mixup Regularization, Figure 4.
+
+        Example:
+            >>> x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
+            >>> rescaled = RescaledModel(keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)]), 1.0)
+            >>> rescaled.adapt(x, y)
+            >>> comparison = rescaled.evaluate_both(x, y)
+            >>> comparison._fields, comparison.rescaled._fields
+            (('plain', 'rescaled'), ('error', 'loss', 'calibration_error'))
+        """
+        self._require_adapted()
+        bins = _checks.integer("RescaledModel", "bins", bins, minimum=1)
+        asker = Asker("RescaledModel", "evaluate_both")
+        kinds = self._heads.of(self._outputs.structure)
+        sums = [[ScoreSums(kind, bins) for kind in kinds] for _ in Comparison._fields]
+        total = 0.0
+        data = batches(asker, self._dataset(data, y, batch_size, sample_weight), self._untouched)
+        both = tf.function(self._both, reduce_retracing=True)
+        for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: scores")):
+            weight = require_weights(asker, number, x, weights)
+            total += weight.sum()
+            answers = both(x)
+            targets = list(like_outputs(asker, number, target, answers[0], kinds, len(weight)))
+            for heads, answer in zip(sums, answers, strict=True):
+                for head, true, leaf in zip(heads, targets, tf.nest.flatten(answer), strict=True):
+                    head.update(true, leaf, weight)
+        if not total:
+            raise ValueError("RescaledModel: evaluate_both needs at least one sample. Received: none with a weight.")
+        comparisons = [Comparison(*(head.result() for head in pair)) for pair in zip(*sums, strict=True)]
+        return tf.nest.pack_sequence_as(self._outputs.structure, comparisons)
+
+    def call(self, x: Any, training: bool | None = None) -> Any:
+        self._require_adapted()
+        self._require_like_adapted(x)
+        means = iter(self.feature_means)
+        shrunk = [
+            leaf if is_selected(self._untouched, path) else self._shrunk(leaf, next(means))
+            for path, leaf in leaf_paths(x)
+        ]
+        answer = self.model(tf.nest.pack_sequence_as(x, shrunk), training=training)
+        stretched = [
+            stretch(at_least_float32(leaf), mean, self.theta_bar, kind)
+            for leaf, mean, kind in zip(
+                tf.nest.flatten(answer), self.target_means, self._heads.of(answer), strict=True
+            )
+        ]
+        return tf.nest.pack_sequence_as(answer, stretched)
+
+    def export(self, path: str, **kwargs: Any) -> None:
+        """Writes a SavedModel that serves the rescaled predictions where only TensorFlow is installed.
+
+        Args:
+            path: a folder, made or overwritten. The endpoint `serve` and the signature `serving_default` take
+                batches of any size, in the dtype and structure of the features given to `adapt`; inputs are named
+                `x`, or `x_0`, `x_1`, ..., or after the keys of a dictionary. The signature's outputs, float32 (or
+                float64), are named `output_0`, `output_1`, ..., or after the keys of a dictionary. Keys and positions
+                of deeper structures are joined by "_"; outputs are then served flat, in a dictionary.
+
+        Raises:
+            ValueError: before `adapt`.
+
+        Example:
+            >>> import tempfile
+            >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+            >>> rescaled = RescaledModel(model, alpha=1.0)
+            >>> rescaled.adapt(tf.random.uniform([4, 3]), [0, 1, 0, 1])
+            >>> rescaled.export(tempfile.mkdtemp())
+        """
+        self._require_adapted()
+        is_flat = all(len(path) < 2 for path, _ in leaf_paths(self._outputs.structure))
+        served = self if is_flat else _Flat(self, self._outputs.names("output"))
+        write_archive(served, path, self._signature.tensor_specs(), **kwargs)
+
+    def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
+        if y is None:
+            return data
+        parts = (_several(data, self.model, "inputs"), _several(y, self.model, "outputs"))
+        parts = parts if sample_weight is None else (*parts, sample_weight)
+        return tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
+
+    def _look(self, x: Any) -> tuple[Any, list[str]]:
+        """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
+        owner = type(self).__name__
+        if self._names_given:
+            require_used(owner, "passthrough", self._untouched, x)
+        answer = self.model(self._as_floats(x), training=False)
+        kinds, names = self._heads.of(answer), list(output_names(answer))
+        ends = endings(self.model)
+        if len(ends) == len(kinds):
+            require_fitting(owner, ends, kinds, names)
+        for leaf, kind, name in zip(tf.nest.flatten(answer), kinds, names, strict=True):
+            if leaf.shape.rank < 2:
+                raise ValueError(f"{owner}: outputs must be (batch, ...). Received: {name} of shape {leaf.shape}.")
+            problem = doubt(np.asarray(at_least_float32(leaf)), kind)
+            message = f"{owner}: {name} must say what the model returns. Received: {name}={kind!r}, but {problem}."
+            if problem is not None and "logits" in kind:
+                warnings.warn(f"{message} Is it 'probabilities'?", UserWarning, stacklevel=5)
+            elif problem is not None:
+                raise ValueError(f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'.")
+        return answer, kinds
+
+    def _both(self, x: Any) -> tuple[Any, Any]:
+        self._require_like_adapted(x)
+        plain = self.model(self._as_floats(x), training=False)
+        return tf.nest.map_structure(at_least_float32, plain), self(x, training=False)
+
+    def _as_floats(self, x: Any) -> Any:
+        leaves = [leaf if is_selected(self._untouched, path) else _as_float(leaf) for path, leaf in leaf_paths(x)]
+        return tf.nest.pack_sequence_as(x, leaves)
+
+    def _shrunk(self, leaf: Any, mean: Any) -> tf.Tensor:
+        leaf = _as_float(leaf)
+        wide = at_least_float32(leaf)
+        return tf.cast(self.theta_bar * wide + (1 - self.theta_bar) * tf.cast(mean, wide.dtype), leaf.dtype)
+
+    def _make_means(self, inputs: FeatureSignature, outputs: FeatureSignature) -> None:
+        self._signature, self._outputs = inputs, outputs
+        leaves = zip(leaf_paths(inputs.structure), inputs.shapes(), inputs.dtypes(), strict=True)
+        mixed = [(shape, dtype) for (path, _), shape, dtype in leaves if not is_selected(self._untouched, path)]
+        self.feature_means = [self._mean(f"feature_mean_{i}", *each) for i, each in enumerate(mixed)]
+        self.target_means = [
+            self._mean(f"target_mean_{i}", *each)
+            for i, each in enumerate(zip(outputs.shapes(), outputs.dtypes(), strict=True))
+        ]
+        self.built = True
+
+    def _mean(self, name: str, shape: tuple, dtype: tf.DType) -> Any:
+        dtype = "float64" if dtype == tf.float64 else "float32"
+        return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
+
+    def _require_adapted(self) -> None:
+        if self._signature is None:
+            raise ValueError(
+                "RescaledModel: adapt(dataset) must come first, to learn the means of the training data. "
+                "Received: a model without means."
+            )
+
+    def _require_like_adapted(self, x: Any) -> None:
+        """Refuses features that would be broadcast against the means, or matched with others' means."""
+        expected = self._signature
+        is_alike = same_structure(x, expected.structure)
+        if is_alike:
+            shapes = zip(tf.nest.flatten(x), expected.shapes(), strict=True)
+            is_alike = all(tf.TensorShape(leaf.shape).is_compatible_with((None, *shape)) for leaf, shape in shapes)
+        if not is_alike:
+            got = {leaf_name("x", path): tuple(leaf.shape) for path, leaf in leaf_paths(x)}
+            raise ValueError(
+                "RescaledModel: features must have the structure and shapes of those given to adapt, "
+                f"{expected.structure}, with a batch axis before. Received: shapes {got}."
+            )
+
+    def build(self, input_shape: Any = None) -> None:
+        self._require_adapted()
+
+    def get_build_config(self) -> dict[str, Any]:
+        self._require_adapted()
+        return {"signature": self._signature.get_config(), "outputs": self._outputs.get_config()}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        if self._signature is None:
+            self._make_means(FeatureSignature(config["signature"]), FeatureSignature(config["outputs"]))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "model": keras.saving.serialize_keras_object(self.model),
+            "alpha": self._theta._asdict() if self.alpha is None else self.alpha,
+            "output": self.output_kind,
+            "passthrough": self._names_in_use(),
+        }
+
+    def _names_in_use(self) -> list[str]:
+        """Names of features left as they are; a layer's may name targets too."""
+        if self._signature is None:
+            return list(self._untouched)
+        paths = [path for path, _ in leaf_paths(self._signature.structure)]
+        return [name for name in self._untouched if any(is_selected([name], path) for path in paths)]
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RescaledModel":
+        model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
+        alpha = config["alpha"]
+        alpha = ThetaMoments(**alpha) if isinstance(alpha, dict) else alpha
+        return cls(**{**config, "model": model, "alpha": alpha})
+
+
+class _Flat(keras.layers.Layer):
+    """A model with its outputs in one flat dictionary, which is what a SavedModel's signature can have."""
+
+    def __init__(self, model: RescaledModel, names: list[str]):
+        super().__init__(autocast=False, name="flat")
+        self.model = model
+        self._output_names = names
+        self.built = True
+
+    def call(self, x: Any, training: bool | None = None) -> dict[str, tf.Tensor]:
+        return dict(zip(self._output_names, tf.nest.flatten(self.model(x, training=training)), strict=True))
+
+
+def _several(arrays: Any, model: Any, ends: str) -> Any:
+    """A list of arrays as a tuple, where the model has as many inputs or outputs; `tf.data` would stack a list."""
+    count = len(tf.nest.flatten(getattr(model, ends, None) or []))
+    return tuple(arrays) if isinstance(arrays, list) and len(arrays) == count > 1 else arrays
+
+
+def _as_float(leaf: Any) -> tf.Tensor:
+    leaf = tf.convert_to_tensor(leaf)
+    return leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32)

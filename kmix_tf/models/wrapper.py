@@ -1,0 +1,129 @@
+"""What models that mix in their training step have in common: all but the step is the wrapped model's."""
+
+import inspect
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._compat import require_tensorflow_backend
+from kmix_tf.layers import MixLayer
+from kmix_tf.models.counting import StepCounter
+
+
+class MixingWrapper(keras.Model):
+    """Wraps a built model and a mix. A subclass has a `mixer` and says in `train_step` how it mixes.
+
+    Args:
+        model: a built Keras model. mixer: a `MixLayer`, given as the argument called `argument`.
+        seed: an integer >= 0, or None for the mix's own, or else a random one.
+    """
+
+    def __init__(self, model: keras.Model, mixer: MixLayer, argument: str, seed: int | None, **kwargs: Any):
+        # The wrapped model casts its inputs as its own layers want them.
+        super().__init__(autocast=False, **kwargs)
+        owner = type(self).__name__
+        require_tensorflow_backend(owner)
+        self.model = require_built(owner, model)
+        if not isinstance(mixer, MixLayer):
+            _checks.refuse(owner, argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
+        self._counter = StepCounter(self, mixer.seed if seed is None else seed)
+        self.built = True
+
+    @property
+    def mixer(self) -> MixLayer:
+        """The layer that mixes."""
+        raise NotImplementedError
+
+    @property
+    def losses(self) -> list[tf.Tensor]:
+        """Those of the wrapped model; an embedding that the mix measures distances with adds none."""
+        return self.model.losses
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        """The wrapped model's; an embedding that the mix measures distances with is not trained."""
+        return self.model.trainable_weights if self.trainable else []
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        return self.trainable_weights
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `keras.Model.compile`.
+
+        Raises:
+            ValueError: for `jit_compile=True` and a mix with `solver="host"`.
+        """
+        arguments = inspect.signature(super().compile).bind_partial(*args, **kwargs).arguments
+        if arguments.get("jit_compile") is True:
+            require_compilable(type(self).__name__, self.mixer)
+        super().compile(*args, **kwargs)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        # Keras does not compile what it loads when `compile` is overridden, unless this is, too.
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if hasattr(self.optimizer, "build"):  # The legacy optimizers of Keras 2 have none.
+            self.optimizer.build(self.trainable_variables)
+
+    def export(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it."""
+        return self.model.export(*args, **kwargs)
+
+    def build(self, input_shape: Any = None) -> None:
+        """Nothing to make: the wrapped model is built."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MixingWrapper":
+        objects = {name: value for name, value in config.items() if isinstance(value, dict)}
+        made = {
+            name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+            for name, value in objects.items()
+        }
+        return cls(**{**config, **made})
+
+
+def require_built(owner: str, model: Any) -> keras.Model:
+    """The model, if it is a built Keras model.
+
+    Raises:
+        TypeError: for anything but a model. ValueError: if it has no weights yet.
+    """
+    if not isinstance(model, keras.Model):
+        _checks.refuse(owner, "model", "a Keras model", model, TypeError)
+    if not model.built:
+        raise ValueError(
+            f"{owner}: model must be built, so that its weights exist. Received: {model.name!r}, which is not. "
+            "Begin it with keras.Input(shape), or call it once on a batch."
+        )
+    return model
+
+
+def require_compilable(owner: str, mixer: MixLayer) -> None:
+    """Refuses a layer that calls back to the host, where XLA is to compile it.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    if getattr(mixer.pairing, "runs_on_host", False):
+        raise ValueError(
+            f"{owner}: jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
+            "whose matching calls back to the host. Give it solver='graph'."
+        )
+
+
+def require_floating_inputs(owner: str, model: keras.Model, mixer: MixLayer) -> None:
+    """Refuses integer inputs: models cast what comes to their inputs' dtype, and so would cut mixtures off.
+
+    Raises:
+        ValueError: unless leaves ride along, which these may be.
+    """
+    config = mixer.get_config()
+    dtypes = [tf.as_dtype(leaf.dtype) for leaf in getattr(model, "inputs", None) or []]
+    if not (config["passthrough"] or config["masks"] or all(dtype.is_floating for dtype in dtypes)):
+        raise ValueError(
+            f"{owner}: the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: they "
+            "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')); name those "
+            "that ride along in the mix's passthrough; or mix hidden features by ManifoldMixModel."
+        )
