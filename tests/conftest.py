@@ -1,6 +1,7 @@
 """What the tests share: quiet TensorFlow, repeatable Hypothesis, and oracles that know nothing of the package."""
 
 import os
+import re
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before TensorFlow is imported, which reads it once
 
@@ -70,3 +71,8 @@ def _same(first, second, rtol=1e-6, atol=1e-6):
 def same():
     """`same(first, second)`: equal structures, dtypes and, but for rounding, values."""
     return _same
+
+
+def pytest_make_parametrize_id(val, argname):
+    """Names of tests must be the same in every process: objects are named by their class, not where they lie."""
+    return type(val).__name__ if re.search(r" at 0x[0-9a-f]+", repr(val)) else None

@@ -256,7 +256,7 @@ def test_two_loaders_are_mixed_as_the_layer_mixes_them():
     assert (y.numpy() == Y).all()
 
 
-@pytest.mark.parametrize("value", [None, "layer", keras.layers.Layer(), MixLayer, lambda x, y: (x, y)], ids=str)
+@pytest.mark.parametrize("value", [None, "layer", keras.layers.Layer(), MixLayer, lambda x, y: (x, y)])
 def test_only_mixing_layers_are_taken(value):
     with pytest.raises(TypeError, match=r"mix: layer must be a MixLayer such as KMixupLayer.16.. Received: layer="):
         mix(value)

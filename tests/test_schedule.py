@@ -104,7 +104,7 @@ def half(step):
 
 
 @pytest.mark.parametrize(
-    ("probability", "schedule", "expected"), [(0.3, None, 0.3), (1.0, half, 0.5), (0.4, half, 0.2)], ids=str
+    ("probability", "schedule", "expected"), [(0.3, None, 0.3), (1.0, half, 0.5), (0.4, half, 0.2)]
 )
 def test_the_share_of_mixed_batches_is_the_probability(probability, schedule, expected):
     layer = MixLayer(probability=probability, schedule=schedule)

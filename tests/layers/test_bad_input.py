@@ -62,7 +62,7 @@ def test_kinds_of_targets(preset, value):
 
 @presets
 @pytest.mark.parametrize("argument", ["schedule", "embedding"])
-@pytest.mark.parametrize("value", [1, "linear", [MixSchedule(1)]], ids=str)
+@pytest.mark.parametrize("value", [1, "linear", [MixSchedule(1)]])
 def test_optional_strategies_that_cannot_be_called(preset, argument, value):
     with pytest.raises(TypeError, match=rf"{preset.__name__}: {argument} must be callable. Received: {argument}="):
         preset(**{argument: value})
@@ -216,7 +216,7 @@ def test_features_only(preset, value):
 
 
 @pytest.mark.parametrize("name", ["pairing", "ratio", "blend", "weight"])
-@pytest.mark.parametrize("value", [1, "random", {"k": 2}, [RandomPairing()]], ids=str)
+@pytest.mark.parametrize("value", [1, "random", {"k": 2}, [RandomPairing()]])
 def test_strategies_that_cannot_be_called(name, value):
     with pytest.raises(TypeError, match=rf"MixLayer: {name} must be callable. Received: {name}="):
         MixLayer(**{name: value})

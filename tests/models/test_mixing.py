@@ -332,7 +332,7 @@ def test_two_replicas_train_as_one_device_and_draw_differently():
     assert done.returncode == 0, done.stderr[-3000:]
 
 
-@pytest.mark.parametrize("value", [None, "model", keras.layers.Dense(1), network], ids=str)
+@pytest.mark.parametrize("value", [None, "model", keras.layers.Dense(1), network])
 def test_only_models_are_wrapped(value):
     with pytest.raises(TypeError, match=r"MixModel: model must be a Keras model. Received: model="):
         MixModel(value, MixLayer())
@@ -343,7 +343,7 @@ def test_models_that_are_not_built_are_refused():
         MixModel(keras.Sequential([keras.layers.Dense(2)]), MixLayer())
 
 
-@pytest.mark.parametrize("value", [None, "mixup", keras.layers.Dense(1), MixLayer], ids=str)
+@pytest.mark.parametrize("value", [None, "mixup", keras.layers.Dense(1), MixLayer])
 def test_only_mixing_layers_are_taken(value):
     with pytest.raises(TypeError, match=r"MixModel: layer must be a MixLayer such as .*Received: layer="):
         MixModel(network(), value)

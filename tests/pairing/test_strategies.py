@@ -260,7 +260,7 @@ def test_partners_are_what_the_seed_says():
     assert (first != pair(OptimalTransportPairing(4), x, 2)[0]).any()
 
 
-@pytest.mark.parametrize("pairing", [OptimalTransportPairing(3, "euclidean"), RandomPairing()], ids=str)
+@pytest.mark.parametrize("pairing", [OptimalTransportPairing(3, "euclidean"), RandomPairing()])
 def test_the_configuration_makes_an_equal_strategy(pairing):
     config = pairing.get_config()
     assert type(pairing).from_config(config).get_config() == config
