@@ -32,7 +32,8 @@ class MixAccuracy(keras.metrics.Mean):
 
     Example:
         >>> metric = MixAccuracy()
-        >>> metric.update_state(pack_targets([2, 0], [1, 1], ratio=[0.75, 0.5]), [[0.1, 0.2, 0.7], [0.1, 0.8, 0.1]])
+        >>> y = pack_targets([2, 0], [1, 1], ratio=[0.75, 0.5])
+        >>> _ = metric.update_state(y, [[0.1, 0.2, 0.7], [0.1, 0.8, 0.1]])
         >>> float(metric.result())
         0.625
     """

@@ -96,7 +96,8 @@ def require_finite(owner: str, name: str, leaf: tf.Tensor) -> list[tf.Operation]
         lambda: tf.constant(True),
         lambda: tf.reduce_all(tf.math.is_finite(leaf)),
     )
-    return require(is_finite, f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values.")
+    message = f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values."
+    return require(is_finite, f"{message} Replace or drop them before mixing.")
 
 
 def require(condition: tf.Tensor, message: str) -> list[tf.Operation]:

@@ -39,7 +39,7 @@ def require_used(owner: str, argument: str, selectors: Sequence[str], *structure
     paths = [path for structure in structures if structure is not None for path, _ in leaf_paths(structure)]
     for name in selectors:
         if not any(is_selected([name], path) for path in paths):
-            known = sorted({"/".join(map(str, path)) for path in paths})
+            known = sorted({"/".join(map(str, path)) for path in paths if path})
             raise ValueError(
                 f"{owner}: {argument} must name leaves of the batch. Received: {name!r}; there are {known}."
             )

@@ -77,7 +77,11 @@ def _one_hot(owner: str, name: str, labels: tf.Tensor, num_classes: int | None) 
     in_range = tf.reduce_all((labels >= 0) & (labels < num_classes))
     checks = require(
         in_range,
-        f"{owner}: {name} must be labels in [0, {num_classes}). Received: a label outside. {received}",
+        f"{owner}: {name} must be labels in [0, {num_classes}). Received: a label outside, in {name} of shape "
+        f"{labels.shape}. Count classes from 0, or give num_classes as many as there are.",
     )
     (labels,) = after(checks, [labels])
-    return tf.one_hot(labels, num_classes)
+    one_hot = tf.one_hot(labels, num_classes)
+    # XLA drops assertions. A label outside would become no class at all, and train on unnoticed.
+    outside = (labels < 0) | (labels >= num_classes)
+    return tf.where(outside[..., tf.newaxis], tf.fill(tf.shape(one_hot), float("nan")), one_hot)

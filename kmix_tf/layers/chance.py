@@ -26,7 +26,7 @@ def is_mixed(
     if step is None:
         raise ValueError(
             f"{owner}: a schedule needs the step. Received: step=None. Use dataset.apply(kmix_tf.mix(layer)) instead "
-            "of dataset.map(layer), or call layer(x, y, step=...)."
+            "of dataset.map(layer), on a dataset that repeats; or call layer(x, y, step=...)."
         )
     chance = tf.cast(schedule(tf.convert_to_tensor(step)), tf.float32)
     message = f"{owner}: schedule must give probabilities in [0, 1]. Received: another number, or NaN."

@@ -58,7 +58,8 @@ class MixLayer(keras.layers.Layer):
             key, or keys and positions joined by "/".
         embedding: a callable or Keras model, applied to these features; distances are measured on what it returns.
             A model is asked as in inference. Its weights are saved with the layer in `.keras` files, but not in
-            `get_config`.
+            `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
+            `tf.data.Options.experimental_external_state_policy` to IGNORE.
         passthrough: names of features or targets that ride along, of any dtype, and come back as they are.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
             those of both samples.
@@ -260,6 +261,7 @@ class MixLayer(keras.layers.Layer):
             True
         """
         owner = type(self).__name__
+        batch_size = _checks.integer(owner, "batch_size", batch_size, minimum=1)
         if not isinstance(data, tf.data.Dataset):
             data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
         data = data if steps is None else data.take(_checks.integer(owner, "steps", steps, minimum=1))

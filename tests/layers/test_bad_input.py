@@ -462,3 +462,23 @@ def test_soft_labels_of_another_number_of_classes():
     )
     with pytest.raises(ValueError, match=message):
         MixLayer(num_classes=3)(X, Y)
+
+
+def test_labels_outside_their_classes_do_not_train_on_unnoticed_where_nothing_is_asserted():
+    # XLA drops assertions; what is left must show.
+    compiled = tf.function(lambda x, y: MixLayer(num_classes=3)(x, y, seed=1), jit_compile=True)
+    assert np.isfinite(compiled(X, LABELS)[1]).all()
+    for label in (3, -1):
+        assert np.isnan(compiled(X, tf.constant([0, 1, 2, label]))[1]).any()
+
+
+def test_a_name_that_means_nothing_is_told_those_that_do():
+    with pytest.raises(
+        ValueError, match=r"passthrough must name leaves.*Received: 'ids'; there are \['id', 'image'\]"
+    ):
+        MixLayer(passthrough="ids")({"id": LABELS, "image": X}, Y)
+
+
+def test_targets_given_to_adapt_as_a_batch_size():
+    with pytest.raises(ValueError, match=r"MixLayer: batch_size must be an integer >= 1. Received: batch_size="):
+        MixLayer().adapt(X, LABELS)
