@@ -1,4 +1,4 @@
-"""tf.data service: mixing on workers of another process, and after their data have come back."""
+"""Mixing in other processes: on workers of tf.data service, after their data came back, and in exported graphs."""
 
 import subprocess
 import sys
@@ -71,3 +71,32 @@ def test_a_worker_of_another_process_cannot_call_this_ones_host(address):
     mixed = batches().apply(mix(layer("host"), seed=1))
     with pytest.raises(tf.errors.OpError, match="callback"):
         list(distributed(mixed, address))
+
+
+def test_mixing_with_the_solver_of_the_graph_is_exported_and_runs_where_the_package_is_not(tmp_path, same):
+    mixing = layer("graph")
+    module = tf.Module()
+    module.mix = tf.function(
+        lambda x, y, seed: mixing(x, y, seed=seed),
+        input_signature=[
+            tf.TensorSpec([None, 4, 4, 1]),
+            tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([2], tf.int32),
+        ],
+    )
+    tf.saved_model.save(module, str(tmp_path / "mix"))
+    np.savez(tmp_path / "data.npz", x=X[:12], y=Y[:12])
+    program = """
+import sys, numpy as np, tensorflow as tf
+sys.modules["kmix_tf"] = None  # importing it would fail
+loaded = tf.saved_model.load(sys.argv[1] + "/mix")
+data = np.load(sys.argv[1] + "/data.npz")
+np.savez(sys.argv[1] + "/mixed.npz", *[part.numpy() for part in loaded.mix(data["x"], data["y"], [1, 2])])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    assert b"PyFunc" not in (tmp_path / "mix" / "saved_model.pb").read_bytes()
+    with np.load(tmp_path / "mixed.npz") as there:
+        same(tuple(there.values()), tuple(mixing(X[:12], Y[:12], seed=[1, 2])), rtol=1e-5, atol=1e-5)
