@@ -54,11 +54,13 @@ class MixingWrapper(keras.Model):
         """As `keras.Model.compile`.
 
         Raises:
-            ValueError: for `jit_compile=True` and a mix with `solver="host"`.
+            ValueError: for `jit_compile=True` and a mix with `solver="host"`; for a sparse loss, which takes no mixed
+                labels.
         """
         arguments = inspect.signature(super().compile).bind_partial(*args, **kwargs).arguments
         if arguments.get("jit_compile") is True:
             require_compilable(type(self).__name__, self.mixer)
+        _require_soft_loss(type(self).__name__, arguments.get("loss"), self.mixer)
         super().compile(*args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -111,6 +113,20 @@ def require_compilable(owner: str, mixer: MixLayer) -> None:
             f"{owner}: jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
             "whose matching calls back to the host. Give it solver='graph'."
         )
+
+
+def _require_soft_loss(owner: str, loss: Any, mixer: MixLayer) -> None:
+    """Refuses losses of integer labels, of which mixing makes soft ones: Keras' own message would not say so."""
+    if mixer.targets == "packed" or mixer.get_config()["passthrough"]:
+        return
+    for each in tf.nest.flatten(loss):
+        name = each if isinstance(each, str) else getattr(each, "__name__", type(each).__name__)
+        if "sparse" in name.lower():
+            raise ValueError(
+                f"{owner}: loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
+                "CategoricalCrossentropy, also for validation data with integer labels; or give the mix "
+                f"targets='packed' and compile with LocalMixupLoss({name})."
+            )
 
 
 def require_floating_inputs(owner: str, model: keras.Model, mixer: MixLayer) -> None:

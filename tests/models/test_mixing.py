@@ -365,6 +365,24 @@ def test_integer_labels_without_classes_are_refused_in_the_step():
         compiled(KMixupLayer(4)).fit(X, Y, verbose=0)
 
 
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(),
+        keras.losses.sparse_categorical_crossentropy,
+        {"out": "sparse_categorical_crossentropy"},
+    ],
+    ids=["name", "object", "function", "nested"],
+)
+def test_losses_of_integer_labels_are_refused_for_mixed_ones(loss):
+    message = r"MixModel: loss must take soft labels.*Received: .*parse.*Use CategoricalCrossentropy"
+    with pytest.raises(ValueError, match=message):
+        MixModel(network(), graph_layer()).compile("sgd", loss)
+    if not isinstance(loss, dict):
+        MixModel(network(), LocalMixupLayer(targets="packed")).compile("sgd", LocalMixupLoss(loss))
+
+
 def line():
     """The three-point line of the data dependency paper: classes alternate, so that mixing hurts. Where to look."""
     x = np.tile(np.array([[0.0], [0.5], [1.0]], np.float32), (32, 1))
