@@ -171,7 +171,7 @@ class MixLayer(keras.layers.Layer):
         if training is not None and not training:
             return self._output(unmixed(batch, self.targets == "packed"))
         batch = self._with_room(batch)
-        features = self._metric(batch)
+        features = self._metric(batch, self._adaptation.scales)
         y = batch.unflatten()[1]
         plan, mixed = self._drawn(features, lambda seed: self._paired(features, seed, y), seed, step)
         return self._output(
@@ -211,7 +211,9 @@ class MixLayer(keras.layers.Layer):
         if training is not None and not training:
             return self._output(unmixed(ours, self.targets == "packed"))
         ours = self._with_room(ours)
-        features, others = self._metric(ours), [tf.identity(leaf) for leaf in self._metric(theirs)]
+        features, others = (self._metric(batch, self._adaptation.scales) for batch in (ours, theirs))
+        # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
+        others = [tf.identity(leaf) for leaf in others]
         plan, mixed = self._drawn(
             features, lambda _: Pairing(*self.pairing.between(features, others)), seed, step, within=False
         )
@@ -285,8 +287,7 @@ class MixLayer(keras.layers.Layer):
             batch = self._prepare(x, rest[0] if rest else None, None)
             yield self._metric(batch, scales), batch.unflatten()[1]
 
-    def _metric(self, batch: Batch, scales: Any = ()) -> list[tf.Tensor]:
-        scales = self._adaptation.scales if scales == () else scales
+    def _metric(self, batch: Batch, scales: Any) -> list[tf.Tensor]:
         return Metric(type(self).__name__, self.names.match_on, self.embedding, scales)(batch)
 
     def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Batch:

@@ -47,11 +47,6 @@ class MixModel(MixingWrapper):
     def __init__(self, model: keras.Model, layer: MixLayer, seed: int | None = None, **kwargs: Any):
         super().__init__(model, layer, "layer", seed, **kwargs)
         require_floating_inputs(type(self).__name__, model, layer)
-        self.layer = layer
-
-    @property
-    def mixer(self) -> MixLayer:
-        return self.layer
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         return self.model(x, training=training)

@@ -13,10 +13,10 @@ from kmix_tf.models.counting import StepCounter
 
 
 class MixingWrapper(keras.Model):
-    """Wraps a built model and a mix. A subclass has a `mixer` and says in `train_step` how it mixes.
+    """Wraps a built model and a mix. A subclass says in `train_step` how it mixes.
 
     Args:
-        model: a built Keras model. mixer: a `MixLayer`, given as the argument called `argument`.
+        model: a built Keras model. mixer: a `MixLayer`, kept under the name of the subclass' `argument`.
         seed: an integer >= 0, or None for the mix's own, or else a random one.
     """
 
@@ -28,13 +28,15 @@ class MixingWrapper(keras.Model):
         self.model = require_built(owner, model)
         if not isinstance(mixer, MixLayer):
             _checks.refuse(owner, argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
+        self._argument = argument
+        setattr(self, argument, mixer)
         self._counter = StepCounter(self, mixer.seed if seed is None else seed)
         self.built = True
 
     @property
     def mixer(self) -> MixLayer:
         """The layer that mixes."""
-        raise NotImplementedError
+        return getattr(self, self._argument)
 
     @property
     def losses(self) -> list[tf.Tensor]:

@@ -62,17 +62,12 @@ class ManifoldMixModel(MixingWrapper):
     ):
         super().__init__(model, mix, "mix", seed, **kwargs)
         owner = type(self).__name__
-        self.mix = mix
         self.mix_layers = _checked_names(owner, layers)
         if INPUT in self.mix_layers:
             require_floating_inputs(owner, model, mix)
         self._parts = _Untracked(parts_of(owner, model, self.mix_layers))
         self._current = threading.local()
         self.supports_jit = mix.supports_jit
-
-    @property
-    def mixer(self) -> MixLayer:
-        return self.mix
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         step = self._step
