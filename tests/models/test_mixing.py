@@ -322,7 +322,26 @@ def draw():
 first, second = strategy.experimental_local_results(draw())
 assert not np.allclose(first, second)
 assert int(tf.convert_to_tensor(mixing._counter.steps)) == 1
-trained(made(BetaRatio(1.0), strategy), weight)
+
+# One step on mixtures is that of one device on both replicas' mixtures, made by hand of the seeds they were given.
+mixing = made(BetaRatio(1.0, "sample"), strategy)
+seeds = strategy.experimental_local_results(strategy.run(tf.function(lambda: mixing._counter.next()[1])))
+mixing = made(BetaRatio(1.0, "sample"), strategy)
+plain = made(BetaRatio(1.0, "sample")).model
+with tf.GradientTape() as tape:
+    losses = []
+    for seed, rows in zip(seeds, (slice(0, 8), slice(8, 16))):
+        mixed_x, mixed_y, mixed_weight = mixing.layer(x[rows], y[rows], weight[rows], seed=seed)
+        losses += [mixed_weight * tf.nn.softmax_cross_entropy_with_logits(mixed_y, plain(mixed_x))]
+    loss = tf.reduce_mean(tf.concat(losses, 0))
+expected = [w - 0.5 * g for w, g in zip(plain.get_weights(), tape.gradient(loss, plain.trainable_variables))]
+data = tf.data.Dataset.from_tensors((x, y, weight))
+options = tf.data.Options()
+options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+history = mixing.fit(data.with_options(options), verbose=0).history
+for ours, theirs in zip(mixing.model.get_weights(), expected):
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+np.testing.assert_allclose(history["loss"], [float(loss)], rtol=1e-5)
 """
 
 
