@@ -1,7 +1,7 @@
 """The general layer: one mix is four decisions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,9 +12,11 @@ from kmix_tf.batch import Batch, Rules, prepare, require_alike
 from kmix_tf.batch.selection import as_selectors
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
+from kmix_tf.layers.arguments import Names, checked_classes, require_counts_that_fit, require_targets, serialized
 from kmix_tf.layers.chance import draw_or_keep, is_mixed, keep_alone, mixtures_of_each
 from kmix_tf.layers.memory import require_memory
 from kmix_tf.layers.plan import MixPlan, apply_plan, pair_weights, unmixed
+from kmix_tf.layers.salience import told_saliency
 from kmix_tf.layers.weighting import weighted
 from kmix_tf.metric import Metric
 from kmix_tf.pairing import Pairing, RandomPairing
@@ -24,14 +26,6 @@ from kmix_tf.weight import EqualWeight
 
 STRATEGIES = ("pairing", "ratio", "blend", "weight")
 TARGETS = ("mixed", "packed")
-
-
-class Names(NamedTuple):
-    """The leaves that `match_on`, `passthrough` and `masks` name."""
-
-    match_on: tuple[str, ...]
-    passthrough: tuple[str, ...]
-    masks: tuple[str, ...]
 
 
 @register
@@ -68,7 +62,7 @@ class MixLayer(keras.layers.Layer):
             pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`.
 
     Call:
-        `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None)`, by hand or by
+        `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None, saliency=None)`, by hand or by
         `dataset.map(layer)`.
         x, y, sample_weight: numeric tensors `(batch, ...)`, or dicts, lists and tuples of them. Returns as many
         of the three as came in, of the same structure and shape (labels made soft have one more axis), and
@@ -80,6 +74,8 @@ class MixLayer(keras.layers.Layer):
             model, which says whether it trains, what the model says, and False if it says nothing.
         seed: an integer or a pair; the same seed and batch give the same mixture. Default: the layer's stream.
         step: an integer scalar, the number of batches before this one, for `schedule`.
+        saliency: float `(batch, *axes)`, >= 0: how much each place of the image matters, for blends that ask for it,
+            such as `PuzzleMixBlend`. Default: what the blend's own source says.
 
     Raises:
         ValueError, TypeError: at construction or when first called, for anything said above that does not hold.
@@ -124,8 +120,8 @@ class MixLayer(keras.layers.Layer):
         self.weight = _checks.function(owner, "weight", weight, EqualWeight())
         self.schedule = _checks.function(owner, "schedule", schedule)
         self.embedding = _checks.function(owner, "embedding", embedding)
-        _require_counts_that_fit(owner, self.pairing, self.ratio)
-        self.num_classes = _checked_classes(owner, num_classes)
+        require_counts_that_fit(owner, self.pairing, self.ratio)
+        self.num_classes = checked_classes(owner, num_classes)
         self.features_only = _checks.flag(owner, "features_only", features_only)
         self.targets = _checks.choice(owner, "targets", targets, TARGETS)
         self.probability = _checks.probability(owner, "probability", probability)
@@ -138,13 +134,23 @@ class MixLayer(keras.layers.Layer):
         )
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
-        self.supports_jit = not getattr(self.pairing, "runs_on_host", False)
+        self.supports_jit = not self.runs_on_host
         self.built = True
+
+    @property
+    def runs_on_host(self) -> bool:
+        """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
+        return any(getattr(part, "runs_on_host", False) for part in (self.pairing, self.blend))
 
     @property
     def matched_alpha(self) -> float | None:
         """The alpha that `adapt(match_alpha=True)` learnt and ratios are drawn with; None if it did not."""
         return self._adaptation.alpha
+
+    def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
+        """A batch as with `training=False`, and those of its tensors that would be mixed, to differentiate by."""
+        batch = unmixed(self._prepare(x, y, sample_weight, training=False), self.targets == "packed")
+        return batch.x, self._output(batch)
 
     def build(self, *shapes: Any, **named_shapes: Any) -> None:
         """Nothing to make: the layer has no weights of its own."""
@@ -165,18 +171,17 @@ class MixLayer(keras.layers.Layer):
         training: bool | None = None,
         seed: Any = None,
         step: Any = None,
+        saliency: Any = None,
     ) -> Any:
-        self._require_targets(x, y, sample_weight, training)
-        batch = self._prepare(x, y, sample_weight)
+        batch = self._prepare(x, y, sample_weight, training)
         if training is not None and not training:
             return self._output(unmixed(batch, self.targets == "packed"))
         batch = self._with_room(batch)
         features = self._metric(batch, self._adaptation.scales)
         y = batch.unflatten()[1]
         plan, mixed = self._drawn(features, lambda seed: self._paired(features, seed, y), seed, step)
-        return self._output(
-            self._mixed(batch, batch, plan, pair_weights(self.weight, features, features, plan, mixed))
-        )
+        weight = pair_weights(self.weight, features, features, plan, mixed)
+        return self._output(self._mixed(batch, batch, plan, weight, saliency))
 
     @tf.autograph.experimental.do_not_convert
     def between(
@@ -204,9 +209,7 @@ class MixLayer(keras.layers.Layer):
         """
         parts = [side if isinstance(side, tuple) else (side,) for side in (first, second)]
         parts = [(*part, None, None)[:3] for part in parts]
-        for part in parts:
-            self._require_targets(*part, training)
-        ours, theirs = (self._prepare(*part) for part in parts)
+        ours, theirs = (self._prepare(*part, training) for part in parts)
         theirs = require_alike(type(self).__name__, ours, theirs)
         if training is not None and not training:
             return self._output(unmixed(ours, self.targets == "packed"))
@@ -284,13 +287,15 @@ class MixLayer(keras.layers.Layer):
         """The features of each batch that distances are measured on, and its targets."""
         for element in with_progress(data, f"{type(self).__name__}: {title}"):
             x, *rest = element if isinstance(element, tuple) else (element,)
-            batch = self._prepare(x, rest[0] if rest else None, None)
+            batch = self._prepare(x, rest[0] if rest else None, None, training=False)
             yield self._metric(batch, scales), batch.unflatten()[1]
 
     def _metric(self, batch: Batch, scales: Any) -> list[tf.Tensor]:
         return Metric(type(self).__name__, self.names.match_on, self.embedding, scales)(batch)
 
-    def _prepare(self, x: Any, y: Any, sample_weight: Any) -> Batch:
+    def _prepare(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> Batch:
+        is_evaluated = training is not None and not training
+        require_targets(type(self).__name__, x, y, sample_weight, self.features_only or is_evaluated)
         rules = Rules(self.num_classes, self.names.passthrough, self.names.masks, sparse=self.targets == "packed")
         return prepare(type(self).__name__, x, y, sample_weight, rules)
 
@@ -324,10 +329,13 @@ class MixLayer(keras.layers.Layer):
         ratio = self.ratio if alpha is None else BetaRatio(alpha, self.ratio.scope, self.ratio.interpolations)
         return ratio(group, seed)
 
-    def _mixed(self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None) -> Batch:
-        packed = self.targets == "packed"
-        mixture = apply_plan(first, second, plan, self.blend, weight, packed)
-        return mixture if packed or weight is None else weighted(type(self).__name__, mixture, weight)
+    def _mixed(
+        self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None, saliency: Any = None
+    ) -> Batch:
+        owner, packed = type(self).__name__, self.targets == "packed"
+        blend = told_saliency(owner, self.blend, first, second, saliency)
+        mixture = apply_plan(first, second, plan, blend, weight, packed)
+        return mixture if packed or weight is None else weighted(owner, mixture, weight)
 
     def _output(self, batch: Batch) -> Any:
         x, y, sample_weight = batch.unflatten()
@@ -335,26 +343,15 @@ class MixLayer(keras.layers.Layer):
             return x
         return (x, y) if sample_weight is None else (x, y, sample_weight)
 
-    def _require_targets(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> None:
-        owner = type(self).__name__
-        if y is None and sample_weight is not None:
-            raise ValueError(f"{owner}: sample_weight must come with targets. Received: sample_weight and y=None.")
-        if y is None and not self.features_only and (training is None or training):
-            got = f"a {type(x).__name__} with keys {sorted(x)}" if isinstance(x, dict) else "features alone"
-            raise ValueError(
-                f"{owner}: targets must come with the features, as (x, y), to be mixed alike. Received: {got}. "
-                "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True."
-            )
-
     def get_config(self) -> dict[str, Any]:
-        return {**self._shared_config(), **{name: _serialized(getattr(self, name)) for name in STRATEGIES}}
+        return {**self._shared_config(), **{name: serialized(getattr(self, name)) for name in STRATEGIES}}
 
     def _shared_config(self) -> dict[str, Any]:
         """What every preset has in its configuration, but for the strategies it chooses itself."""
         return {
             **super().get_config(),
             **{name: list(getattr(self.names, name)) for name in Names._fields},
-            **{name: _serialized(getattr(self, name)) for name in ("blend", "weight", "schedule", "embedding")},
+            **{name: serialized(getattr(self, name)) for name in ("blend", "weight", "schedule", "embedding")},
             "num_classes": self.num_classes,
             "features_only": self.features_only,
             "targets": self.targets,
@@ -370,22 +367,3 @@ class MixLayer(keras.layers.Layer):
             if isinstance(config.get(name), (dict, str)):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)
-
-
-def _serialized(strategy: Any) -> Any:
-    return None if strategy is None else keras.saving.serialize_keras_object(strategy)
-
-
-def _checked_classes(owner: str, num_classes: Any) -> Any:
-    """Integers of at least 2, or None, in any structure; NumPy integers become plain ones."""
-    return tf.nest.map_structure(
-        lambda count: None if count is None else _checks.integer(owner, "num_classes", count, minimum=2),
-        num_classes,
-    )
-
-
-def _require_counts_that_fit(owner: str, pairing: Callable, ratio: Callable) -> None:
-    """Refuses several partners and several ratios of each sample that are not as many."""
-    times, interpolations = getattr(pairing, "times", None), getattr(ratio, "interpolations", 1)
-    if times is not None and interpolations not in (1, times):
-        _checks.refuse(owner, "interpolations", f"1 or {times}, as many as the pairing's times", interpolations)

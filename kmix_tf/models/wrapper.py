@@ -1,6 +1,9 @@
 """What models that mix in their training step have in common: all but the step is the wrapped model's."""
 
+import contextlib
 import inspect
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -30,6 +33,7 @@ class MixingWrapper(keras.Model):
             _checks.refuse(owner, argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
         self._argument = argument
         setattr(self, argument, mixer)
+        self._silenced = threading.local()
         self._counter = StepCounter(self, mixer.seed if seed is None else seed)
         self.built = True
 
@@ -41,7 +45,16 @@ class MixingWrapper(keras.Model):
     @property
     def losses(self) -> list[tf.Tensor]:
         """Those of the wrapped model; an embedding that the mix measures distances with adds none."""
-        return self.model.losses
+        return [] if getattr(self._silenced, "penalties", False) else self.model.losses
+
+    @contextlib.contextmanager
+    def without_penalties(self) -> Iterator[None]:
+        """Within it, the loss is that of the data alone; in this thread, for each replica is traced in its own."""
+        self._silenced.penalties = True
+        try:
+            yield
+        finally:
+            self._silenced.penalties = False
 
     @property
     def trainable_weights(self) -> list[Any]:
@@ -110,10 +123,10 @@ def require_compilable(owner: str, mixer: MixLayer) -> None:
     Raises:
         ValueError: naming the remedy.
     """
-    if getattr(mixer.pairing, "runs_on_host", False):
+    if mixer.runs_on_host:
         raise ValueError(
             f"{owner}: jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
-            "whose matching calls back to the host. Give it solver='graph'."
+            "which calls back to the host. Give it solver='graph'."
         )
 
 
