@@ -43,6 +43,14 @@ def number(owner: str, name: str, value: Any, minimum: float = 0.0) -> float:
     return float(value)
 
 
+def positive(owner: str, name: str, value: Any) -> float:
+    """A finite real number above 0, as a float."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not is_number or not 0 < value < math.inf:
+        refuse(owner, name, "> 0 and finite", value)
+    return float(value)
+
+
 def choice(owner: str, name: str, value: Any, options: Sequence[str]) -> str:
     """One of several strings."""
     if not isinstance(value, str) or value not in options:

@@ -1,7 +1,32 @@
 """What the papers prove, as functions."""
 
 from kmix_tf.analysis.calibration import ReliabilityCurve, expected_calibration_error, reliability_curve
+from kmix_tf.analysis.collinearity import CollinearSamples, collinear_samples
+from kmix_tf.analysis.crossing import (
+    CrossMatchBound,
+    CrossMatchLimits,
+    CrossMatchShare,
+    cross_match_bound,
+    cross_match_limits,
+    cross_match_share,
+)
+from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, flip_threshold
+from kmix_tf.analysis.intrusion import (
+    Conflict,
+    Intrusion,
+    IntrusionDistances,
+    LabelConflicts,
+    intrusion_distances,
+    label_conflicts,
+)
+from kmix_tf.analysis.local_regularization import (
+    KMixupRegularization,
+    kmixup_perturbation_covariance,
+    kmixup_regularization,
+)
 from kmix_tf.analysis.matching import match_alpha, mean_matching_cost
+from kmix_tf.analysis.matching_distribution import MatchingDistribution, matching_distribution
+from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
 from kmix_tf.analysis.perturbation import (
     ModifiedData,
     PerturbationCovariance,
@@ -10,17 +35,44 @@ from kmix_tf.analysis.perturbation import (
 )
 from kmix_tf.analysis.risk import ApproximateRisk, approximate_mixup_risk, mixup_risk
 from kmix_tf.analysis.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
+from kmix_tf.analysis.toys import Toy, alternating_line, two_moons
 
 __all__ = [
     "ApproximateRisk",
+    "CollinearSamples",
+    "Conflict",
+    "Contradicted",
+    "CrossMatchBound",
+    "CrossMatchLimits",
+    "CrossMatchShare",
+    "FlipThreshold",
+    "Intrusion",
+    "IntrusionDistances",
+    "KMixupRegularization",
+    "LabelConflicts",
+    "MatchingDistribution",
     "ModifiedData",
     "PerturbationCovariance",
     "ReliabilityCurve",
     "ThetaMoments",
+    "Toy",
+    "alternating_line",
     "approximate_mixup_risk",
+    "collinear_samples",
+    "contradicted",
+    "cross_match_bound",
+    "cross_match_limits",
+    "cross_match_share",
     "expected_calibration_error",
+    "flip_threshold",
+    "intrusion_distances",
+    "kmixup_perturbation_covariance",
+    "kmixup_regularization",
+    "label_conflicts",
     "match_alpha",
+    "matching_distribution",
     "mean_matching_cost",
+    "mixup_optimal_classifier",
     "mixup_risk",
     "modified_data",
     "perturbation_covariance",
@@ -28,4 +80,5 @@ __all__ = [
     "theta_moments",
     "theta_moments_of",
     "theta_moments_sampled",
+    "two_moons",
 ]

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmix_tf import _checks
+from kmix_tf.analysis.samples import samples_of
 from kmix_tf.analysis.theta import theta_moments
 
 
@@ -90,30 +91,6 @@ def modified_data(x: Any, y: Any, alpha: float) -> ModifiedData:
     x, y = samples_of("modified_data", x, y)
     theta = theta_moments(_checks.number("modified_data", "alpha", alpha)).mean
     return ModifiedData(*(values - (1 - theta) * _centred(values) for values in (x, y)))
-
-
-def samples_of(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Features and targets in float64, integer classes one-hot.
-
-    Raises:
-        ValueError: unless they are finite, equally many and at least one.
-    """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y)
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
-        raise ValueError(
-            f"{owner}: x must be (n, ...) and y (n,) or (n, ...), n >= 1. "
-            f"Received: x of shape {x.shape} and y of shape {y.shape}."
-        )
-    if y.dtype.kind in "iub" and y.ndim == 1:
-        y = y.astype(np.int64)
-        if y.min() < 0:
-            raise ValueError(f"{owner}: integer classes must be >= 0. Received: classes from {y.min()}.")
-        y = np.eye(y.max() + 1)[y]
-    y = y.astype(np.float64)
-    for name, values in (("x", x), ("y", y)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values.")
-    return x, y
 
 
 def _centred(values: np.ndarray) -> np.ndarray:

@@ -1,12 +1,17 @@
 """Mixing in the training step, on the model's own device."""
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
+from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
 
 
@@ -25,6 +30,10 @@ class MixModel(MixingWrapper):
         seed: an integer >= 0 for repeatable draws; default the layer's, or else random. Each step has a seed of its
             own that follows from it, from the number of steps trained, which is saved with the model, and from the
             replica: resumed training draws what would have come, and replicas draw differently.
+        clean_weight: adds so many times the gradient of the loss on the unmixed batch, finite and >= 0, default 0.
+            A blend that asks for saliency, such as `PuzzleMixBlend` with `saliency=None`, is told the gradient of
+            that loss by the image, which takes a pass of its own before the step. That pass gives this gradient as
+            well: the model is then asked as in training, and else as in inference.
 
     Call:
         `model(x, training=None)`, x as the wrapped model takes it, and returns.
@@ -33,7 +42,8 @@ class MixModel(MixingWrapper):
         TypeError, ValueError: for other arguments, a model that is not built, or at `compile` for `jit_compile=True`
             with a layer that needs the host.
 
-    Source: k-mixup, Section 2; multi-mix, Section III; Local Mixup, eq. (3), each as the layer says.
+    Source: k-mixup, Section 2; multi-mix, Section III; Local Mixup, eq. (3), each as the layer says. The pass before
+        the step: Kim et al., *Puzzle Mix* (2020).
 
     Example:
         >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
@@ -44,17 +54,48 @@ class MixModel(MixingWrapper):
         (5, 2)
     """
 
-    def __init__(self, model: keras.Model, layer: MixLayer, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        model: keras.Model,
+        layer: MixLayer,
+        seed: int | None = None,
+        clean_weight: float = 0.0,
+        **kwargs: Any,
+    ):
         super().__init__(model, layer, "layer", seed, **kwargs)
         require_floating_inputs(type(self).__name__, model, layer)
+        self.clean_weight = _checks.number(type(self).__name__, "clean_weight", clean_weight)
+        self._carried = threading.local()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         return self.model(x, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         step, seed = self._counter.next()
-        mixed = self.layer(*keras.utils.unpack_x_y_sample_weight(data), training=True, seed=seed, step=step)
-        return super().train_step(mixed)
+        data = keras.utils.unpack_x_y_sample_weight(data)
+        axes = _salient_axes(self.layer.blend)
+        if axes is None and not self.clean_weight:
+            return super().train_step(self.layer(*data, training=True, seed=seed, step=step))
+        before = first_pass(self, axes, data, with_weights=bool(self.clean_weight))
+        mixed = self.layer(*data, training=True, seed=seed, step=step, saliency=before.saliency)
+        with self._carrying(before.gradients):
+            return super().train_step(mixed)
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
+        loss = super().compute_loss(*args, **kwargs)
+        gradients = getattr(self._carried, "gradients", None)
+        if not gradients:
+            return loss
+        return loss + tf.cast(carrying(self.trainable_variables, gradients, self.clean_weight), loss.dtype)
+
+    @contextlib.contextmanager
+    def _carrying(self, gradients: list[tf.Tensor]) -> Iterator[None]:
+        # Through the loss, so that Keras' own step does with them what it does with those of the mixtures.
+        self._carried.gradients = gradients
+        try:
+            yield
+        finally:
+            self._carried.gradients = None
 
     def test_step(self, data: Any) -> dict[str, Any]:
         converted = self.layer(*keras.utils.unpack_x_y_sample_weight(data), training=False)
@@ -78,4 +119,11 @@ class MixModel(MixingWrapper):
             "model": keras.saving.serialize_keras_object(self.model),
             "layer": keras.saving.serialize_keras_object(self.layer),
             "seed": self._counter.seed,
+            "clean_weight": self.clean_weight,
         }
+
+
+def _salient_axes(blend: Any) -> int | None:
+    """The axes of the image whose saliency the model in training has to say, if it has."""
+    asks = getattr(blend, "uses_saliency", False) and blend.saliency is None
+    return blend.axes if asks else None

@@ -1,0 +1,199 @@
+"""Where mixing fails: training labels that the mixup-optimal classifier contradicts, and from which alpha on."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.optimize import brentq
+
+from kmix_tf import _checks
+from kmix_tf.analysis.chords import Ball, Chords, ball_around
+from kmix_tf.analysis.optimal_classifier import BetaLaw, chords_of, label_means, mixture_weights, ratio_law
+from kmix_tf.analysis.samples import Labelled, labelled
+
+# By so much another class must lead: more than rounding, so that ties contradict nothing.
+_LEAD = 1e-9
+# Chords of a ball that are kept for the next alpha, 250 MB of them; of more, they are cut anew.
+_KEPT = 2**22
+
+
+class FlipThreshold(NamedTuple):
+    """alpha: the smallest at which a label is contradicted; 0.0 if one is without mixing, infinity if none is.
+
+    index, label, flipped_to: the sample, its class and the class predicted there, ints; None if there is none.
+    checked: `(m,)` int64, the samples looked at. thresholds: `(m,)` float64, the smallest alpha of each.
+    """
+
+    alpha: float
+    index: int | None
+    label: int | None
+    flipped_to: int | None
+    checked: np.ndarray
+    thresholds: np.ndarray
+
+
+class Contradicted(NamedTuple):
+    """share: of the samples looked at, those whose label is contradicted, a float. checked: `(m,)` int64, the samples
+    looked at. index, label, flipped_to: `(k,)` int64, those contradicted, their classes, the classes predicted."""
+
+    share: float
+    checked: np.ndarray
+    index: np.ndarray
+    label: np.ndarray
+    flipped_to: np.ndarray
+
+
+def flip_threshold(
+    x: Any,
+    y: Any,
+    radius: float,
+    low: float = 1e-2,
+    high: float = 1e4,
+    per_decade: int = 5,
+    max_points: int | None = None,
+    seed: int = 0,
+) -> FlipThreshold:
+    """The alpha from which on a model that fits mixtures perfectly contradicts a training label.
+
+    What is found is the smallest alpha of Beta(alpha, alpha): at larger ones, the label may be in force again.
+    Samples are asked without mixing, and at alphas evenly spaced in logarithm; between the last that agrees and the
+    first that contradicts, a root is found. A contradiction that comes and goes between two neighbours is missed.
+
+    Args:
+        x: numeric `(n, ...)`, finite.
+        y: integer classes `(n,)`, or one-hot or soft labels `(n, classes)`, whose largest is the sample's class;
+            two classes or more.
+        radius: of the balls in which predictions are constant, > 0, in the units of x. With half the distance of
+            nearest neighbours and less, no mixing contradicts nothing.
+        low, high: the alphas looked at besides 0, 0 < low < high.
+        per_decade: alphas looked at from one to ten times it, an integer >= 1.
+        max_points: how many samples, drawn at random, are asked; an integer >= 1. All by default. They are asked
+            about the mixtures of all of x, which takes a pass over all n^2 / 2 pairs each.
+        seed: of the draw, an integer >= 0.
+
+    Returns:
+        `FlipThreshold(alpha, index, label, flipped_to, checked, thresholds)`. Of samples with the same alpha, index
+        is the first.
+
+    Raises:
+        ValueError: for other arguments.
+
+    Source: Towards Understanding the Data Dependency of Mixup-style Training, Theorem 2.7: however small the radius,
+    on the line of 0, 1, 2 with labels 0, 1, 0 there is such an alpha.
+
+    Example:
+        >>> from kmix_tf.analysis.flip import flip_threshold
+        >>> found = flip_threshold([[0.0], [1.0], [2.0]], [0, 1, 0], radius=0.1)
+        >>> round(found.alpha, 2), found.index, found.label, found.flipped_to
+        (22.88, 1, 1, 0)
+    """
+    owner = "flip_threshold"
+    radius = _checks.positive(owner, "radius", radius)
+    alphas = _alphas(owner, _checks.positive(owner, "low", low), _checks.positive(owner, "high", high), per_decade)
+    data, checked = _chosen(owner, x, y, max_points, seed)
+    found = [_threshold(owner, data, index, radius, alphas) for index in checked]
+    thresholds = np.array([alpha for alpha, _ in found])
+    first = int(thresholds.argmin())
+    if not np.isfinite(thresholds[first]):
+        return FlipThreshold(np.inf, None, None, None, checked, thresholds)
+    index = int(checked[first])
+    return FlipThreshold(
+        float(thresholds[first]), index, int(data.classes[index]), found[first][1], checked, thresholds
+    )
+
+
+def contradicted(
+    x: Any, y: Any, alpha: Any, radius: float, max_points: int | None = None, seed: int = 0
+) -> Contradicted:
+    """The training samples whose label a model that fits mixtures perfectly contradicts.
+
+    Args:
+        x, y, radius, max_points, seed: as in `flip_threshold`.
+        alpha: of Beta(alpha, alpha), finite and >= 0, or a distribution, as in `mixup_optimal_classifier`.
+
+    Returns:
+        `Contradicted(share, checked, index, label, flipped_to)`. Ties contradict nothing.
+
+    Raises:
+        TypeError: if alpha is neither a number nor a distribution.
+        ValueError: for other arguments.
+
+    Source: Towards Understanding the Data Dependency of Mixup-style Training, Section 2.3 and Lemma 2.3.
+
+    Example:
+        >>> from kmix_tf.analysis.flip import contradicted
+        >>> contradicted([[0.0], [1.0], [2.0]], [0, 1, 0], alpha=32, radius=0.1).index.tolist()
+        [1]
+    """
+    owner = "contradicted"
+    law = ratio_law(owner, alpha)
+    radius = _checks.positive(owner, "radius", radius)
+    data, checked = _chosen(owner, x, y, max_points, seed)
+    winners = np.array([_winner(_ball(owner, data, index, radius), law, data, index)[0] for index in checked])
+    wrong = winners != data.classes[checked]
+    index = checked[wrong]
+    return Contradicted(float(wrong.mean()), checked, index, data.classes[index], winners[wrong])
+
+
+def _alphas(owner: str, low: float, high: float, per_decade: int) -> np.ndarray:
+    if low >= high:
+        _checks.refuse(owner, "high", f"> low, which is {low:g}", high)
+    per_decade = _checks.integer(owner, "per_decade", per_decade, minimum=1)
+    steps = int(np.ceil(np.log10(high / low) * per_decade))
+    return np.append(0.0, np.geomspace(low, high, steps + 1))
+
+
+def _chosen(owner: str, x: Any, y: Any, max_points: int | None, seed: int) -> tuple[Labelled, np.ndarray]:
+    data = labelled(owner, x, y, least=2)
+    generator = np.random.default_rng(_checks.integer(owner, "seed", seed, minimum=0))
+    if max_points is None or _checks.integer(owner, "max_points", max_points, minimum=1) >= len(data.x):
+        return data, np.arange(len(data.x))
+    return data, np.sort(generator.choice(len(data.x), max_points, replace=False))
+
+
+def _ball(owner: str, data: Labelled, index: int, radius: float) -> Ball:
+    return ball_around(owner, data.x[index], data.x, radius)
+
+
+def _winner(
+    ball: Ball, law: Any, data: Labelled, index: int, chords: Callable[[], Iterable[Chords]] | None = None
+) -> tuple[int, float]:
+    """The class predicted at a sample, its own where that is not clearly beaten; and by how much that leads."""
+    prediction = label_means(mixture_weights(ball, law, chords)[np.newaxis], data.y)[0]
+    own = data.classes[index]
+    others = prediction.copy()
+    others[own] = -np.inf
+    lead = prediction[own] - others.max() + _LEAD
+    return int(own if lead >= 0 else others.argmax()), float(lead)
+
+
+def _threshold(owner: str, data: Labelled, index: int, radius: float, alphas: np.ndarray) -> tuple[float, int | None]:
+    """The first alpha at which a sample's label is beaten, and by which class. The chords are the same for all."""
+    ball = _ball(owner, data, index, radius)
+    chords = _kept(lambda: chords_of(ball))
+
+    def winner(alpha: float) -> tuple[int, float]:
+        return _winner(ball, BetaLaw(alpha) if alpha else None, data, index, chords)
+
+    agreed = None
+    for alpha in alphas:
+        beaten_by, lead = winner(alpha)
+        if lead >= 0:
+            agreed = alpha
+        elif agreed is None:
+            return 0.0, beaten_by
+        else:
+            root = brentq(lambda value: winner(value)[1], agreed, alpha, rtol=1e-10, xtol=1e-12)
+            return root, beaten_by
+    return np.inf, None
+
+
+def _kept(chords: Callable[[], Iterable[Chords]]) -> Callable[[], Iterable[Chords]]:
+    """The same chords again and again: from memory, if they are not too many."""
+    blocks, size = [], 0
+    for block in chords():
+        blocks.append(block)
+        size += len(block.first)
+        if size > _KEPT:
+            return chords
+    return lambda: blocks

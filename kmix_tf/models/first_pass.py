@@ -1,0 +1,83 @@
+"""A pass over the batch as it is, before it is mixed: for what matters in it, and for the model's own gradients."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from kmix_tf._compat import IS_KERAS_3
+from kmix_tf.saliency.gradient import saliency_of_gradient
+from kmix_tf.saliency.source import image_of
+
+
+class FirstPass(NamedTuple):
+    """saliency: float32 `(batch, *axes)`, or None. gradients: of the trainable weights, or empty."""
+
+    saliency: tf.Tensor | None
+    gradients: list[tf.Tensor]
+
+
+def first_pass(model: keras.Model, axes: int | None, data: Any, with_weights: bool) -> FirstPass:
+    """Asks a compiled `MixModel` for its loss on the batch, and differentiates it once, by all that is wanted.
+
+    Args:
+        model: its layer converts the batch. data: `(x, y, sample_weight)`.
+        axes: those of the image that saliency is wanted of, or None.
+        with_weights: whether gradients of the weights are wanted. If so, the model is asked as in training, which is
+            what they belong to; otherwise as in inference.
+    """
+    leaves, converted = model.layer.converted(*data)
+    image = [] if axes is None else [image_of(type(model).__name__, leaves, axes)]
+    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(converted)
+    with tf.GradientTape() as tape, model.without_penalties():
+        tape.watch(image)
+        loss = _data_loss(model, x, y, model(x, training=with_weights), sample_weight)
+        scaled, scale = _scaled(model.optimizer, loss)
+    sources = [*image, *(_values(model.trainable_variables) if with_weights else [])]
+    gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    saliency = saliency_of_gradient(gradients.pop(0), axes) if image else None
+    return FirstPass(saliency, [_unscaled(gradient, scale) for gradient in gradients])
+
+
+def carrying(weights: Sequence[Any], gradients: list[tf.Tensor], factor: float) -> tf.Tensor:
+    """Zero, with `factor` times these gradients: added to a loss, it takes them through whatever scaling there is."""
+
+    @tf.custom_gradient
+    def zero(*values: tf.Tensor) -> tuple[tf.Tensor, Any]:
+        del values
+        return tf.zeros([]), lambda upstream: [factor * upstream * gradient for gradient in gradients]
+
+    return zero(*[tf.convert_to_tensor(value) for value in _values(weights)])
+
+
+def _data_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+    """The compiled loss, leaving no trace in the metrics of `fit`, whose logs are those of the mixtures."""
+    if not IS_KERAS_3 and not model.compiled_loss.built:
+        model.compiled_loss.build(y_pred)  # So that its metrics exist, to be left alone.
+    tracked = [variable for metric in model.metrics for variable in metric.variables]
+    before = [tf.identity(value) for value in _values(tracked)]
+    loss = model.compute_loss(x, y, y_pred, sample_weight)
+    for variable, value in zip(tracked, before, strict=True):
+        variable.assign(value)
+    return loss
+
+
+def _scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The loss as a mixed precision optimizer scales it, so that float16 gradients do not vanish, and by how much."""
+    one = tf.ones([])
+    if hasattr(optimizer, "get_scaled_loss"):
+        return optimizer.get_scaled_loss(loss), optimizer.get_scaled_loss(one)
+    if hasattr(optimizer, "scale_loss"):
+        return optimizer.scale_loss(loss), optimizer.scale_loss(one)
+    return loss, one
+
+
+def _unscaled(gradient: Any, scale: tf.Tensor) -> tf.Tensor:
+    gradient = tf.convert_to_tensor(gradient)
+    return gradient / tf.cast(scale, gradient.dtype)
+
+
+def _values(variables: Sequence[Any]) -> list[Any]:
+    """What a tape and `tf.identity` know of variables: those of Keras 3 wrap TensorFlow's."""
+    return [getattr(variable, "value", variable) if IS_KERAS_3 else variable for variable in variables]

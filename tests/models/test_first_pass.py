@@ -1,0 +1,219 @@
+"""MixModel's pass over the batch before it is mixed: what matters in it, and the gradient of the clean batch."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from kmix_tf import Blended, KMixupLayer, LinearBlend, LocalMixupLoss, MixLayer, MixModel
+
+IS_KERAS_3 = keras.__version__.startswith("3")
+RNG = np.random.default_rng(2)
+X = RNG.normal(size=(16, 4, 5, 2)).astype(np.float32)
+Y = RNG.integers(0, 3, 16)
+RATE = 0.1
+ENTROPY = keras.losses.CategoricalCrossentropy(from_logits=True)
+
+
+@keras.saving.register_keras_serializable(package="kmix_tf_tests")
+class SalienceAsRatio:
+    """A blend whose mask is what it is told: any error in the saliency shows in the mixture."""
+
+    uses_saliency = True
+
+    def __init__(self, saliency=None, axes=2):
+        self.saliency, self.axes = saliency, axes
+
+    def saliency_of(self, features, targets):
+        return self.saliency(features, targets)
+
+    def __call__(self, first, second, partner, ratio, seed, saliency=None):
+        of_first, of_second = saliency
+        share = of_first / (of_first + tf.gather(of_second, partner) + 1e-12)
+        x = [share[..., tf.newaxis] * first[0] + (1 - share[..., tf.newaxis]) * tf.gather(second[0], partner)]
+        return Blended(x, ratio)
+
+    def get_config(self):
+        return {"saliency": None, "axes": self.axes}
+
+
+def by_brightness(features, targets):
+    return tf.reduce_sum(tf.abs(features[0]), axis=-1) + tf.reduce_sum(targets[0][:, tf.newaxis, :1], -1)[:, None]
+
+
+def network(dropout=0.0, penalty=0.0, dtype=None, seed=0):
+    keras.utils.set_random_seed(seed)
+    layers = keras.layers
+    return keras.Sequential(
+        [
+            layers.Input((4, 5, 2)),
+            layers.Conv2D(3, 3, activation="tanh", dtype=dtype, kernel_regularizer=keras.regularizers.L2(penalty)),
+            layers.BatchNormalization(dtype=dtype),
+            layers.Dropout(dropout, dtype=dtype),
+            layers.Flatten(dtype=dtype),
+            layers.Dense(3, dtype=dtype),
+        ]
+    )
+
+
+def compiled(layer, model=None, clean_weight=0.0, optimizer=None, **options):
+    mixing = MixModel(model or network(), layer, seed=1, clean_weight=clean_weight)
+    mixing.compile(optimizer or keras.optimizers.SGD(RATE), **{"loss": ENTROPY, **options})
+    return mixing
+
+
+def seed_of_first_step(layer):
+    return MixModel(network(), layer, seed=1)._counter.next()[1]
+
+
+def gradients(model, x, y, training, by):
+    with tf.GradientTape() as tape:
+        x = tf.convert_to_tensor(x)
+        tape.watch(x)
+        loss = ENTROPY(y, model(x, training=training))
+    return tape.gradient(loss, [x] if by == "input" else [tf_variable(v) for v in model.trainable_variables])
+
+
+def tf_variable(variable):
+    return variable.value if IS_KERAS_3 else variable
+
+
+def fit(mixing, **options):
+    return mixing.fit(X, Y, **{"batch_size": 16, "epochs": 1, "shuffle": False, "verbose": 0, **options})
+
+
+def weights(model):
+    return [np.array(value) for value in model.get_weights()]
+
+
+def assert_same(ours, theirs, rtol=1e-4, atol=1e-6):
+    for mine, other in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(mine, other, rtol=rtol, atol=atol)
+
+
+def stepped(model, grads):
+    """The trainable weights after a step of plain gradient descent."""
+    return [np.array(v) - RATE * np.array(g) for v, g in zip(model.trainable_variables, grads, strict=True)]
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("clean_weight", [0.0, 0.7])
+def test_a_step_is_that_of_a_loop_by_hand_which_tells_the_layer_the_size_of_the_input_gradient(
+    clean_weight, jit_compile
+):
+    layer = MixLayer(blend=SalienceAsRatio(), num_classes=3)
+    mixing = compiled(layer, clean_weight=clean_weight, jit_compile=jit_compile)
+    fit(mixing)
+    model, y = network(), np.eye(3, dtype=np.float32)[Y]
+    (slope,) = gradients(model, X, y, training=bool(clean_weight), by="input")
+    saliency = np.sqrt(np.square(slope.numpy()).sum(axis=-1))
+    x, mixed_y = layer(X, Y, seed=seed_of_first_step(layer), saliency=saliency)
+    wanted = gradients(model, x, mixed_y, training=True, by="weights")
+    if clean_weight:
+        clean = gradients(model, X, y, training=True, by="weights")
+        wanted = [a + clean_weight * b for a, b in zip(wanted, clean, strict=True)]
+    assert_same(mixing.trainable_variables, stepped(model, wanted), rtol=1e-3, atol=1e-5)
+
+
+def test_the_clean_gradient_is_that_of_any_mix_and_counts_penalties_once():
+    layer = KMixupLayer(2, solver="graph", num_classes=3)
+    mixing = compiled(layer, network(penalty=0.5), clean_weight=2.0)
+    fit(mixing)
+    model = network(penalty=0.5)
+    x, y = layer(X, Y, seed=seed_of_first_step(layer))
+    parts = [
+        gradients(model, x, y, training=True, by="weights"),
+        gradients(model, X, np.eye(3, dtype=np.float32)[Y], training=True, by="weights"),
+    ]
+    wanted = [a + 2 * b for a, b in zip(*parts, strict=True)]
+    wanted[0] += 2 * 0.5 * model.trainable_variables[0]
+    assert_same(mixing.trainable_variables, stepped(model, wanted))
+
+
+def test_without_the_clean_gradient_the_pass_is_one_of_inference():
+    keras.utils.set_random_seed(0)
+    model = network(dropout=0.5)
+    layer = MixLayer(blend=SalienceAsRatio(), num_classes=3)
+    fit(compiled(layer, model))
+    moving = [v for v in model.non_trainable_variables if "moving_mean" in (v.path if IS_KERAS_3 else v.name)]
+    plain = network(dropout=0.5)
+    (slope,) = gradients(plain, X, np.eye(3, dtype=np.float32)[Y], training=False, by="input")
+    saliency = np.sqrt(np.square(slope.numpy()).sum(axis=-1))
+    x, _ = layer(X, Y, seed=seed_of_first_step(layer), saliency=saliency)
+    # One update of the moving mean, by what the convolution made of the mixtures.
+    hidden = plain.layers[0](x).numpy().mean(axis=(0, 1, 2))
+    np.testing.assert_allclose(moving[0].numpy(), 0.01 * hidden, rtol=1e-3, atol=1e-6)
+
+
+def test_logs_are_those_of_the_mixtures_alone():
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((4, 5, 2))
+    flat = keras.layers.Flatten()(inputs)
+    outputs = {"a": keras.layers.Dense(3, name="a")(flat), "b": keras.layers.Dense(3, name="b")(flat)}
+    model = keras.Model(inputs, outputs)
+    initial = model.get_weights()
+    layer = MixLayer(num_classes={"a": 3, "b": 3})
+    logs = []
+    for clean_weight in (0.0, 5.0):
+        model.set_weights(initial)
+        mixing = MixModel(model, layer, seed=1, clean_weight=clean_weight)
+        mixing.compile(keras.optimizers.SGD(RATE), {"a": ENTROPY, "b": ENTROPY}, metrics={"a": ["accuracy"]})
+        logs.append(mixing.fit(X, {"a": Y, "b": Y}, batch_size=16, verbose=0).history)
+    assert logs[0].keys() == logs[1].keys()
+    for name in logs[0]:
+        np.testing.assert_allclose(logs[0][name], logs[1][name], rtol=1e-6)
+
+
+def test_in_float16_a_scaled_loss_gives_the_step_of_float32():
+    steps = []
+    for policy in ("mixed_float16", "float32"):
+        optimizer = (
+            keras.mixed_precision.LossScaleOptimizer if not IS_KERAS_3 else keras.optimizers.LossScaleOptimizer
+        )
+        optimizer = optimizer(keras.optimizers.SGD(RATE))
+        model = network(dtype=policy)
+        before = weights(model)
+        fit(compiled(MixLayer(blend=LinearBlend(), num_classes=3), model, 1.0, optimizer, jit_compile=False))
+        steps.append([after - value for after, value in zip(weights(model), before, strict=True)])
+    assert_same(*steps, rtol=0.05, atol=2e-3)
+    assert max(np.abs(step).max() for step in steps[0]) > 0.01
+
+
+def test_a_blend_with_a_source_of_its_own_is_not_told_otherwise():
+    layer = MixLayer(blend=SalienceAsRatio(by_brightness), num_classes=3)
+    mixing = compiled(layer)
+    fit(mixing)
+    model = network()
+    x, y = layer(X, Y, seed=seed_of_first_step(layer))
+    told = by_brightness([tf.constant(X)], [tf.one_hot(Y, 3)])
+    same_x, _ = layer(X, Y, seed=seed_of_first_step(layer), saliency=told)
+    np.testing.assert_allclose(x, same_x, rtol=1e-6)
+    assert_same(mixing.trainable_variables, stepped(model, gradients(model, x, y, True, "weights")))
+
+
+def test_packed_targets_have_a_first_pass_too():
+    mixing = MixModel(network(), MixLayer(targets="packed", blend=SalienceAsRatio()), seed=1, clean_weight=0.5)
+    sparse = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    mixing.compile(keras.optimizers.SGD(RATE), LocalMixupLoss(sparse))
+    assert np.isfinite(fit(mixing).history["loss"][0])
+
+
+def test_the_weight_of_the_clean_gradient_is_saved(tmp_path):
+    mixing = compiled(KMixupLayer(2, num_classes=3), clean_weight=0.25)
+    mixing.save(tmp_path / "model.keras")
+    assert keras.models.load_model(tmp_path / "model.keras").clean_weight == 0.25
+
+
+def test_bad_arguments_are_refused():
+    layer = KMixupLayer(2, num_classes=3)
+    with pytest.raises(
+        ValueError, match=r"MixModel: clean_weight must be >= 0 and finite\. Received: clean_weight=-1"
+    ):
+        MixModel(network(), layer, clean_weight=-1)
+    with pytest.raises(ValueError, match="KMixupLayer: saliency must be None for LinearBlend, which asks for none"):
+        layer(X, Y, saliency=np.ones([16, 4, 5]))
+    flat = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(3)])
+    mixing = MixModel(flat, MixLayer(blend=SalienceAsRatio(), num_classes=3))
+    mixing.compile("sgd", ENTROPY)
+    with pytest.raises(ValueError, match="MixModel: features must have 2 axes after the batch's"):
+        mixing.fit(np.ones([4, 6], np.float32), Y[:4], verbose=0)
