@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._derivatives import directional_derivatives
 from kmix_tf.analysis.approximate_losses import TaylorLoss
 from kmix_tf.analysis.matching_distribution import (
     MatchedPairs,
@@ -186,9 +187,6 @@ def _terms(
     loss_of: TaylorLoss, model: Callable, x: np.ndarray, y: np.ndarray, sample: np.ndarray, partner: np.ndarray
 ) -> np.ndarray:
     """Of each pair, `(pairs, 4)`: the derivatives of the loss along r - x, and the curvature in the targets."""
-    # Here, because models are made of layers, and those import this package.
-    from kmix_tf.models.approximate.derivatives import directional_derivatives
-
     own, step = x[sample], x[partner] - x[sample]
     outputs, slope, bend = (
         tf.cast(values, tf.float64)

@@ -10,11 +10,11 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
+from kmix_tf._derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf._moments import StreamingMoments
 from kmix_tf.analysis.approximate_losses import LOSSES, targets_of
 from kmix_tf.analysis.theta import theta_moments
 from kmix_tf.batch.leaves import at_least_float32
-from kmix_tf.models.approximate.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.models.approximate.loss import (
     TERMS,
     ApproximateMixupLoss,
