@@ -1,6 +1,13 @@
 """What the papers prove, as functions."""
 
-from kmix_tf.analysis.calibration import ReliabilityCurve, expected_calibration_error, reliability_curve
+from kmix_tf.analysis.attacks import fgsm
+from kmix_tf.analysis.calibration import (
+    Predictions,
+    ReliabilityCurve,
+    expected_calibration_error,
+    predictions_of,
+    reliability_curve,
+)
 from kmix_tf.analysis.collinearity import CollinearSamples, collinear_samples
 from kmix_tf.analysis.crossing import (
     CrossMatchBound,
@@ -10,7 +17,9 @@ from kmix_tf.analysis.crossing import (
     cross_match_limits,
     cross_match_share,
 )
+from kmix_tf.analysis.entropy import EntropyBound, entropy_bound, prediction_entropy
 from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, flip_threshold
+from kmix_tf.analysis.gradient_variance import GradientVariance, gradient_variance
 from kmix_tf.analysis.intrusion import (
     Conflict,
     Intrusion,
@@ -26,6 +35,7 @@ from kmix_tf.analysis.local_regularization import (
 )
 from kmix_tf.analysis.matching import match_alpha, mean_matching_cost
 from kmix_tf.analysis.matching_distribution import MatchingDistribution, matching_distribution
+from kmix_tf.analysis.noise import background_noise, gaussian_noise
 from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
 from kmix_tf.analysis.perturbation import (
     ModifiedData,
@@ -45,7 +55,9 @@ __all__ = [
     "CrossMatchBound",
     "CrossMatchLimits",
     "CrossMatchShare",
+    "EntropyBound",
     "FlipThreshold",
+    "GradientVariance",
     "Intrusion",
     "IntrusionDistances",
     "KMixupRegularization",
@@ -53,18 +65,24 @@ __all__ = [
     "MatchingDistribution",
     "ModifiedData",
     "PerturbationCovariance",
+    "Predictions",
     "ReliabilityCurve",
     "ThetaMoments",
     "Toy",
     "alternating_line",
     "approximate_mixup_risk",
+    "background_noise",
     "collinear_samples",
     "contradicted",
     "cross_match_bound",
     "cross_match_limits",
     "cross_match_share",
+    "entropy_bound",
     "expected_calibration_error",
+    "fgsm",
     "flip_threshold",
+    "gaussian_noise",
+    "gradient_variance",
     "intrusion_distances",
     "kmixup_perturbation_covariance",
     "kmixup_regularization",
@@ -76,6 +94,8 @@ __all__ = [
     "mixup_risk",
     "modified_data",
     "perturbation_covariance",
+    "prediction_entropy",
+    "predictions_of",
     "reliability_curve",
     "theta_moments",
     "theta_moments_of",

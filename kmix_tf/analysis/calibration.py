@@ -1,10 +1,14 @@
 """How far a classifier's confidence is from how often it is right."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import tensorflow as tf
+from scipy.special import expit, softmax
 
 from kmix_tf import _checks
+from kmix_tf.analysis.asking import ask
 
 
 class ReliabilityCurve(NamedTuple):
@@ -15,38 +19,54 @@ class ReliabilityCurve(NamedTuple):
     count: np.ndarray
 
 
-def reliability_curve(y: Any, probabilities: Any, bins: int = 10) -> ReliabilityCurve:
-    """Sorts predictions into bins of equal width by confidence, the probability of the class predicted.
+class Predictions(NamedTuple):
+    """y: the targets of a dataset, `(n,)` or `(n, ...)`. probabilities: of each class, float64 `(n, classes)`."""
+
+    y: np.ndarray
+    probabilities: np.ndarray
+
+
+def reliability_curve(y: Any, probabilities: Any, bins: int = 10, binning: str = "width") -> ReliabilityCurve:
+    """Sorts predictions into bins by confidence, the probability of the class predicted.
 
     Args:
-        y: integer classes `(n,)`, or one-hot `(n, classes)`.
-        probabilities: `(n, classes)`, rows of probabilities that sum to 1.
-        bins: an integer >= 1. Bin b holds confidences in (b / bins, (b + 1) / bins].
+        y: integer classes `(n,)` or `(n, 1)`, or one-hot `(n, classes)`; of soft labels the largest entry counts, the
+            first of equal ones. NumPy arrays or tensors; see `predictions_of` for datasets.
+        probabilities: `(n, classes)`, rows of probabilities that sum to 1; of a single unit `(n, 1)`, the
+            probability of the second of two classes.
+        bins: an integer >= 1.
+        binning: "width" for bins of equal width: bin b holds confidences in (b / bins, (b + 1) / bins]. "mass" for
+            bins of equal numbers of samples, from the least confident up; equal confidences (to 12 digits) stay
+            together, in the bin in which the middle one of them falls, so that numbers differ and bins may be empty.
 
     Returns:
         `ReliabilityCurve(confidence, accuracy, count)`.
 
     Raises:
-        ValueError: if shapes do not fit, there is no sample, or rows are no probabilities.
+        ValueError: if shapes do not fit, there is no sample, labels are no classes, or rows are no probabilities.
+
+    Source: Guo et al. 2017; bins of equal mass after Nixon et al. 2019.
 
     Example:
         >>> curve = reliability_curve([0, 1], [[0.9, 0.1], [0.65, 0.35]])
         >>> curve.count.astype(int).tolist()
         [0, 0, 0, 0, 0, 0, 1, 0, 1, 0]
+        >>> reliability_curve([0, 1], [[0.9, 0.1], [0.65, 0.35]], bins=2, binning="mass").confidence.tolist()
+        [0.65, 0.9]
     """
     classes, probabilities = _classified("reliability_curve", y, probabilities)
     bins = _checks.integer("reliability_curve", "bins", bins, minimum=1)
+    binning = _checks.choice("reliability_curve", "binning", binning, tuple(_BINNINGS))
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == classes
-    # Rounding up puts a confidence on an edge into the lower bin; 12 digits forgive a last-bit excess over it.
-    index = np.clip(np.ceil(np.round(confidence * bins, 12)).astype(int) - 1, 0, bins - 1)
+    index = _BINNINGS[binning](confidence, bins)
     count = np.bincount(index, minlength=bins).astype(float)
     with np.errstate(invalid="ignore"):
         means = (np.bincount(index, values, minlength=bins) / count for values in (confidence, correct))
         return ReliabilityCurve(*means, count)
 
 
-def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10) -> float:
+def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10, binning: str = "width") -> float:
     """Mean distance between confidence and accuracy over bins of confidence, weighted by their share of samples.
 
     Args, raises: as `reliability_curve`.
@@ -54,31 +74,116 @@ def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10) -> fl
     Returns:
         A float in [0, 1]; 0 is calibrated.
 
-    Source: On Mixup Regularization, Figure 4 (ECE), after Guo et al. 2017.
+    Source: On Mixup Regularization, Figure 4, and Multi-mix, section IV-H (ECE), after Guo et al. 2017.
 
     Example:
         >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.65, 0.35]]), 3)
         0.375
     """
-    curve = reliability_curve(y, probabilities, bins)
+    curve = reliability_curve(y, probabilities, bins, binning)
     filled = curve.count > 0
     gaps = np.abs(curve.confidence - curve.accuracy)[filled]
     return float(gaps @ curve.count[filled] / curve.count.sum())
 
 
-def _classified(owner: str, y: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
-    y, probabilities = np.asarray(y), np.asarray(probabilities, dtype=np.float64)
-    if y.ndim == 2:
-        y = y.argmax(axis=1)
-    if y.ndim != 1 or probabilities.ndim != 2 or len(y) != len(probabilities) or len(y) == 0:
+def predictions_of(model: Callable, dataset: tf.data.Dataset, logits: bool = False) -> Predictions:
+    """Targets and predicted probabilities of a whole dataset, for the functions here.
+
+    Args:
+        model: a Keras model, asked as in inference, or a callable from a batch to `(batch, classes)`, or to
+            `(batch, 1)` for one unit that stands for the second of two classes.
+        dataset: of finitely many batches `(x, y)`.
+        logits: True if the model returns logits: softmax, or for one unit the sigmoid, makes them probabilities.
+
+    Returns:
+        `Predictions(y, probabilities)`.
+
+    Raises:
+        TypeError: if `dataset` is none. ValueError: for other elements, such as with sample weights, which these
+            functions do not count (`ExpectedCalibrationError` does); or if the model returns no probabilities.
+
+    Example:
+        >>> from kmix_tf.analysis.calibration import predictions_of
+        >>> dataset = tf.data.Dataset.from_tensor_slices(([[2.0, 0.0]], [0])).batch(1)
+        >>> predictions_of(lambda x: x, dataset, logits=True).probabilities.round(3).tolist()
+        [[0.881, 0.119]]
+    """
+    owner = "predictions_of"
+    _checks.flag(owner, "logits", logits)
+    if not callable(model):
+        _checks.refuse(owner, "model", "a Keras model or a callable", model, TypeError)
+    if not isinstance(dataset, tf.data.Dataset):
+        _checks.refuse(owner, "dataset", "a tf.data.Dataset", type(dataset).__name__, TypeError)
+    spec = dataset.element_spec
+    if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[1], tf.TensorSpec):
+        raise ValueError(f"{owner}: dataset must be of batches (x, y), y one tensor. Received: elements {spec}.")
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise ValueError(f"{owner}: dataset must end. Received: one that repeats for ever.")
+    pairs = [(np.asarray(y), class_probabilities(owner, ask(model, x), logits)) for x, y in dataset]
+    if not pairs:
+        raise ValueError(f"{owner}: dataset must not be empty. Received: no batch.")
+    return Predictions(*(np.concatenate(parts) for parts in zip(*pairs, strict=True)))
+
+
+def class_probabilities(owner: str, values: Any, logits: bool = False) -> np.ndarray:
+    """float64 `(n, classes)`, n >= 1, checked; a single unit becomes two classes.
+
+    Raises:
+        ValueError: if they are none.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or values.size == 0:
         raise ValueError(
-            f"{owner}: y must be (n,) or (n, classes) and probabilities (n, classes), n >= 1. "
-            f"Received: y of shape {y.shape} and probabilities of shape {probabilities.shape}."
+            f"{owner}: probabilities must be (n, classes), n >= 1. Received: probabilities of shape {values.shape}."
         )
-    totals = probabilities.sum(axis=1)
-    if not (np.abs(totals - 1) < 1e-3).all() or probabilities.min() < -1e-6:
+    if logits:
+        values = expit(values) if values.shape[1] == 1 else softmax(values, axis=1)
+    if values.shape[1] == 1:
+        values = np.concatenate([1 - values, values], axis=1)
+    totals = values.sum(axis=1)
+    if not (np.abs(totals - 1) < 1e-3).all() or values.min() < -1e-6:
         raise ValueError(
             f"{owner}: rows of probabilities must be >= 0 and sum to 1; take a softmax of logits first. "
-            f"Received: entries from {probabilities.min():g}, sums from {totals.min():g} to {totals.max():g}."
+            f"Received: entries from {values.min():g}, sums from {totals.min():g} to {totals.max():g}."
         )
-    return y.astype(int), probabilities
+    return values
+
+
+def _classified(owner: str, y: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
+    y, shape = np.asarray(y), np.shape(probabilities)
+    if y.ndim not in (1, 2) or len(shape) != 2 or len(y) != shape[0] or len(y) == 0:
+        raise ValueError(
+            f"{owner}: y must be (n,) or (n, classes) and probabilities (n, classes), n >= 1. "
+            f"Received: y of shape {y.shape} and probabilities of shape {shape}."
+        )
+    probabilities = class_probabilities(owner, probabilities)
+    return _labels(owner, y, probabilities.shape[1]), probabilities
+
+
+def _labels(owner: str, y: np.ndarray, classes: int) -> np.ndarray:
+    """Integer classes `(n,)`."""
+    y = y[:, 0] if y.shape[1:] == (1,) else y
+    if y.ndim == 2 and (y.shape[1] != classes or not np.isfinite(y.astype(np.float64)).all()):
+        raise ValueError(f"{owner}: y must be (n,) or (n, {classes}) and finite. Received: y of shape {y.shape}.")
+    labels = y.argmax(axis=1) if y.ndim == 2 else y.astype(np.float64)
+    if not ((labels >= 0) & (labels < classes) & (labels == np.floor(labels))).all():
+        raise ValueError(
+            f"{owner}: labels must be integers in [0, {classes}). "
+            f"Received: labels from {labels.min():g} to {labels.max():g}."
+        )
+    return labels.astype(int)
+
+
+def _by_width(confidence: np.ndarray, bins: int) -> np.ndarray:
+    # Rounding up puts a confidence on an edge into the lower bin; 12 digits forgive a last-bit excess over it.
+    return np.clip(np.ceil(np.round(confidence * bins, 12)).astype(int) - 1, 0, bins - 1)
+
+
+def _by_mass(confidence: np.ndarray, bins: int) -> np.ndarray:
+    _, group, sizes = np.unique(np.round(confidence, 12), return_inverse=True, return_counts=True)
+    # Twice the rank of the middle of each group, an integer: sample i of n, all different, goes to bin i bins // n.
+    middles = 2 * (np.cumsum(sizes) - sizes) + sizes - 1
+    return (middles * bins // (2 * len(confidence)))[group.reshape(-1)]
+
+
+_BINNINGS = {"width": _by_width, "mass": _by_mass}

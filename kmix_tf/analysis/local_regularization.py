@@ -10,6 +10,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._derivatives import directional_derivatives
 from kmix_tf.analysis.approximate_losses import TaylorLoss
+from kmix_tf.analysis.asking import ask
 from kmix_tf.analysis.matching_distribution import (
     MatchedPairs,
     checked_draws,
@@ -18,7 +19,7 @@ from kmix_tf.analysis.matching_distribution import (
     matching_distribution,
 )
 from kmix_tf.analysis.perturbation import PerturbationCovariance
-from kmix_tf.analysis.risk import _ask, _call, _checked
+from kmix_tf.analysis.risk import asked, checked_risk
 from kmix_tf.analysis.samples import samples_of
 from kmix_tf.analysis.theta import theta_moments
 
@@ -152,11 +153,11 @@ def kmixup_regularization(
     """
     owner = "kmixup_regularization"
     flat, k = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
-    x, y, loss_of = _checked(owner, model, x, y, alpha, loss)
+    x, y, loss_of = checked_risk(owner, model, x, y, alpha, loss)
     _require_second_derivatives(owner, model)
     trials, seed = checked_draws(owner, trials, seed, least=2)
     pairs = matched_pairs(owner, flat, k, trials, seed, disjoint)
-    base = float(loss_of.value(y, _ask(model, x)).numpy().mean())
+    base = float(loss_of.value(y, asked(model, x)).numpy().mean())
     terms = _totals(loss_of, model, x, y, pairs) * _ratio_moments(float(alpha))
     r1, r2, r3, r4 = (float(term) for term in terms.mean(axis=0))
     error = float(terms.sum(axis=1).std(ddof=1) / np.sqrt(trials)) if trials else 0.0
@@ -191,7 +192,7 @@ def _terms(
     outputs, slope, bend = (
         tf.cast(values, tf.float64)
         for values in directional_derivatives(
-            lambda leaves: _call(model, leaves[0]), [tf.constant(own)], [tf.constant(step)], order=2
+            lambda leaves: ask(model, leaves[0]), [tf.constant(own)], [tf.constant(step)], order=2
         )
     )
     residual = loss_of.mean(outputs) - y[sample]

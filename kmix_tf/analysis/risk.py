@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 from scipy.linalg import eigh_tridiagonal
 
 from kmix_tf import _checks
 from kmix_tf.analysis.approximate_losses import LOSSES, TaylorLoss, targets_of
+from kmix_tf.analysis.asking import ask, one_output
 from kmix_tf.analysis.theta import ThetaMoments, theta_moments
 
 # Numbers that a block of inputs, or of second derivatives, may hold: 32 MB in float64.
@@ -56,7 +56,7 @@ def mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: str, nodes: 
         >>> round(mixup_risk(lambda x: 0 * x, [[0.0], [1.0]], [0.0, 1.0], 1.0, "squared_error"), 6)
         0.208333
     """
-    x, y, loss_of = _checked("mixup_risk", model, x, y, alpha, loss)
+    x, y, loss_of = checked_risk("mixup_risk", model, x, y, alpha, loss)
     nodes = _checks.integer("mixup_risk", "nodes", nodes, minimum=2)
     if nodes % 2:
         _checks.refuse("mixup_risk", "nodes", "even", nodes)
@@ -68,7 +68,7 @@ def mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: str, nodes: 
     for chosen in _blocks(len(x) ** 2 * len(ratios), min(2**14, _BLOCK // max(1, x[0].size))):
         pair, node = np.divmod(chosen, len(ratios))
         i, j = np.divmod(pair, len(x))
-        values = loss_of.value(_mixed(y, i, j, ratios[node]), _ask(model, _mixed(x, i, j, ratios[node])))
+        values = loss_of.value(_mixed(y, i, j, ratios[node]), asked(model, _mixed(x, i, j, ratios[node])))
         total += float(weights[node] @ values.numpy())
     return total / len(x) ** 2
 
@@ -101,7 +101,7 @@ def approximate_mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: 
         >>> round(risk.total, 6)  # the exact risk, because the model is linear
         0.208333
     """
-    x, y, loss_of = _checked("approximate_mixup_risk", model, x, y, alpha, loss)
+    x, y, loss_of = checked_risk("approximate_mixup_risk", model, x, y, alpha, loss)
     spread = _Spread.of(x, y, theta_moments(float(alpha)))
     sums = np.zeros(5)
     for rows in _blocks(len(x), min(2**10, max(1, _BLOCK // x[0].size ** 2))):
@@ -193,7 +193,7 @@ def _derivatives(model: Callable, loss_of: TaylorLoss, x: np.ndarray, y: np.ndar
         outer.watch(x)
         with tf.GradientTape(persistent=True) as inner:
             inner.watch(x)
-            raw = _call(model, x)
+            raw = ask(model, x)
             residual = tf.stop_gradient(loss_of.mean(raw) - tf.cast(y, raw.dtype))
             slope = residual * raw
         gradient = inner.gradient(slope, x, unconnected_gradients=tf.UnconnectedGradients.ZERO)
@@ -232,11 +232,14 @@ def _terms(loss_of: TaylorLoss, spread: _Spread, rows: np.ndarray, at: _Derivati
     return at.base, 0.5 * quadratic - cross, 0.5 * bend, r3, 0.5 * loss_of.target_curvature * size_y
 
 
-def _checked(
+def asked(model: Callable, x: np.ndarray) -> tf.Tensor:
+    """What the model answers, in float64."""
+    return tf.cast(ask(model, tf.constant(x)), tf.float64)
+
+
+def checked_risk(
     owner: str, model: Callable, x: Any, y: Any, alpha: float, loss: str
 ) -> tuple[np.ndarray, np.ndarray, TaylorLoss]:
-    if not callable(model):
-        _checks.refuse(owner, "model", "a Keras model or a callable", model, TypeError)
     _checks.number(owner, "alpha", alpha)
     loss = _checks.choice(owner, "loss", loss, tuple(LOSSES))
     x = np.asarray(x)
@@ -248,25 +251,7 @@ def _checked(
         )
     if not np.isfinite(x).all():
         raise ValueError(f"{owner}: x must be finite. Received: x with NaN or infinite values.")
-    return x, targets_of(owner, y, _outputs(owner, model, x), loss), LOSSES[loss]
-
-
-def _outputs(owner: str, model: Callable, x: np.ndarray) -> int:
-    answer = _call(model, tf.constant(x[:1]))
-    if not tf.is_tensor(answer) or answer.shape.rank != 2 or answer.shape[0] != 1:
-        raise ValueError(
-            f"{owner}: the model must return one tensor (batch, outputs). "
-            f"Received: {answer.shape if tf.is_tensor(answer) else type(answer).__name__} for one sample."
-        )
-    return int(answer.shape[1])
-
-
-def _call(model: Callable, x: tf.Tensor) -> tf.Tensor:
-    return model(x, training=False) if isinstance(model, keras.layers.Layer) else model(x)
-
-
-def _ask(model: Callable, x: np.ndarray) -> tf.Tensor:
-    return tf.cast(_call(model, tf.constant(x)), tf.float64)
+    return x, targets_of(owner, y, one_output(owner, model, x), loss), LOSSES[loss]
 
 
 def _mixed(values: np.ndarray, i: np.ndarray, j: np.ndarray, ratio: np.ndarray) -> np.ndarray:
