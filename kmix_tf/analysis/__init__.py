@@ -20,6 +20,7 @@ from kmix_tf.analysis.crossing import (
 from kmix_tf.analysis.entropy import EntropyBound, entropy_bound, prediction_entropy
 from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, flip_threshold
 from kmix_tf.analysis.gradient_variance import GradientVariance, gradient_variance
+from kmix_tf.analysis.interpolant import local_mixup_interpolant
 from kmix_tf.analysis.intrusion import (
     Conflict,
     Intrusion,
@@ -28,11 +29,18 @@ from kmix_tf.analysis.intrusion import (
     intrusion_distances,
     label_conflicts,
 )
+from kmix_tf.analysis.lipschitz import (
+    NearestSegments,
+    lipschitz_lower_bound,
+    lipschitz_lower_bounds,
+    nearest_segments,
+)
 from kmix_tf.analysis.local_regularization import (
     KMixupRegularization,
     kmixup_perturbation_covariance,
     kmixup_regularization,
 )
+from kmix_tf.analysis.locality import DistanceProfile, Locality, distance_profile, locality
 from kmix_tf.analysis.matching import match_alpha, mean_matching_cost
 from kmix_tf.analysis.matching_distribution import MatchingDistribution, matching_distribution
 from kmix_tf.analysis.noise import background_noise, gaussian_noise
@@ -55,6 +63,7 @@ __all__ = [
     "CrossMatchBound",
     "CrossMatchLimits",
     "CrossMatchShare",
+    "DistanceProfile",
     "EntropyBound",
     "FlipThreshold",
     "GradientVariance",
@@ -62,8 +71,10 @@ __all__ = [
     "IntrusionDistances",
     "KMixupRegularization",
     "LabelConflicts",
+    "Locality",
     "MatchingDistribution",
     "ModifiedData",
+    "NearestSegments",
     "PerturbationCovariance",
     "Predictions",
     "ReliabilityCurve",
@@ -77,6 +88,7 @@ __all__ = [
     "cross_match_bound",
     "cross_match_limits",
     "cross_match_share",
+    "distance_profile",
     "entropy_bound",
     "expected_calibration_error",
     "fgsm",
@@ -87,12 +99,17 @@ __all__ = [
     "kmixup_perturbation_covariance",
     "kmixup_regularization",
     "label_conflicts",
+    "lipschitz_lower_bound",
+    "lipschitz_lower_bounds",
+    "local_mixup_interpolant",
+    "locality",
     "match_alpha",
     "matching_distribution",
     "mean_matching_cost",
     "mixup_optimal_classifier",
     "mixup_risk",
     "modified_data",
+    "nearest_segments",
     "perturbation_covariance",
     "prediction_entropy",
     "predictions_of",

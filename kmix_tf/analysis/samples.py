@@ -56,3 +56,27 @@ def labelled(owner: str, x: Any, y: Any, least: int = 1) -> Labelled:
     if present < least:
         raise ValueError(f"{owner}: y must have samples of at least {least} classes. Received: {present}.")
     return Labelled(x.reshape(len(x), -1), y, classes)
+
+
+def classed(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Features in float64, and classes as int64 `(n,)` from 0, without gaps.
+
+    Raises:
+        ValueError: unless they are finite, equally many, integer or one-hot, and of two classes at least.
+    """
+    y = np.asarray(y)
+    if y.ndim == 1 and y.dtype.kind in "iub" and y.size and y.min() >= 0:
+        # Classes may be named by large numbers, of which no one-hot matrix should be made.
+        y = np.unique(y, return_inverse=True)[1]
+    x, y = samples_of(owner, x, y)
+    if x.size == 0:
+        raise ValueError(f"{owner}: x must have features. Received: x of shape {x.shape}.")
+    if y.ndim != 2 or not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
+        raise ValueError(
+            f"{owner}: y must be integer classes (n,) or one-hot (n, classes). "
+            f"Received: other numbers, of shape {y.shape}."
+        )
+    kinds, classes = np.unique(y.argmax(axis=1), return_inverse=True)
+    if len(kinds) < 2:
+        raise ValueError(f"{owner}: y must hold two classes at least. Received: y of one class only.")
+    return x, classes

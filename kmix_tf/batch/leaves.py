@@ -1,6 +1,6 @@
 """Nested structures of tensors, their leaves and the leaves' names in messages."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -121,3 +121,28 @@ def after(checks: list[tf.Operation], leaves: list[tf.Tensor]) -> list[tf.Tensor
 def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:
     """float64 stays; every other dtype becomes float32."""
     return leaf if leaf.dtype == tf.float64 else tf.cast(leaf, tf.float32)
+
+
+def image_of(owner: str, features: Sequence[tf.Tensor], axes: int) -> tf.Tensor:
+    """The image among the features: the first leaf with so many axes after the batch's, 1 to 3.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    for leaf, has in zip(features, have_axes(features, axes), strict=True):
+        if has:
+            return leaf
+    raise ValueError(
+        f"{owner}: features must have {axes} axes after the batch's, as images have; axes=1 is for signals. "
+        f"Received: features of shapes {[str(leaf.shape) for leaf in features]}."
+    )
+
+
+def have_axes(features: Sequence[tf.Tensor], axes: int) -> list[bool]:
+    """Which leaves have so many axes after the batch's."""
+    return [leaf.shape.rank is not None and leaf.shape.rank > axes for leaf in features]
+
+
+def those(chosen: Sequence[bool], *sides: Sequence[tf.Tensor]) -> list[list[tf.Tensor]]:
+    """The chosen leaves of each list."""
+    return [[leaf for leaf, use in zip(side, chosen, strict=True) if use] for side in sides]

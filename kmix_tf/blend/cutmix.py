@@ -8,14 +8,16 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._fusion import compiled, fused
+from kmix_tf.batch.leaves import have_axes, image_of, those
 from kmix_tf.blend.blended import Blended
 from kmix_tf.blend.linear import has_interpolations, interpolate_leaf, interpolate_leaves
 from kmix_tf.seeding import as_seed, random_uniform
 
 
 class Boxes(NamedTuple):
-    """Boxes in units of the whole: centre, float32 `(batch, axes)` in [0, 1), shared by all interpolations; and
-    side, float32 `(batch,)` or `(interpolations, batch)`, the share of each axis that a box takes before clipping."""
+    """Boxes in units of the whole: centre, float32 `(batch, axes)` in [0, 1), shared by all interpolations, or
+    `(interpolations, batch, axes)`; and side, float32 `(batch,)` or `(interpolations, batch)`, the share of each axis
+    that a box takes before clipping."""
 
     centre: tf.Tensor
     side: tf.Tensor
@@ -39,7 +41,7 @@ def inside_box(boxes: Boxes, sizes: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     inside = []
     for axis, size in enumerate(sizes):
         middle = (tf.range(tf.cast(size, tf.float32)) + 0.5) / tf.cast(size, tf.float32)
-        distance = tf.abs(middle - boxes.centre[:, axis, tf.newaxis])
+        distance = tf.abs(middle - boxes.centre[..., axis, tf.newaxis])
         inside.append(distance < boxes.side[..., tf.newaxis] / 2)
     return inside
 
@@ -61,6 +63,20 @@ def paste(
     return _paste(
         first, second, partner, boxes, axes=axes, lead=lead, several=has_interpolations(partner, boxes.side)
     )
+
+
+def paste_boxes(
+    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, boxes: Boxes, axes: int
+) -> Blended:
+    """Pastes boxes into the leaves that have so many axes, and mixes the others with the ratio realised in the first
+    of them."""
+    has_axes = have_axes(first, axes)
+    image = first[has_axes.index(True)]
+    realised = realised_ratio(boxes, tf.shape(image)[1 : 1 + axes], axes=axes)
+    pasted = iter(paste(*those(has_axes, first, second), partner, boxes, axes))
+    linear = iter(interpolate_leaves(*those([not has for has in has_axes], first, second), partner, realised))
+    x = [next(pasted if has else linear) for has in has_axes]
+    return Blended(x, realised, box_mask(boxes, image, axes))
 
 
 @fused(features=2)
@@ -136,19 +152,8 @@ class CutMixBlend:
         self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor, seed: Any
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
-        has_axes = [leaf.shape.rank is not None and leaf.shape.rank > self.axes for leaf in first]
-        if not any(has_axes):
-            raise ValueError(
-                f"CutMixBlend: features must have {self.axes} axes after the batch's, to cut a box from; axes=1 cuts "
-                f"from signals. Received: features of shapes {[str(leaf.shape) for leaf in first]}."
-            )
-        boxes = draw_boxes(ratio, as_seed(seed), axes=self.axes)
-        image = first[has_axes.index(True)]
-        realised = realised_ratio(boxes, tf.shape(image)[1 : 1 + self.axes], axes=self.axes)
-        pasted = iter(paste(*_those(has_axes, first, second), partner, boxes, self.axes))
-        linear = iter(interpolate_leaves(*_those([not has for has in has_axes], first, second), partner, realised))
-        x = [next(pasted) if has else next(linear) for has in has_axes]
-        return Blended(x, realised, box_mask(boxes, image, self.axes))
+        image_of(type(self).__name__, first, self.axes)
+        return paste_boxes(first, second, partner, draw_boxes(ratio, as_seed(seed), axes=self.axes), self.axes)
 
     def get_config(self) -> dict[str, Any]:
         return {"axes": self.axes}
@@ -156,7 +161,3 @@ class CutMixBlend:
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "CutMixBlend":
         return cls(**config)
-
-
-def _those(chosen: list[bool], *sides: Sequence[tf.Tensor]) -> list[list[tf.Tensor]]:
-    return [[leaf for leaf, use in zip(side, chosen, strict=True) if use] for side in sides]

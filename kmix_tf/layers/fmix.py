@@ -1,0 +1,71 @@
+"""FMix: the partner shows through masks of any shape."""
+
+from typing import Any
+
+from kmix_tf import _checks
+from kmix_tf._compat import register
+from kmix_tf.blend.fmix import FMixBlend
+from kmix_tf.layers.preset import PresetLayer
+
+
+@register
+class FMixLayer(PresetLayer):
+    """FMix: shows the partner through a mask cut from smooth noise, and mixes targets by the mask's mean.
+
+    The label's weight is the share of places that stay the sample's own, a whole number of them. Targets of the
+    image's height and width, such as segmentation masks made one-hot, are mixed by the same mask.
+
+    Args:
+        alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1.
+        k: samples in a group matched by optimal transport, default 1: random pairs.
+        interpolations: mixtures of each pair, default 1; their masks come from the same noise, so they are nested.
+        decay: how fast the noise's amplitude falls with frequency; finite and >= 0, default 3. Large values give
+            few and large areas.
+        axes: how many axes a mask spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
+        scope, cost, solver: as in `KMixupLayer`.
+        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
+            seed: as in `MixLayer`, which also says what a call takes and gives.
+
+    Raises:
+        ValueError: for an argument out of its range; on a call, for features without axes to lay a mask on.
+
+    Source: Harris et al. 2020 (arXiv 2002.12047), Section 4.
+
+    Example:
+        >>> layer = FMixLayer(num_classes=10)
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 3]), tf.constant([3, 1, 4, 1]))
+        >>> x.shape, y.shape
+        (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        k: int = 1,
+        interpolations: int = 1,
+        decay: float = 3.0,
+        axes: int = 2,
+        scope: str = "batch",
+        cost: str = "sqeuclidean",
+        solver: str = "host",
+        **kwargs: Any,
+    ):
+        with _checks.speaking_as(type(self).__name__):
+            blend = FMixBlend(decay, axes)
+        super().__init__(
+            k=k,
+            alpha=alpha,
+            scope=scope,
+            cost=cost,
+            solver=solver,
+            interpolations=interpolations,
+            blend=blend,
+            **kwargs,
+        )
+        self.decay, self.axes = blend.decay, blend.axes
+
+    def get_config(self) -> dict[str, Any]:
+        config = {**super().get_config(), "decay": self.decay, "axes": self.axes}
+        del config["blend"]
+        return config

@@ -1,0 +1,84 @@
+"""SaliencyMix: what is most salient in the partner is pasted in."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kmix_tf import _checks
+from kmix_tf._compat import register
+from kmix_tf.blend.saliencymix import SaliencyMixBlend
+from kmix_tf.layers.preset import PresetLayer
+
+
+@register
+class SaliencyMixLayer(PresetLayer):
+    """SaliencyMix: pastes the partner's most salient part into each sample, and mixes targets by the area pasted.
+
+    CutMix may paste a piece of sky and call it half a bird; here the box is round the bird. Without a model, saliency
+    is the spectral residual of the image; with `saliency=GradientSaliency(model, loss)`, what moves a model's loss.
+
+    Args:
+        alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1.
+        k: samples in a group matched by optimal transport, default 1: random pairs.
+        interpolations: mixtures of each pair, default 1; their boxes share a centre, so they are nested.
+        axes: how many axes a box spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
+        saliency: a callable `(features, targets) -> float (batch, *axes)`, >= 0; see `SaliencyMixBlend`. Weights of
+            its model, if it has an attribute `model`, are saved with the layer in `.keras` files, but not in
+            `get_config`.
+        scope, cost, solver: as in `KMixupLayer`.
+        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
+            seed: as in `MixLayer`, which also says what a call takes and gives.
+
+    Raises:
+        TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut from.
+
+    Source: Uddin et al. 2021, *SaliencyMix*, Section 3.
+
+    Example:
+        >>> layer = SaliencyMixLayer(num_classes=10)
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 3]), tf.constant([3, 1, 4, 1]))
+        >>> x.shape, y.shape
+        (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        k: int = 1,
+        interpolations: int = 1,
+        axes: int = 2,
+        saliency: Callable | None = None,
+        scope: str = "batch",
+        cost: str = "sqeuclidean",
+        solver: str = "host",
+        **kwargs: Any,
+    ):
+        with _checks.speaking_as(type(self).__name__):
+            blend = SaliencyMixBlend(axes, saliency)
+        super().__init__(
+            k=k,
+            alpha=alpha,
+            scope=scope,
+            cost=cost,
+            solver=solver,
+            interpolations=interpolations,
+            blend=blend,
+            **kwargs,
+        )
+        self.axes, self.saliency = blend.axes, blend.saliency
+        # Keras saves the weights of models that are attributes of the layer itself.
+        self.saliency_model = getattr(saliency, "model", None)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["blend"]
+        return {**config, **self.blend.get_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "SaliencyMixLayer":
+        config = dict(config)
+        if isinstance(config.get("saliency"), (dict, str)):
+            config["saliency"] = keras.saving.deserialize_keras_object(config["saliency"])
+        return super().from_config(config)

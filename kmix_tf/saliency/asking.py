@@ -1,0 +1,62 @@
+"""How blends ask for saliency: their own source, the default one, or what the caller has already."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf.batch.leaves import image_of
+from kmix_tf.saliency.source import Source, checked
+from kmix_tf.saliency.spectral import SpectralResidualSaliency
+
+
+def ask(owner: str, source: Source | None, features: Sequence[tf.Tensor], targets: Any, axes: int) -> tf.Tensor:
+    """What a source says of a batch, checked; None asks `SpectralResidualSaliency`.
+
+    Args:
+        owner: the blend, for messages about features; the source answers for what it gives.
+        source: a saliency source, or None.
+        features: feature tensors `(batch, ...)`.
+        targets: prepared targets, or None.
+        axes: how many spatial axes the image has.
+
+    Returns:
+        float32 `(batch, *axes)`; see `checked`.
+    """
+    image = image_of(owner, features, axes)
+    source = SpectralResidualSaliency(axes=axes) if source is None else source
+    return checked(_name(source), source(features, targets), image, axes)
+
+
+def ask_pair(
+    owner: str,
+    source: Source | None,
+    first: Sequence[tf.Tensor],
+    second: Sequence[tf.Tensor],
+    given: Any,
+    axes: int,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The saliency of two lists of features: `given`, a pair of tensors, checked; or, if that is None, asked for."""
+    if given is None:
+        of_first = ask(owner, source, first, None, axes)
+        return of_first, of_first if second is first else ask(owner, source, second, None, axes)
+    first_given, second_given = given_pair(owner, given)
+    of_first = checked(owner, first_given, image_of(owner, first, axes), axes)
+    is_same = second is first and second_given is first_given
+    return of_first, of_first if is_same else checked(owner, second_given, image_of(owner, second, axes), axes)
+
+
+def given_pair(owner: str, given: Any) -> tuple[Any, Any]:
+    """What a blend's caller gave as saliency: of the first and of the second features.
+
+    Raises:
+        ValueError: for anything but a pair.
+    """
+    if not isinstance(given, (tuple, list)) or len(given) != 2:
+        _checks.refuse(owner, "saliency", "a pair of tensors, of the first and of the second features", given)
+    return given[0], given[1]
+
+
+def _name(source: Source) -> str:
+    return getattr(source, "__name__", type(source).__name__)

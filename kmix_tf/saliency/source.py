@@ -1,0 +1,108 @@
+"""What every saliency source keeps to, and how what it gives is checked.
+
+A source is a callable `source(features, targets) -> float (batch, *axes)`, >= 0, of any scale: how much each place of
+the image matters. `features` is the list of feature tensors as blends see them, `targets` the list of prepared
+targets, or None.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf.batch.leaves import after, at_least_float32, require
+
+Source = Callable[[Sequence[tf.Tensor], Any], tf.Tensor]
+
+
+def checked(owner: str, values: Any, image: tf.Tensor, axes: int) -> tf.Tensor:
+    """Saliency that a blend can rely on, made of what a source gave.
+
+    A sample whose values are NaN or infinite anywhere, or zero everywhere, becomes uniformly salient: one gradient
+    that overflows must not stop a job that runs for a week. `unusable` says which samples these are.
+
+    Args:
+        owner: the source, for messages.
+        values: integer or float `(batch, *axes)`, >= 0, of any scale.
+        image: what they are the saliency of, `(batch, *axes, ...)`.
+        axes: how many spatial axes.
+
+    Returns:
+        float32 `(batch, *axes)`, >= 0, whose largest value in each sample is 1. No gradient flows through it.
+
+    Raises:
+        TypeError: for other dtypes.
+        ValueError: for another shape than the image's.
+        InvalidArgumentError: on the batch, for negative values, or a shape that only shows then. XLA drops both.
+
+    Example:
+        >>> image = tf.zeros([2, 3, 1])
+        >>> checked("mine", [[0.0, 2.0, 4.0], [0.0, float("nan"), 1.0]], image, axes=1).numpy()
+        array([[0. , 0.5, 1. ],
+               [1. , 1. , 1. ]], dtype=float32)
+    """
+    values = tf.convert_to_tensor(values)
+    if not (values.dtype.is_floating or values.dtype.is_integer):
+        raise TypeError(f"{owner}: saliency must be of a float dtype. Received: saliency of {values.dtype.name}.")
+    values = at_least_float32(tf.stop_gradient(values))
+    values = after(_shape_checks(owner, values, image, axes), [values])[0]
+    values.set_shape(image.shape[: 1 + axes])
+    message = f"{owner}: saliency must be >= 0. Received: negative values; tf.abs, if their size is meant."
+    (values,) = after(require(~tf.reduce_any(values < 0), message), [values])
+    return _scaled(tf.maximum(values, 0))
+
+
+def unusable(values: tf.Tensor) -> tf.Tensor:
+    """Which samples' saliency says nothing, because it is NaN or infinite anywhere or zero everywhere.
+
+    Args:
+        values: float `(batch, *axes)`, as a source gave it.
+
+    Returns:
+        bool `(batch,)`. Blends take these samples for uniformly salient; count them where you want to know.
+
+    Example:
+        >>> unusable(tf.constant([[0.0, 1.0], [0.0, 0.0], [float("inf"), 1.0]])).numpy().tolist()
+        [False, True, True]
+    """
+    values = at_least_float32(tf.convert_to_tensor(values))
+    places = range(1, values.shape.rank)
+    finite = tf.reduce_all(tf.math.is_finite(values), axis=places)
+    # Subnormal numbers are zeros to some processors, and not to others.
+    smallest = np.finfo(values.dtype.as_numpy_dtype).tiny
+    return ~(finite & tf.reduce_any(tf.abs(values) >= smallest, axis=places))
+
+
+def normalized(saliency: tf.Tensor) -> tf.Tensor:
+    """Saliency as shares: each sample's sum to 1. Of `checked` values, so that none sums to 0.
+
+    Example:
+        >>> normalized(tf.constant([[1.0, 3.0]])).numpy().tolist()
+        [[0.25, 0.75]]
+    """
+    return saliency / tf.reduce_sum(saliency, axis=range(1, saliency.shape.rank), keepdims=True)
+
+
+def _scaled(values: tf.Tensor) -> tf.Tensor:
+    """Divided by each sample's largest before they become float32, which float64 values might leave."""
+    places = range(1, values.shape.rank)
+    largest = tf.reduce_max(values, axis=places, keepdims=True)
+    says_nothing = tf.reshape(unusable(values), tf.shape(largest))
+    return tf.cast(tf.where(says_nothing, tf.ones_like(values), values / largest), tf.float32)
+
+
+def _shape_checks(owner: str, values: tf.Tensor, image: tf.Tensor, axes: int) -> list[tf.Operation]:
+    """Refuses values of another shape than the image's: now where that is known, otherwise when the graph runs."""
+    wanted = image.shape[: 1 + axes]
+    message = (
+        f"{owner}: saliency must be of shape {wanted}, a value for each place of each image. "
+        f"Received: saliency of shape {values.shape} for images of shape {image.shape}."
+    )
+    if not values.shape.is_compatible_with(wanted):
+        raise ValueError(message)
+    if values.shape.is_fully_defined() and wanted.is_fully_defined():
+        return []
+    if values.shape.rank is None:
+        return require(tf.reduce_all(tf.equal(tf.rank(values), 1 + axes)), message)
+    return require(tf.reduce_all(tf.equal(tf.shape(values), tf.shape(image)[: 1 + axes])), message)
