@@ -1,0 +1,178 @@
+"""What the measures mean: a verdict, what to start with, and warnings, by the rules below and no others.
+
+Verdict, the first that holds:
+
+- "mixup fails here": the label of at least `FAILS` of the samples asked is contradicted at an alpha up to 1, or of at
+  least `FAILS_STRONG` at any alpha: a model that fits all mixtures is wrong on the training data.
+- "mix locally / with care": at least `CARE` are contradicted at an alpha up to 1 or `CARE_STRONG` at any; or, at
+  alpha 1, `CONFLICTS` more mixtures than unmixed samples have their nearest neighbour in a class not theirs.
+- "safe".
+
+Start with:
+
+- alpha 1 where it is safe, 0.2 where mixup fails; else the largest alpha measured, up to 1, that by itself gives no
+  cause for care, or 0.2.
+- k: the largest up to 16, or 64 where care is due, whose matches still join different classes `KEPT` as often as
+  random pairs do: beyond, labels are hardly mixed and little is regularised. Two groups are at most a quarter of
+  the samples measured, for larger ones are nearly all of them. 1 if there is none.
+- Where it is safe and k > 1, alpha_k, which perturbs as much as plain mixup at alpha, if it exists and is at most
+  `LARGEST_ALPHA`; larger ones draw ratios near 1/2 only.
+- epsilon and rate of Local Mixup are those of `kmix_tf.analysis.distance_profile`.
+"""
+
+from typing import Any
+
+from kmix_tf.cli.audit.report.words import number, percent
+
+SAFE, CARE_DUE, FAILING = "safe", "mix locally / with care", "mixup fails here"
+
+# A training error of 5 % that mixing alone causes is more than mixup usually gains in test error.
+FAILS = 0.05
+# Strong mixing is a choice, so more is needed; but a quarter of all labels shows classes that lie between others.
+FAILS_STRONG = 0.25
+# Of 150 samples asked, 2 % are three: fewer may be outliers.
+CARE = 0.02
+CARE_STRONG = 0.05
+# Mixtures in conflict act as wrong labels: one in twenty more than the data have is about what noise robustly bears.
+CONFLICTS = 0.05
+KEPT = 0.25
+LARGEST_K, LARGEST_K_WITH_CARE = 16, 64
+LARGEST_ALPHA = 4.0
+
+
+def verdict(measures: dict[str, Any]) -> dict[str, Any]:
+    """level: one of the three. reasons: sentences with the numbers behind it."""
+    weak = _worst(measures, 1.0)
+    strong = _worst(measures, float("inf"))
+    excess = _excess(measures, 1.0)
+    if (weak or 0) >= FAILS or (strong or 0) >= FAILS_STRONG:
+        level = FAILING
+    elif (weak or 0) >= CARE or (strong or 0) >= CARE_STRONG or excess >= CONFLICTS:
+        level = CARE_DUE
+    else:
+        level = SAFE
+    return {"level": level, "reasons": [_of_contradictions(measures), _of_conflicts(measures), *_of_q(measures)]}
+
+
+def suggestion(measures: dict[str, Any], level: str, classes: int, standardized: bool) -> dict[str, Any]:
+    """k, alpha, epsilon, rate, `code` to copy, why, alternatives (code and why) and notes."""
+    base = _base_alpha(measures, level)
+    k, alpha = _k(measures, level), base
+    row = next((row for row in measures["matching"]["by_k"] if row["k"] == k), None)
+    matched = _alpha_k(row, base)
+    if level == SAFE and matched is not None and matched <= LARGEST_ALPHA:
+        alpha = matched
+    plain = {
+        "code": f"KMixupLayer({k}, alpha={alpha:.2g}, num_classes={classes})",
+        "why": _why_k(row, k, base, alpha),
+    }
+    near = _local(measures["locality"], base, classes)
+    ordered = [*near, plain] if level == FAILING else [plain, *near]
+    notes = ["Train without mixing, too, and compare."] if level == FAILING else []
+    if standardized:
+        notes.append("Bring features to one scale before the layer, as the audit did; epsilon and rate need it.")
+    return {
+        **ordered[0],
+        "k": k,
+        "alpha": float(f"{alpha:.2g}"),
+        "epsilon": measures["locality"]["epsilon"],
+        "rate": measures["locality"]["rate"],
+        "alternatives": ordered[1:],
+        "notes": notes,
+    }
+
+
+def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, str]]:
+    """Local Mixup by a threshold and by a rate; none where samples of two classes coincide."""
+    epsilon, size = found["epsilon"], found["batch_size"]
+    if epsilon == 0:
+        return []
+    weights = {
+        f"ThresholdWeight({epsilon:.4g})": f"mixes only pairs at most {number(epsilon)} apart, the median distance "
+        f"to another class; a batch of {size} then counts as {number(found['effective_batch'])} mixtures",
+        f"ExponentialWeight({found['rate']:.4g})": "counts a mixture half at that distance, and less the farther its "
+        "ends are apart",
+    }
+    layer = "LocalMixupLayer(alpha={:g}, weight={}, num_classes={})"
+    return [{"code": layer.format(alpha, weight, classes), "why": why} for weight, why in weights.items()]
+
+
+def _worst(measures: dict[str, Any], largest: float) -> float | None:
+    """The largest share contradicted at any alpha up to `largest`; None if no sample could be asked."""
+    rows = measures["contradictions"]["by_alpha"]
+    shares = [row["share"] for row in rows if row["alpha"] <= largest and row["share"] is not None]
+    return max(shares, default=None)
+
+
+def _row(rows: list[dict[str, Any]], alpha: float) -> dict[str, Any]:
+    return next(row for row in rows if row["alpha"] == alpha)
+
+
+def _excess(measures: dict[str, Any], alpha: float) -> float:
+    """By how much mixing raises the share whose nearest sample is of a foreign class."""
+    share = _row(measures["conflicts"]["by_alpha"], alpha)["share"]
+    return share - measures["closeness"]["nearest_is_other"]
+
+
+def _base_alpha(measures: dict[str, Any], level: str) -> float:
+    if level == SAFE:
+        return 1.0
+    if level == FAILING:
+        return measures["contradictions"]["by_alpha"][0]["alpha"]
+    for row in reversed(measures["contradictions"]["by_alpha"]):
+        alpha = row["alpha"]
+        if alpha <= 1 and (row["share"] or 0) < CARE and _excess(measures, alpha) < CONFLICTS:
+            return alpha
+    return measures["contradictions"]["by_alpha"][0]["alpha"]
+
+
+def _k(measures: dict[str, Any], level: str) -> int:
+    rows = measures["matching"]["by_k"]
+    largest = LARGEST_K if level == SAFE else LARGEST_K_WITH_CARE
+    largest = min(largest, measures["closeness"]["samples"] // 8)
+    fitting = [r["k"] for r in rows if r["k"] <= largest and r["cross_share"] >= KEPT * rows[0]["cross_share"]]
+    return max(fitting, default=1)
+
+
+def _alpha_k(row: dict[str, Any] | None, alpha: float) -> float | None:
+    return _row(row["alphas"], alpha)["alpha_k"] if row else None
+
+
+def _why_k(row: dict[str, Any] | None, k: int, base: float, alpha: float) -> str:
+    if k == 1 or row is None:
+        return "plain mixup: no larger groups fit, or matching would leave labels unmixed"
+    crossing = f"at k = {k}, {percent(row['cross_share'])} of matches still join different classes"
+    if alpha != base:
+        return f"{crossing}, and alpha = {alpha:.2g} perturbs as much as plain mixup at alpha = {base:g}"
+    return crossing
+
+
+def _of_contradictions(measures: dict[str, Any]) -> str:
+    found = measures["contradictions"]
+    if not found["asked"]:
+        return "No sample could be asked if mixing contradicts its label: each has an equal one of another class."
+    if not _worst(measures, float("inf")):
+        alphas = ", ".join(f"{row['alpha']:g}" for row in found["by_alpha"])
+        return f"A model that fits all mixtures agrees with all {found['asked']} labels asked, at alpha = {alphas}."
+    shares = ", ".join(f"{percent(row['share'])} at alpha = {row['alpha']:g}" for row in found["by_alpha"])
+    return f"Of {found['asked']} training samples, a model that fits all mixtures contradicts the label of {shares}."
+
+
+def _of_conflicts(measures: dict[str, Any]) -> str:
+    found = _row(measures["conflicts"]["by_alpha"], 1.0)
+    baseline = measures["closeness"]["nearest_is_other"]
+    return (
+        f"At alpha = 1, {percent(found['share'])} of mixtures lie nearest to a sample of a class that has no part in "
+        f"them; of the unmixed samples, {percent(baseline)} have their nearest neighbour in another class."
+    )
+
+
+def _of_q(measures: dict[str, Any]) -> list[str]:
+    found = measures["steepness"]
+    if found["full"] is None:
+        return []
+    return [
+        f"A model right on all same-class mixtures must be at least this steep: {number(found['vanilla'])} without "
+        f"mixing, {number(found['local'])} mixing up to epsilon, {number(found['full'])} mixing all "
+        f"({found['samples']} samples)."
+    ]

@@ -1,0 +1,87 @@
+"""All measures, one after another."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.measuring import matching as by_k
+from kmix_tf.cli.audit.measuring.closeness import closeness
+from kmix_tf.cli.audit.measuring.conflicts import conflicts, intrusion
+from kmix_tf.cli.audit.measuring.contradictions import contradictions
+from kmix_tf.cli.audit.measuring.locality import local
+from kmix_tf.cli.audit.measuring.steepness import steepness
+from kmix_tf.cli.audit.reading import Sample
+
+# Weak, the common default, and strong: On Mixup's data dependency, Section 2.3, fails its toy at 32.
+ALPHAS = (0.2, 1.0, 32.0)
+STEPS = 7
+# Squares of smaller features underflow, and squares of larger ones than its inverse overflow.
+_SMALLEST = 1e-100
+
+
+def flattened(x: np.ndarray, standardize: bool) -> np.ndarray:
+    """Rows `(n, d)`, centred, which changes no distance but saves digits; in units of columns' spread if asked."""
+    flat = x.reshape(len(x), -1)
+    flat = flat - flat.mean(axis=0, dtype=np.float64).astype(flat.dtype)
+    if standardize:
+        spread = flat.std(axis=0, dtype=np.float64).astype(flat.dtype)
+        flat /= np.where(spread > 0, spread, 1)
+    return flat
+
+
+def measure(
+    sample: Sample, standardize: bool, seed: int, tell: Callable[[str, int], object] = lambda what, done: None
+) -> dict[str, Any]:
+    """Measures a sample. Rows in what comes back are those of the sample.
+
+    Args:
+        standardize: divides features by their spread first.
+        tell: is called with the name of each measure before it begins, and how many of `STEPS` are done.
+    """
+    x, y = flattened(sample.x, standardize), sample.y
+    unit = float(np.abs(x).max())
+    if not _SMALLEST <= unit <= 1 / _SMALLEST:
+        received = "all samples are equal" if unit == 0 else f"values of size {unit:g}"
+        raise AuditError(f"{sample.source.name}: distances must be measurable. Received: {received}.")
+    # Of size 1, so that squares in float32 neither over- nor underflow.
+    near = (x / unit).astype(np.float32)
+    measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x)}
+    tell("nearest samples", 0)
+    measures["closeness"] = closeness(near, y, unit)
+    tell("contradicted labels", 1)
+    measures["contradictions"] = contradictions(near, y, ALPHAS, seed)
+    tell("conflicts", 2)
+    measures["conflicts"] = conflicts(x, y, ALPHAS, seed)
+    tell("nearest mixtures", 3)
+    measures["intrusion"] = intrusion(x, y, 1.0, seed)
+    tell("matching", 4)
+    measures["matching"] = by_k.matching(x, y, ALPHAS, seed)
+    tell("distances", 5)
+    measures["locality"] = local(x, y, seed)
+    tell("steepness", 6)
+    measures["steepness"] = steepness(x, y, measures["locality"]["epsilon"], seed)
+    tell("measured", STEPS)
+    return measures
+
+
+def _balance(sample: Sample) -> dict[str, Any]:
+    shares = sample.counts / sample.counts.sum()
+    measured = np.bincount(sample.y, minlength=len(sample.classes))
+    return {
+        "classes": [
+            {"class": name, "samples": int(count), "share": float(share), "measured": int(of_sample)}
+            for name, count, share, of_sample in zip(sample.classes, sample.counts, shares, measured, strict=True)
+        ]
+    }
+
+
+def _scales(sample: Sample, x: np.ndarray) -> dict[str, Any] | None:
+    """Which feature of a vector makes up most of squared distances, and how much of them."""
+    if sample.x.ndim != 2:
+        return None
+    variance = np.square(x.std(axis=0, dtype=np.float64))
+    widest = int(variance.argmax())
+    name = sample.source.columns[widest] if sample.source.columns else str(widest)
+    return {"features": x.shape[1], "widest": name, "share": float(variance[widest] / (variance.sum() or 1.0))}

@@ -1,0 +1,88 @@
+"""NumPy's files: an .npz with x and y, or a pair of .npy; mapped into memory where they are not compressed."""
+
+import pathlib
+import zipfile
+from collections.abc import Iterator
+
+import numpy as np
+
+from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+
+# A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
+_ZIP_HEADER = 30
+
+
+def read_npz(path: pathlib.Path) -> Source:
+    """Arrays `x` `(n, ...)` and `y` of one file.
+
+    Raises:
+        AuditError: if it is no such file or its arrays do not fit.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
+        missing = [name for name in ("x", "y") if name not in names]
+        if missing:
+            raise AuditError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
+        x, y = (_member(path, names[name]) for name in ("x", "y"))
+    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
+        raise error if isinstance(error, AuditError) else _no_such_file(path, ".npz", error) from error
+    return _source(path.name, x, y)
+
+
+def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
+    """Features of one .npy file and labels of another."""
+    arrays = []
+    for path in (x_path, y_path):
+        try:
+            arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
+        except (ValueError, EOFError, OSError) as error:
+            raise _no_such_file(path, ".npy", error) from error
+        if not isinstance(arrays[-1], np.ndarray):
+            raise AuditError(f"{path} is no .npy file of one plain array: it holds several.")
+    return _source(f"{x_path.name}, {y_path.name}", *arrays)
+
+
+def _no_such_file(path: pathlib.Path, suffix: str, error: Exception) -> AuditError:
+    kind = "file of plain arrays" if suffix == ".npz" else "file of one plain array"
+    reason = "it is empty" if path.stat().st_size == 0 else str(error).splitlines()[0]
+    return AuditError(f"{path} is no {suffix} {kind} ({reason}).")
+
+
+def _member(path: pathlib.Path, info: zipfile.ZipInfo) -> np.ndarray:
+    """One array of an .npz: mapped if it is stored as it is, read otherwise."""
+    if info.compress_type != zipfile.ZIP_STORED:
+        with np.load(path, allow_pickle=False) as archive:
+            return archive[info.filename.removesuffix(".npy")]
+    with path.open("rb") as file:
+        file.seek(info.header_offset)
+        header = file.read(_ZIP_HEADER)
+        skip = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        file.seek(info.header_offset + _ZIP_HEADER + skip)
+        version = np.lib.format.read_magic(file)
+        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        shape, fortran, dtype = read_header[version](file)
+        if dtype.hasobject:
+            raise ValueError(f"array {info.filename} holds Python objects")
+        if 0 in shape:
+            return np.zeros(shape, dtype)
+        return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+
+
+def _source(name: str, x: np.ndarray, y: np.ndarray) -> Source:
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
+        raise AuditError(
+            f"{name}: x must be (n, ...) and y (n,), equally long. Received: x of shape {x.shape} and y of {y.shape}."
+        )
+    if x.dtype.kind not in "fiub":
+        raise AuditError(f"{name}: x must be numbers. Received: x of dtype {x.dtype}.")
+    if x.size == 0:
+        raise AuditError(f"{name} is empty. Received: x of shape {x.shape}.")
+    return Source(name, "arrays", _blocks(x, np.asarray(y)), total=len(x))
+
+
+def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[Block]:
+    rows = rows_of_a_block(x[0].size)
+    for start in range(0, len(x), rows):
+        yield Block(np.asarray(x[start : start + rows]), y[start : start + rows])

@@ -1,0 +1,107 @@
+"""A folder of images, one subfolder a class."""
+
+import pathlib
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
+# Without --image-size images keep their common size up to this; distances change little by shrinking what is larger.
+LARGEST_SIDE = 64
+# How many images are looked at to learn sizes and channels.
+_LOOKED_AT = 64
+
+
+def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> Source:
+    """Images and classes of a folder, of which at most `limit` are drawn at random and decoded.
+
+    Args:
+        size: height and width in pixels; None keeps a common size up to 64, or takes 32 or 64.
+
+    Raises:
+        AuditError: if there are no two subfolders of images, or one cannot be decoded.
+    """
+    folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    files, labels, others = [], [], 0
+    for folder in folders:
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
+        found = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+        others += len(entries) - len(found)
+        files += found
+        labels += [folder.name] * len(found)
+    if not files:
+        raise AuditError(
+            f"{path} must be a folder with one subfolder of images for each class ({', '.join(sorted(SUFFIXES))}), "
+            f"or a saved tf.data dataset. Received: {len(folders)} subfolders without images."
+        )
+    counts = {folder.name: labels.count(folder.name) for folder in folders}
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(files))[:limit])
+    first = [_decoded(files[i]) for i in chosen[:_LOOKED_AT]]
+    shape, resized = _shape(first, size)
+    source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
+    source.target = "the subfolders"
+    source.notes = _notes(counts, others, shape, resized)
+    paths, drawn = [files[i] for i in chosen], np.array(labels)[chosen]
+    source.names = [f"{file.parent.name}/{file.name}" for file in paths]
+    source.blocks = _blocks(paths, drawn, lambda file: _resized(_decoded(file), shape))
+    return source
+
+
+def _notes(counts: dict[str, int], others: int, shape: tuple[int, ...], resized: bool) -> list[str]:
+    notes = [
+        "Pixels are divided by 255: distances, epsilon and rate hold for pixels from 0 to 1."
+        + (f" Images are resized to {shape[0]} x {shape[1]}; at another size they differ." if resized else "")
+    ]
+    if others:
+        notes.append(f"Files that are no images by their names were left out: {others}.")
+    empty = [name for name, count in counts.items() if not count]
+    if empty:
+        notes.append(f"Subfolders without images were left out: {', '.join(empty)}.")
+    return notes
+
+
+def _decoded(path: pathlib.Path) -> np.ndarray:
+    """uint8 `(height, width, channels)`; of an animation the first frame."""
+    try:
+        image = tf.io.decode_image(path.read_bytes(), expand_animations=False).numpy()
+    except tf.errors.OpError as error:
+        reason = "it is empty" if path.stat().st_size == 0 else error.message.splitlines()[0]
+        raise AuditError(f"{path} is no image that can be read ({reason}).") from error
+    # Grey with transparency is grey, and colours with transparency are colours.
+    return image[..., : {2: 1, 4: 3}.get(image.shape[-1], image.shape[-1])]
+
+
+def _shape(images: list[np.ndarray], size: int | None) -> tuple[tuple[int, int, int], bool]:
+    """The shape that all images get, and whether any changes its size for it."""
+    channels = max(image.shape[-1] for image in images)
+    sides = {image.shape[:2] for image in images}
+    common = next(iter(sides)) if len(sides) == 1 else None
+    if size is None and common is not None and max(common) <= LARGEST_SIDE:
+        return (*common, channels), False
+    if size is None:
+        median = np.median([min(image.shape[:2]) for image in images])
+        size = LARGEST_SIDE // 2 if median <= LARGEST_SIDE // 2 else LARGEST_SIDE
+    return (size, size, channels), sides != {(size, size)}
+
+
+def _resized(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """float32 in [0, 1], of `shape`."""
+    if image.shape[:2] != shape[:2]:
+        image = tf.image.resize(image, shape[:2], antialias=True).numpy()
+    image = image.astype(np.float32) / 255
+    if image.shape[-1] > shape[-1]:
+        image = image.mean(axis=-1, keepdims=True)
+    return np.broadcast_to(image, shape)
+
+
+def _blocks(
+    paths: list[pathlib.Path], labels: np.ndarray, load: Callable[[pathlib.Path], np.ndarray]
+) -> Iterator[Block]:
+    rows = min(256, rows_of_a_block(load(paths[0]).size))
+    for start in range(0, len(paths), rows):
+        images = [load(path) for path in paths[start : start + rows]]
+        yield Block(np.stack(images), labels[start : start + rows])

@@ -1,0 +1,63 @@
+"""A dataset saved with `tf.data.Dataset.save`."""
+
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+
+from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+
+SPEC = "dataset_spec.pb"
+
+
+def read_saved(path: pathlib.Path) -> Source:
+    """Elements `(x, y)` of a saved dataset, batched or not.
+
+    Raises:
+        AuditError: if it cannot be read or its elements are no such pairs.
+    """
+    try:
+        dataset = tf.data.Dataset.load(str(path))
+    except (tf.errors.OpError, DecodeError, ValueError, OSError, EOFError) as error:
+        raise _unreadable(path, error) from error
+    spec = dataset.element_spec
+    is_pair = isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)
+    if not is_pair:
+        raise AuditError(
+            f"{path}: elements must be pairs (x, y) of tensors. Received: {spec}. Map them to pairs first."
+        )
+    x, y = spec
+    if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
+        raise AuditError(f"{path}: x must be numbers. Received: x of dtype {x.dtype.name}.")
+    if x.shape.rank is None or y.shape.rank is None:
+        raise AuditError(f"{path}: the ranks of x and y must be known. Received: {spec}.")
+    if not _is_batched(x, y):
+        values = x.shape.num_elements()
+        dataset = dataset.batch(min(1024, rows_of_a_block(values or 1)))
+    return Source(path.name, "tf.data", _blocks(path, dataset))
+
+
+def _is_batched(x: tf.TensorSpec, y: tf.TensorSpec) -> bool:
+    """Whether an element is a batch: of labels `(batch,)`, or one-hot rows `(batch, classes)`."""
+    if y.shape.rank == 0 or x.shape.rank == 0:
+        return False
+    return y.shape.rank > 1 or None in (x.shape[0], y.shape[0]) or x.shape[0] == y.shape[0]
+
+
+def _blocks(path: pathlib.Path, dataset: tf.data.Dataset) -> Iterator[Block]:
+    try:
+        for x, y in dataset.as_numpy_iterator():
+            if len(x) != len(y):
+                raise AuditError(f"{path}: x and y of a batch must be equally long. Received: {len(x)} and {len(y)}.")
+            x = x.astype(np.float32) if x.dtype.kind == "V" else x  # bfloat16, which NumPy does not know
+            yield Block(x, np.char.decode(y.astype(bytes), "utf-8") if y.dtype.kind == "O" else y)
+    except (tf.errors.OpError, UnicodeDecodeError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: pathlib.Path, error: Exception) -> AuditError:
+    lines = str(getattr(error, "message", error)).splitlines()
+    return AuditError(f"{path} is no saved tf.data dataset that can be read ({lines[0] if lines else error!r}).")

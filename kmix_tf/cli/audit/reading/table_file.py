@@ -1,0 +1,157 @@
+"""A CSV file: numbers in columns, one of which is the target."""
+
+import csv
+import itertools
+import math
+import pathlib
+from collections.abc import Iterator
+from typing import NamedTuple, TextIO
+
+import numpy as np
+
+from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
+
+
+def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
+    """Features and labels of a CSV file, whose first line holds names unless it is all numbers.
+
+    Args:
+        target: the column of the labels; None for the last.
+        drop: columns to leave out.
+
+    Raises:
+        AuditError: if it is no table of numbers, naming the line and the column.
+    """
+    file = path.open(newline="", encoding="utf-8-sig")
+    try:
+        lines = _lines(file, path)
+        first = next(lines, None)
+        if first is None:
+            raise AuditError(f"{path} is empty.")
+        headed = not all(_is_number(cell) for cell in first.cells)
+        width = len(first.cells)
+        names = [cell.strip() for cell in first.cells] if headed else [f"column {i + 1}" for i in range(width)]
+        rows = lines if headed else itertools.chain([first], lines)
+        head = next(rows, None)
+    except UnicodeDecodeError as error:
+        raise AuditError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
+    if head is None:
+        raise AuditError(f"{path} has a line of names and no samples.")
+    label, features = _choose(path, names, target, drop)
+    _refuse_strings(path, names, head.cells, features)
+    table = _Table(path, names, label, features)
+    source = Source(path.name, "table", table.blocks(itertools.chain([head], rows)))
+    source.columns = [names[i] for i in features]
+    source.target = f"the target column {names[label]!r}"
+    if not headed:
+        source.notes.append("The first line is all numbers, so columns have no names and it counts as a sample.")
+    if drop:
+        source.notes.append(f"Columns left out as asked: {', '.join(drop)}.")
+    return source
+
+
+class _Line(NamedTuple):
+    """number: of the line in the file, from 1, as an editor counts."""
+
+    number: int
+    cells: list[str]
+
+
+def _lines(file: TextIO, path: pathlib.Path) -> Iterator[_Line]:
+    sample = file.read(65_536)
+    file.seek(0)
+    if "\0" in sample:
+        raise AuditError(f"{path} is no CSV file: it holds binary data.")
+    try:
+        dialect: type[csv.Dialect] | csv.Dialect | str = csv.Sniffer().sniff(sample, delimiters=",;\t|")
+    except csv.Error:
+        dialect = "excel"
+    try:
+        reader = csv.reader(file, dialect)
+        yield from (_Line(reader.line_num, cells) for cells in reader if cells)
+    except csv.Error as error:
+        raise AuditError(f"{path} is no CSV file ({error}).") from error
+
+
+def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list[str]) -> tuple[int, list[int]]:
+    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    for option, name in [("--target", target), *(("--drop", name) for name in drop)]:
+        if name is not None and names.count(name) != 1:
+            found = f"{names.count(name)} columns" if name in names else "no column"
+            raise AuditError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
+    left = [i for i, name in enumerate(names) if name not in drop]
+    label = names.index(target) if target is not None else (left or [-1])[-1]
+    features = [i for i in left if i != label]
+    if label not in left or not features:
+        raise AuditError(f"{path} must have a target column and at least one other, after --drop. Columns: {listed}.")
+    return label, features
+
+
+def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], features: list[int]) -> None:
+    if len(row) != len(names):
+        return  # said with its line when it is read
+    strings = [names[i] for i in features if not _is_number(row[i]) and row[i].strip().lower() not in _MISSING]
+    if strings:
+        named = ", ".join(strings)
+        raise AuditError(
+            f"{path}: features must be numbers; strings are in: {named}. Encode them first (one-hot, for instance), "
+            f"leave them out with {' '.join('--drop ' + repr(name) for name in strings[:3])}, or name the target."
+        )
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+class _Table:
+    """Lines to blocks, with errors that name the line and the column."""
+
+    def __init__(self, path: pathlib.Path, names: list[str], label: int, features: list[int]):
+        self.path, self.names, self.label, self.features = path, names, label, features
+
+    def blocks(self, lines: Iterator[_Line]) -> Iterator[Block]:
+        size = rows_of_a_block(len(self.features))
+        while chunk := list(itertools.islice(lines, size)):
+            yield self._block(chunk)
+
+    def _block(self, chunk: list[_Line]) -> Block:
+        for number, cells in chunk:
+            if len(cells) != len(self.names):
+                raise AuditError(
+                    f"{self.path}: every line must have {len(self.names)} cells. "
+                    f"Received: {len(cells)} in line {number}."
+                )
+            if cells[self.label].strip().lower() in _MISSING:
+                raise AuditError(
+                    f"{self.path}: the target {self.names[self.label]!r} is missing in line {number}. "
+                    "Remove such lines first."
+                )
+        labels = np.array([cells[self.label].strip() for _, cells in chunk])
+        try:
+            x = np.array([[float(cells[i]) for i in self.features] for _, cells in chunk])
+        except ValueError:
+            raise self._bad_cell(chunk) from None
+        if not np.isfinite(x).all():
+            raise self._bad_cell(chunk)
+        return Block(x, labels)
+
+    def _bad_cell(self, chunk: list[_Line]) -> AuditError:
+        number, column, cell = next(
+            (number, i, cells[i]) for number, cells in chunk for i in self.features if not _is_finite(cells[i])
+        )
+        what = "a missing value" if cell.strip().lower() in _MISSING else repr(cell)
+        return AuditError(
+            f"{self.path}: features must be finite numbers. Received: {what} in line {number}, column "
+            f"{self.names[column]!r}. Fill it in, remove such lines, or leave the column out with --drop."
+        )
+
+
+def _is_finite(cell: str) -> bool:
+    return _is_number(cell) and math.isfinite(float(cell))

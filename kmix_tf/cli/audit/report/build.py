@@ -1,0 +1,58 @@
+"""The report as a plain dictionary: what report.json holds, and what the table and the page are made of.
+
+Keys: `format` (1); `data`: name, kind, samples, measured, shape, classes, encoding, notes; `setting`: seed,
+max_samples, standardize, alphas; `verdict`: level, reasons; `suggestion`: code, why, k, alpha, epsilon, rate,
+alternatives, notes; `warnings`: about, text; `measures`, as the modules of `measuring` return them. Distances are in
+the units of the data. Samples are named by their number in the dataset, from 0, or by their file. What could not be
+measured is null, with a `reason` beside it; infinity is the string "infinity".
+"""
+
+from typing import Any
+
+from kmix_tf.cli.audit import advice
+from kmix_tf.cli.audit.measuring import ALPHAS
+from kmix_tf.cli.audit.reading import Sample
+from kmix_tf.cli.audit.warnings import warnings
+
+FORMAT = 1
+# Keys of measures that hold rows of the sample.
+_ROWS = {"first", "second", "sample"}
+
+
+def build(sample: Sample, measures: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
+    """The whole report."""
+    standardized = setting["standardize"]
+    judged = advice.verdict(measures)
+    return {
+        "format": FORMAT,
+        "data": _data(sample),
+        "setting": {**setting, "alphas": list(ALPHAS)},
+        "verdict": judged,
+        "suggestion": advice.suggestion(measures, judged["level"], len(sample.classes), standardized),
+        "warnings": warnings(sample, measures, standardized),
+        "measures": _located(measures, sample),
+    }
+
+
+def _data(sample: Sample) -> dict[str, Any]:
+    return {
+        "name": sample.source.name,
+        "kind": sample.source.kind,
+        "samples": sample.total,
+        "measured": len(sample.x),
+        "shape": list(sample.x.shape[1:]),
+        "classes": sample.classes,
+        "encoding": {name: i for i, name in enumerate(sample.classes)} if sample.encoded else None,
+        "notes": sample.notes,
+    }
+
+
+def _located(value: Any, sample: Sample, key: str = "") -> Any:
+    """Measures with places in the dataset for rows of the sample."""
+    if isinstance(value, dict):
+        return {name: _located(part, sample, name) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_located(part, sample, "first" if key == "examples" else "") for part in value]
+    if key in _ROWS and isinstance(value, int):
+        return sample.place(value)
+    return value

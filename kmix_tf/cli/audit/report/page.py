@@ -1,0 +1,195 @@
+"""The report as one page: no script, no font, no image, no style from elsewhere."""
+
+import html
+from typing import Any
+
+from kmix_tf._version import __version__
+from kmix_tf.cli.audit import advice
+from kmix_tf.cli.audit.reading import Sample
+from kmix_tf.cli.audit.report import figures
+from kmix_tf.cli.audit.report.style import STYLE
+from kmix_tf.cli.audit.report.table import alpha_k, described, usual
+from kmix_tf.cli.audit.report.words import count, number, percent
+
+_TONES = {advice.SAFE: "good", advice.CARE_DUE: "fair", advice.FAILING: "bad"}
+_HEADLINES = {
+    advice.SAFE: "Safe: nothing speaks against mixing here",
+    advice.CARE_DUE: "Mix locally, or with care",
+    advice.FAILING: "Mixup fails here",
+}
+
+
+def page(report: dict[str, Any], sample: Sample, strips: list[dict[str, Any]]) -> str:
+    """HTML of a report; the sample serves pictures only."""
+    name = html.escape(report["data"]["name"])
+    body = "\n".join(
+        [
+            f"<header><p class='kicker'>Mixup audit</p><h1>{name}</h1>",
+            f"<p class='lede'>{html.escape(described(report))}</p></header>",
+            _verdict(report["verdict"]),
+            _suggestion(report["suggestion"]),
+            _items("Warnings", report["warnings"]),
+            *_sections(report, sample, strips),
+            _notes(report),
+            f"<footer>kmix_tf {__version__}, kmix-tf audit, seed {report['setting']['seed']}. "
+            "The numbers are in report.json.</footer>",
+        ]
+    )
+    return (
+        "<!DOCTYPE html>\n<html lang='en'>\n<head>\n<meta charset='utf-8'>\n"
+        "<meta name='viewport' content='width=device-width, initial-scale=1'>\n"
+        f"<title>Mixup audit: {name}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}\n</main>\n"
+        "</body>\n</html>\n"
+    )
+
+
+def _verdict(found: dict[str, Any]) -> str:
+    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in found["reasons"])
+    tone, headline = _TONES[found["level"]], _HEADLINES[found["level"]]
+    return f"<section class='verdict {tone}'><h2>{headline}</h2><ul>{reasons}</ul></section>"
+
+
+def _suggestion(found: dict[str, Any]) -> str:
+    parts = [f"<section><h2>Start with</h2>{_code(found['code'], found['why'])}"]
+    if found["alternatives"]:
+        parts.append("<h3>Or</h3>" + "".join(_code(other["code"], other["why"]) for other in found["alternatives"]))
+    parts += [f"<p>{html.escape(note)}</p>" for note in found["notes"]]
+    return "".join(parts) + "</section>"
+
+
+def _code(code: str, why: str) -> str:
+    return f"<pre><code>{html.escape(code)}</code></pre><p class='why'>{html.escape(_sentence(why))}</p>"
+
+
+def _sentence(words: str) -> str:
+    return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
+
+
+def _items(title: str, found: list[dict[str, str]]) -> str:
+    if not found:
+        return ""
+    rows = "".join(
+        f"<li><strong>{html.escape(_sentence(item['about']))}</strong> {html.escape(item['text'])}</li>"
+        for item in found
+    )
+    return f"<section><h2>{title}</h2><ul class='warnings'>{rows}</ul></section>"
+
+
+def _sections(report: dict[str, Any], sample: Sample, strips: list[dict[str, Any]]) -> list[str]:
+    measures = report["measures"]
+    sections = [
+        _section(
+            "What mixing does to labels",
+            "A label is contradicted where a model that fits all mixtures predicts another class at the training "
+            "sample itself. A mixture is in conflict if its nearest sample, its own two ends aside, is of a class "
+            "that has no part in it; the dashed line is the same share for samples as they are.",
+            figures.harm(measures),
+            _alpha_table(measures),
+        )
+    ]
+    if strips:
+        sections.append(_strips(strips))
+    if measures["matching"]["by_k"]:
+        sections += _matching_sections(measures)
+    sections.append(_distance_section(measures))
+    if sample.x.ndim == 2 and sample.x.shape[1] == 2:
+        scatter = figures.scatter(sample.x, sample.y, sample.classes, report["setting"]["seed"])
+        sections.append(_section("The samples", "A dot a sample, a colour a class.", scatter))
+    sections.append(_balance_section(report))
+    return sections
+
+
+def _section(title: str, words: str, *parts: str) -> str:
+    drawn = "".join(f"<figure>{part}</figure>" if part.startswith("<svg") else part for part in parts)
+    return f"<section><h2>{title}</h2><p>{html.escape(words)}</p>{drawn}</section>"
+
+
+def _alpha_table(measures: dict[str, Any]) -> str:
+    rows = [
+        (f"{first['alpha']:g}", percent(first["share"]), f"{percent(second['share'])}")
+        for first, second in zip(
+            measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"], strict=True
+        )
+    ]
+    return _table(("alpha", "labels contradicted", "mixtures in conflict"), rows)
+
+
+def _strips(strips: list[dict[str, Any]]) -> str:
+    rows = []
+    for strip in strips:
+        shown = "".join(
+            f"<figure><img src='{uri}' alt='{html.escape(caption, quote=True)}'>"
+            f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+            for uri, caption in strip["images"]
+        )
+        rows.append(f"<div class='strip'>{shown}</div>")
+    words = "Pairs whose mixtures come nearest to a sample of a class that has no part in them, at alpha = 1."
+    return f"<section><h2>The worst mixtures</h2><p>{words}</p>{''.join(rows)}</section>"
+
+
+def _matching_sections(measures: dict[str, Any]) -> list[str]:
+    rows = measures["matching"]["by_k"]
+    head = (
+        "k",
+        "across classes",
+        "distance",
+        *(f"alpha_k for {rows[0]['alphas'][place]['alpha']:g}" for place in usual(rows)),
+    )
+    cells = [
+        (
+            str(row["k"]),
+            percent(row["cross_share"]),
+            number(row["distance"]),
+            *(alpha_k(row, place) for place in usual(rows)),
+        )
+        for row in rows
+    ]
+    words = (
+        "The larger k, the nearer are matched pairs and the fewer join different classes, so the less is perturbed. "
+        "With alpha_k, k-mixup perturbs as much as plain mixup with alpha; none: no ratio perturbs so much."
+    )
+    # A line needs two points.
+    draw = (figures.crossing, figures.cost, figures.alphas) if len(rows) > 1 else ()
+    columns = "<div class='columns'>" + "".join(f"<figure>{f(measures)}</figure>" for f in draw) + "</div>"
+    return [_section("What k does", words, columns, _table(head, cells))]
+
+
+def _distance_section(measures: dict[str, Any]) -> str:
+    found, near = measures["locality"], measures["closeness"]
+    kept, plain = found["same_class"], found["plain_same_class"]
+    words = (
+        f"epsilon = {number(found['epsilon'])} is the median distance of a sample to the nearest of another class; "
+        f"the least is {number(near['least'])}. With that threshold, a batch of {found['batch_size']} counts as "
+        f"{number(found['effective_batch'])} mixtures, and {percent(kept)} of the weight lies within classes; "
+        f"without, {percent(plain)}."
+    )
+    rows = [(f"{pair['first']}, {pair['second']}", number(pair["distance"])) for pair in near["examples"]]
+    return _section("Distances", words, figures.distances(measures), _table(("nearest pairs", "distance"), rows))
+
+
+def _balance_section(report: dict[str, Any]) -> str:
+    encoding = report["data"]["encoding"]
+    classes = len(report["data"]["classes"])
+    words = f"{count(classes, 'class')}."
+    if classes > figures.NAMED:
+        words += f" Shown are the {figures.NAMED // 2} largest and as many of the smallest."
+    table = ""
+    if encoding:
+        words += " Labels are encoded as numbers, in this order:"
+        table = _table(("label", "class"), [(label, str(number)) for label, number in encoding.items()])
+    return _section("Classes", words, figures.balance(report["measures"]), table)
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
+    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<div class='scroll'><table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table></div>"
+
+
+def _notes(report: dict[str, Any]) -> str:
+    notes = report["data"]["notes"]
+    if not notes:
+        return ""
+    return (
+        "<section><h2>Notes</h2><ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul></section>"
+    )

@@ -1,0 +1,112 @@
+"""The report for a terminal."""
+
+import textwrap
+from typing import Any
+
+from kmix_tf.cli.audit.report.words import count, number, percent
+
+WIDTH = 100
+
+
+def text(report: dict[str, Any]) -> str:
+    """A verdict, a line to copy, tables and warnings."""
+    found = report["verdict"]
+    parts = [
+        described(report),
+        "",
+        f"Verdict: {found['level']}",
+        *(_item(reason) for reason in found["reasons"]),
+        "",
+        "Start with",
+        *_suggested(report["suggestion"]),
+        "",
+        *_tables(report["measures"]),
+        *(
+            ["", "Warnings", *(_item(warning["text"]) for warning in report["warnings"])]
+            if report["warnings"]
+            else []
+        ),
+        *(["", "Notes", *(_item(note) for note in report["data"]["notes"])] if report["data"]["notes"] else []),
+    ]
+    return "\n".join(parts)
+
+
+def described(report: dict[str, Any]) -> str:
+    """What was looked at, in one sentence or two."""
+    data, setting = report["data"], report["setting"]
+    shape = " x ".join(map(str, data["shape"])) or "1"
+    words = f"{data['name']}: {count(data['samples'], 'sample')} of shape {shape}, {len(data['classes'])} classes."
+    if data["measured"] < data["samples"]:
+        words += f" Measured on {data['measured']:,} of them, drawn at random with seed {setting['seed']}."
+    if setting["standardize"]:
+        words += " Features were divided by their spread."
+    return words
+
+
+def _suggested(found: dict[str, Any]) -> list[str]:
+    lines = [f"    {found['code']}", _item(found["why"] + ".")]
+    for other in found["alternatives"]:
+        lines += [f"  or {other['code']}", _item(other["why"] + ".")]
+    return lines + [_item(note) for note in found["notes"]]
+
+
+def _tables(measures: dict[str, Any]) -> list[str]:
+    return [*by_alpha(measures), "", *by_k(measures)]
+
+
+def by_alpha(measures: dict[str, Any]) -> list[str]:
+    """Contradicted labels and conflicts, a row for each alpha."""
+    rows = [("alpha", "labels contradicted", "mixtures in conflict")]
+    for first, second in zip(measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"], strict=True):
+        rows.append((f"{first['alpha']:g}", percent(first["share"]), percent(second["share"])))
+    return aligned(rows)
+
+
+def by_k(measures: dict[str, Any]) -> list[str]:
+    """What matching does, a row for each k."""
+    rows = measures["matching"]["by_k"]
+    shown = usual(rows)
+    head = (
+        "k",
+        "matches across classes",
+        "at least",
+        "distance",
+        *(f"alpha_k for {rows[0]['alphas'][place]['alpha']:g}" for place in shown),
+    )
+    cells = [
+        (
+            str(row["k"]),
+            percent(row["cross_share"]),
+            percent(row["least_share"]),
+            number(row["distance"]),
+            *(alpha_k(row, place) for place in shown),
+        )
+        for row in rows
+    ]
+    return aligned([head, *cells])
+
+
+def usual(rows: list[dict[str, Any]]) -> list[int]:
+    """Places of the alphas that are shown: up to 1, for few k perturb as much as plain mixup beyond."""
+    return [place for place, found in enumerate(rows[0]["alphas"]) if found["alpha"] <= 1] if rows else []
+
+
+def alpha_k(row: dict[str, Any], place: int) -> str:
+    """The alpha of a row that perturbs as much as plain mixup, or none."""
+    found = row["alphas"][place]["alpha_k"]
+    return "none" if found is None else number(found)
+
+
+def aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    """Columns ranged right, a line under the head."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return [lines[0], "-" * len(lines[0]), *lines[1:]]
+
+
+def _items(title: str, found: list[str]) -> list[str]:
+    return ["", title, *map(_item, found)] if found else []
+
+
+def _item(words: str) -> str:
+    return textwrap.fill(words, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False)

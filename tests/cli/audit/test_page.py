@@ -1,0 +1,159 @@
+import base64
+import html.parser
+import os
+import re
+import shutil
+import struct
+import subprocess
+import zlib
+
+import numpy as np
+import pytest
+
+from kmix_tf.analysis.toys import alternating_line
+from kmix_tf.cli.audit.report.pictures import data_uri
+from kmix_tf.cli.audit.report.strict_json import dumps
+from kmix_tf.cli.audit.report.svg import linear_axis
+from kmix_tf.cli.audit.report.words import count, number, percent
+
+VOID = {"meta", "img", "br", "line", "circle", "rect", "polyline", "polygon"}
+BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that what is opened is closed, and collects tags and their attributes."""
+
+    def __init__(self, content):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(content)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
+        self.open.pop()
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def pages(audit, digits):
+    def made(folder):
+        content = (folder / "report.html").read_text(encoding="utf-8")
+        return content, Page(content)
+
+    generator = np.random.default_rng(0)
+    y = np.arange(90) % 3
+    plane = generator.normal(size=(90, 2)) + 3 * np.eye(3)[y, :2]
+    evil = np.array(["<script>alert(1)</script>", "a&b", "c'd\""])[y]
+    return {
+        "digits": made(audit("digits300", *digits(300))[0]),
+        "line": made(audit("line3", *alternating_line(3))[0]),
+        "plane": made(audit("plane", plane, evil)[0]),
+    }
+
+
+def test_pages_are_well_formed_and_fit_a_phone(pages):
+    for content, page in pages.values():
+        assert content.startswith("<!DOCTYPE html>")
+        assert {"name": "viewport", "content": "width=device-width, initial-scale=1"} in page.all("meta")
+        assert page.all("main") and page.all("title") and page.all("table")
+
+
+def test_nothing_is_asked_of_the_net_and_nothing_runs(pages):
+    for content, page in pages.values():
+        assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"data:image/png;base64,[\w+/=]+", "", content))
+        assert not page.all("script") and not page.all("link") and not page.all("iframe")
+        assert all(image["src"].startswith("data:image/png;base64,") for image in page.all("img"))
+        assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+
+
+def test_figures_are_embedded_and_say_what_they_show(pages):
+    # Harm, three of matching, distances, classes; of three samples there is one k only; of the plane the samples.
+    for name, figures in (("digits", 6), ("line", 3), ("plane", 7)):
+        drawn = pages[name][1].all("svg")
+        assert len(drawn) == figures and all(figure["aria-label"] for figure in drawn)
+        assert "nan" not in pages[name][0].replace("&nbsp;", "").lower().split("</style>")[1].split()
+    assert len(pages["digits"][1].all("img")) == 4 * 6
+    assert not pages["plane"][1].all("img")
+
+
+def test_marks_lie_within_their_figures(pages):
+    for _, page in pages.values():
+        places = [(t, a) for t, a in page.tags if t in ("circle", "rect") and ("cx" in a or "width" in a)]
+        assert places
+        for tag, attributes in places:
+            x = float(attributes["cx" if tag == "circle" else "x"])
+            assert 0 <= x + float(attributes.get("width", 0)) <= 400 and x >= 0
+            assert float(attributes["cy" if tag == "circle" else "y"]) >= 0
+
+
+def test_names_of_classes_are_shown_as_they_are_and_do_no_harm(pages):
+    content, page = pages["plane"]
+    assert "<script" not in content and any("<script>alert(1)</script>" in words for words in page.words)
+
+
+def test_a_picture_is_a_png_of_its_pixels():
+    pixels = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    raw = base64.b64decode(data_uri(pixels).removeprefix("data:image/png;base64,"))
+    assert raw.startswith(b"\x89PNG\r\n\x1a\n") and struct.unpack(">II", raw[16:24]) == (3, 2)
+    body = raw[raw.index(b"IDAT") + 4 : raw.index(b"IEND") - 8]
+    lines = np.frombuffer(zlib.decompress(body), np.uint8).reshape(2, 10)
+    np.testing.assert_array_equal(lines[:, 1:].reshape(2, 3, 3), pixels)
+
+
+def test_json_has_no_nan_and_says_infinity_in_words():
+    assert dumps({"a": np.float32(np.inf), "b": [np.int64(1), -np.inf, None], "c": True}).split() == [
+        "{", '"a":', '"infinity",', '"b":', "[", "1,", '"-infinity",', "null", "],", '"c":', "true", "}",
+    ]  # fmt: skip
+    with pytest.raises(ValueError, match="NaN"):
+        dumps({"a": [np.nan]})
+
+
+def test_numbers_are_told_in_few_digits():
+    assert [percent(share) for share in (0, 0.0004, 0.0312, 0.99999, 1, None)] == [
+        "0 %", "< 0.1 %", "3.1 %", "> 99.9 %", "100 %", "-",
+    ]  # fmt: skip
+    assert [number(value) for value in (0.12345, 12345.6, np.inf, None)] == ["0.123", "12,346", "infinite", "-"]
+    assert [count(1, "class"), count(2, "class"), count(1200, "sample")] == ["1 class", "2 classes", "1,200 samples"]
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 0.037), (-3.2, 8.1), (0, 0), (5, 5), (0, 7e6)])
+def test_axes_have_two_to_eight_round_ticks_that_cover_their_data(low, high):
+    axis = linear_axis(high, "", low)
+    places = [place for place, _ in axis.ticks]
+    assert 2 <= len(places) <= 8 and axis.low <= low and axis.high >= max(places) >= high
+    assert 0 <= axis.share(low) <= axis.share(high) <= 1
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium here")
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_lays_the_page_out_without_scrolling_sideways(width, audit, digits, tmp_path):
+    folder, _ = audit("digits300", *digits(300))
+    # A frame of that width on a page that tells how wide its content came out.
+    probe = tmp_path / "probe.html"
+    source = (folder / "report.html").read_text(encoding="utf-8").replace("&", "&amp;").replace('"', "&quot;")
+    root = "frames[0].document.documentElement"
+    script = f"document.title = {root}.scrollWidth - {root}.clientWidth"
+    probe.write_text(
+        f'<iframe width="{width}" height="900" srcdoc="{source}" onload="{script}" frameborder="0"></iframe>'
+    )
+    command = [BROWSER, "--headless", "--disable-gpu", "--dump-dom", f"--user-data-dir={tmp_path / 'profile'}"]
+    sandbox = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    shown = subprocess.run([*command, *sandbox, f"file://{probe}"], capture_output=True, text=True, timeout=60)
+    if "<iframe" not in shown.stdout:
+        pytest.skip("the browser does not start here")
+    assert re.search(r"<title>(\d+)</title>", shown.stdout).group(1) == "0"
