@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from kmix_tf._compat import IS_KERAS_3
+from kmix_tf.batch.leaves import image_of
 from kmix_tf.saliency.gradient import saliency_of_gradient
-from kmix_tf.saliency.source import image_of
 
 
 class FirstPass(NamedTuple):
