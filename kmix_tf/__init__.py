@@ -2,10 +2,19 @@
 
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
-from kmix_tf.blend import Blended, CutMixBlend, LinearBlend
-from kmix_tf.layers import CutMixLayer, KMixupLayer, LocalMixupLayer, MixLayer, MultiMixLayer
+from kmix_tf.blend import Blended, CutMixBlend, FMixBlend, LinearBlend, PuzzleMixBlend, SaliencyMixBlend
+from kmix_tf.layers import (
+    CutMixLayer,
+    FMixLayer,
+    KMixupLayer,
+    LocalMixupLayer,
+    MixLayer,
+    MultiMixLayer,
+    PuzzleMixLayer,
+    SaliencyMixLayer,
+)
 from kmix_tf.losses import LocalMixupLoss
-from kmix_tf.metrics import MixAccuracy
+from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy
 from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
     NearestNeighborPairing,
@@ -19,6 +28,7 @@ from kmix_tf.pairing import (
 )
 from kmix_tf.pipeline import mix
 from kmix_tf.ratio import BetaRatio, DistributionRatio, sample_beta
+from kmix_tf.saliency import GradientSaliency, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight
 
@@ -30,7 +40,11 @@ __all__ = [
     "CutMixLayer",
     "DistributionRatio",
     "EqualWeight",
+    "ExpectedCalibrationError",
     "ExponentialWeight",
+    "FMixBlend",
+    "FMixLayer",
+    "GradientSaliency",
     "KMixupLayer",
     "LinearBlend",
     "LocalMixupLayer",
@@ -47,10 +61,15 @@ __all__ = [
     "OtherClassPairing",
     "PackedTargets",
     "Pairing",
+    "PuzzleMixBlend",
+    "PuzzleMixLayer",
     "RandomPairing",
     "RepeatedPairing",
     "RescaledModel",
+    "SaliencyMixBlend",
+    "SaliencyMixLayer",
     "SameClassPairing",
+    "SpectralResidualSaliency",
     "ThresholdWeight",
     "__version__",
     "mix",

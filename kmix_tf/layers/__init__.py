@@ -1,10 +1,23 @@
 """The layers: MixLayer, which joins the four decisions, and presets of it."""
 
 from kmix_tf.layers.cutmix import CutMixLayer
+from kmix_tf.layers.fmix import FMixLayer
 from kmix_tf.layers.kmixup import KMixupLayer
 from kmix_tf.layers.local import LocalMixupLayer
 from kmix_tf.layers.mix import MixLayer
 from kmix_tf.layers.multimix import MultiMixLayer
 from kmix_tf.layers.plan import MixPlan
+from kmix_tf.layers.puzzlemix import PuzzleMixLayer
+from kmix_tf.layers.saliencymix import SaliencyMixLayer
 
-__all__ = ["CutMixLayer", "KMixupLayer", "LocalMixupLayer", "MixLayer", "MixPlan", "MultiMixLayer"]
+__all__ = [
+    "CutMixLayer",
+    "FMixLayer",
+    "KMixupLayer",
+    "LocalMixupLayer",
+    "MixLayer",
+    "MixPlan",
+    "MultiMixLayer",
+    "PuzzleMixLayer",
+    "SaliencyMixLayer",
+]

@@ -38,7 +38,9 @@ class MixLayer(keras.layers.Layer):
         ratio: how much of each; default `BetaRatio(alpha=1.0)`. Any callable `(group, seed) -> float (batch,)` in
             [0, 1], or `(interpolations, batch)`; then with an attribute `interpolations` if batches may stay unmixed.
         blend: how two inputs are combined; default `LinearBlend()`. Any callable
-            `(first, second, partner, ratio, seed) -> Blended`, on lists of feature tensors.
+            `(first, second, partner, ratio, seed) -> Blended`, on lists of feature tensors. With an attribute
+            `uses_saliency = True` it is told `saliency=(of_first, of_second)` besides, as `saliency_of(features,
+            targets)`, a method of it, says; see `PuzzleMixBlend`.
         weight: what a mixture counts in the loss; default `EqualWeight()`. Any callable
             `(first, second, partner) -> float, >= 0`, of the partners' shape, or None.
         num_classes: turns integer labels into soft labels of that many classes; a structure like the targets'
@@ -120,6 +122,8 @@ class MixLayer(keras.layers.Layer):
         self.weight = _checks.function(owner, "weight", weight, EqualWeight())
         self.schedule = _checks.function(owner, "schedule", schedule)
         self.embedding = _checks.function(owner, "embedding", embedding)
+        # Keras saves the weights of models that are attributes of the layer itself.
+        self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
         require_counts_that_fit(owner, self.pairing, self.ratio)
         self.num_classes = checked_classes(owner, num_classes)
         self.features_only = _checks.flag(owner, "features_only", features_only)
@@ -363,7 +367,7 @@ class MixLayer(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "MixLayer":
         config = dict(config)
-        for name in (*STRATEGIES, "schedule", "embedding"):
+        for name in (*STRATEGIES, "schedule", "embedding", "saliency"):
             if isinstance(config.get(name), (dict, str)):
                 config[name] = keras.saving.deserialize_keras_object(config[name])
         return cls(**config)

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
-
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend.saliencymix import SaliencyMixBlend
@@ -68,17 +66,8 @@ class SaliencyMixLayer(PresetLayer):
             **kwargs,
         )
         self.axes, self.saliency = blend.axes, blend.saliency
-        # Keras saves the weights of models that are attributes of the layer itself.
-        self.saliency_model = getattr(saliency, "model", None)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["blend"]
         return {**config, **self.blend.get_config()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "SaliencyMixLayer":
-        config = dict(config)
-        if isinstance(config.get("saliency"), (dict, str)):
-            config["saliency"] = keras.saving.deserialize_keras_object(config["saliency"])
-        return super().from_config(config)

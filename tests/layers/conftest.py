@@ -10,6 +10,7 @@ from kmix_tf import (
     CutMixLayer,
     DistributionRatio,
     ExponentialWeight,
+    FMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     MixLayer,
@@ -19,7 +20,9 @@ from kmix_tf import (
     NearestNeighborWeight,
     OptimalTransportPairing,
     OtherClassPairing,
+    PuzzleMixLayer,
     RepeatedPairing,
+    SaliencyMixLayer,
     SameClassPairing,
     ThresholdWeight,
 )
@@ -33,6 +36,11 @@ def arcsine(shape, seed):
 @keras.saving.register_keras_serializable(package="kmix_tf_tests")
 def first_rows(x):
     return x[:, :2]
+
+
+@keras.saving.register_keras_serializable(package="kmix_tf_tests")
+def brightness(features, targets):
+    return tf.reduce_sum(tf.abs(tf.cast(features[0], tf.float32)), axis=-1)
 
 
 # Each takes images (batch, 4, 6, 1) and integer labels of 3 classes, and works under XLA unless its name says "host".
@@ -55,6 +63,12 @@ LAYERS = {
     "local neighbours": lambda: LocalMixupLayer(weight=NearestNeighborWeight(2), k=2, solver="graph", num_classes=3),
     "cutmix": lambda: CutMixLayer(num_classes=3, scope="sample"),
     "cutmix of signals": lambda: CutMixLayer(0.5, axes=1, interpolations=2, num_classes=3),
+    "fmix": lambda: FMixLayer(num_classes=3, scope="sample"),
+    "fmix of signals": lambda: FMixLayer(0.5, axes=1, decay=1.5, interpolations=2, num_classes=3),
+    "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
+    "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
+    "host puzzle mix": lambda: PuzzleMixLayer(num_classes=3),
+    "puzzle mix": lambda: PuzzleMixLayer(blocks=2, n_labels=2, interpolations=2, solver="graph", num_classes=3),
     "packed": lambda: LocalMixupLayer(weight=ExponentialWeight(0.1), targets="packed", num_classes=3),
     "packed classes": lambda: CutMixLayer(interpolations=2, targets="packed"),
     "seldom": lambda: KMixupLayer(2, solver="graph", probability=0.5, num_classes=3),

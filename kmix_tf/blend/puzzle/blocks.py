@@ -1,0 +1,103 @@
+"""Cutting places into blocks, as many along each axis, all of one size or of two that differ by one place.
+
+Place p of an axis lies in block floor(p count / size). With a multiple of that count, the blocks are finer and lie
+within the others: what is called cells here.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf.seeding import random_uniform
+
+# The paper's code draws 2 to the power of a uniform integer from 1 to 4.
+COUNTS = (2, 4, 8, 16)
+
+# The number of places along an axis: an int where it is known, a scalar tensor otherwise.
+Size = Any
+
+
+def sizes_of(leaf: tf.Tensor, axes: int) -> list[Size]:
+    """The number of places along each spatial axis of `(batch, *axes, ...)`."""
+    dynamic = tf.shape(leaf)
+    return [dynamic[1 + axis] if size is None else size for axis, size in enumerate(leaf.shape[1 : 1 + axes])]
+
+
+def are_known(sizes: Sequence[Size]) -> bool:
+    return all(isinstance(size, int) for size in sizes)
+
+
+def allowed_counts(sizes: Sequence[Size]) -> tf.Tensor:
+    """Which of `COUNTS` an image of these sizes is cut into: bool `(4,)`.
+
+    Those that divide all sizes; where none does, those that leave two places or more to each block, and 2 anyway.
+    """
+    places = tf.stack(list(sizes))
+    divides = tf.reduce_all(places[:, tf.newaxis] % tf.constant(COUNTS) == 0, axis=0)
+    leaves_two = 2 * tf.constant(COUNTS) <= tf.maximum(tf.reduce_min(places), 4)
+    return tf.where(tf.reduce_any(divides), divides, leaves_two)
+
+
+def draw_count(allowed: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A uniform choice among the allowed counts: its index, int32 scalar."""
+    first = tf.argsort(tf.where(allowed, 0, 1), stable=True)
+    number = tf.reduce_sum(tf.cast(allowed, tf.int32))
+    drawn = tf.cast(random_uniform([], seed) * tf.cast(number, tf.float32), tf.int32)
+    return first[tf.minimum(drawn, number - 1)]
+
+
+def block_of(size: Size, count: Size) -> tf.Tensor:
+    """The block in which each place lies: int32 `(size,)`."""
+    return tf.range(size) * count // size
+
+
+def block_starts(size: Size, count: Size) -> tf.Tensor:
+    """The first place of each block, and the number of places last: int32 `(count + 1,)`."""
+    return (tf.range(count + 1) * size + count - 1) // count
+
+
+def cells_in_blocks(size: Size, blocks: int, places: int) -> Size:
+    """How many cells of about `places` places fit in a block along one axis; 1 if blocks are smaller than that."""
+    cells = size // blocks // places
+    return max(1, cells) if isinstance(cells, int) else tf.maximum(1, cells)
+
+
+def block_means(values: tf.Tensor, counts: Sequence[Size]) -> tf.Tensor:
+    """Means over blocks, `counts[a]` along axis `a`: float `(batch, *axes, ...)` -> `(batch, *counts, ...)`.
+
+    Uneven blocks count by their means along one axis after another, so means of means of rows.
+    """
+    for axis, count in enumerate(counts, start=1):
+        values = _means_along(values, axis, count)
+    return values
+
+
+def _means_along(values: tf.Tensor, axis: int, count: Size) -> tf.Tensor:
+    size = sizes_of(values, axis)[axis - 1]
+    if isinstance(size, int) and isinstance(count, int) and size % count == 0:
+        shape = tf.shape(values)
+        shape = tf.concat([shape[:axis], [count, size // count], shape[axis + 1 :]], 0)
+        return tf.reduce_mean(tf.reshape(values, shape), axis=axis + 1)
+    starts = block_starts(size, count)
+    lengths = starts[1:] - starts[:-1]
+    offsets = tf.range(tf.reduce_max(lengths) if not isinstance(size, int) else -(-size // _least(count)))
+    index = tf.minimum(starts[:-1, tf.newaxis] + offsets, size - 1)
+    share = tf.where(offsets < lengths[:, tf.newaxis], 1 / lengths[:, tf.newaxis], tf.constant(0, tf.float64))
+    share = tf.reshape(
+        tf.cast(share, values.dtype),
+        tf.concat([tf.shape(index), tf.ones([values.shape.rank - 1 - axis], tf.int32)], 0),
+    )
+    return tf.reduce_sum(tf.gather(values, index, axis=axis) * share, axis=axis + 1)
+
+
+def _least(count: Size) -> int:
+    return count if isinstance(count, int) else 1
+
+
+def at_places(values: tf.Tensor, sizes: Sequence[Size]) -> tf.Tensor:
+    """Gives each place its block's value: `(batch, *counts)` -> `(batch, *sizes)`."""
+    counts = sizes_of(values, len(sizes))
+    for axis, (size, count) in enumerate(zip(sizes, counts, strict=True), start=1):
+        values = tf.gather(values, block_of(size, count), axis=axis)
+    return values

@@ -1,0 +1,113 @@
+"""One puzzle a mixture: which blocks of two images are seen, and what is moved there."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, sizes_of
+from kmix_tf.blend.puzzle.energy import block_saliency, pair_energy
+from kmix_tf.blend.puzzle.minimum_cut import cut_problem, minimum_cut
+from kmix_tf.blend.puzzle.settings import PuzzleSettings
+from kmix_tf.blend.puzzle.transport import cells_moved, places_of, transport_plan, way_costs
+
+
+class Pairs(NamedTuple):
+    """What is mixed with what: images and saliency `(batch, *axes, ...)` of two batches, partner int32 `(pairs,)`
+    (several rounds of the first batch, if there are several partners), ratio float32 `(interpolations, pairs)`."""
+
+    images: Sequence[tf.Tensor]
+    saliency: Sequence[tf.Tensor]
+    partner: tf.Tensor
+    ratio: tf.Tensor
+
+
+class Puzzle(NamedTuple):
+    """Solutions, of interpolations x pairs mixtures.
+
+    labels: int32 `(mixtures, *sizes)`, the sample's shares at each place, of n_labels - 1. places: for the sample
+    and its partner, int32 `(mixtures, *sizes)`, where what is seen comes from; none without transport.
+    """
+
+    labels: tf.Tensor
+    places: tuple[tf.Tensor, ...]
+
+
+def solve_puzzle(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSettings) -> Puzzle:
+    """Finds mask and transport of each mixture, for so many blocks along each axis."""
+    sizes = sizes_of(pairs.saliency[0], settings.axes)
+    labels = solve_masks(pairs, unit, blocks, settings)
+    places = _moved(pairs, labels, sizes, settings) if settings.transport else ()
+    return Puzzle(at_places(labels, sizes), tuple(places))
+
+
+def solve_masks(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSettings) -> tf.Tensor:
+    """The masks of least energy in blocks: int32 `(mixtures, *blocks)`, 0 to n_labels - 1.
+
+    Saliency and smoothness of a pair are computed once for all its ratios. A ratio of 1 or 0 is the sample or its
+    partner alone, whatever the other terms say.
+    """
+    named = settings._asdict()
+    energy = pair_energy(
+        pairs.images,
+        pairs.saliency,
+        pairs.partner,
+        unit,
+        blocks=blocks,
+        **{name: named[name] for name in ("beta", "gamma", "neigh_size")},
+    )
+    problem = cut_problem(energy, pairs.ratio, n_labels=settings.n_labels, eta=settings.eta)
+    labels = minimum_cut(problem, settings.solver)
+    ratio = tf.reshape(pairs.ratio, tf.concat([[tf.size(pairs.ratio)], [1] * settings.axes], 0))
+    labels = tf.where(ratio >= 1, settings.n_labels - 1, labels)
+    return tf.where(ratio <= 0, 0, labels)
+
+
+def _moved(pairs: Pairs, labels: tf.Tensor, sizes: Sequence[Size], settings: PuzzleSettings) -> list[tf.Tensor]:
+    """Where the blocks come from that are seen, of the sample under the mask and of its partner under the rest.
+
+    Blocks are cut into cells for this, if they are larger than `transport_blocks` to a side.
+    """
+    blocks = labels.shape[1]
+    counts = [blocks * cells_moved(size, blocks, settings.transport_blocks) for size in sizes]
+    way = way_costs(sizes, counts, settings.t_eps)
+    share = tf.cast(_in_cells(labels, counts), tf.float32) / (settings.n_labels - 1)
+    interpolations, number = tf.shape(pairs.ratio)[0], tf.size(pairs.partner)
+    rows = (tf.range(number) % tf.shape(pairs.saliency[0])[0], pairs.partner)
+    places = []
+    for saliency, row, seen in zip(pairs.saliency, rows, (share, 1 - share), strict=True):
+        cells = tf.gather(_flat(block_saliency(saliency, counts)), row)
+        seen = tf.reshape(seen, tf.stack([interpolations, number, tf.shape(cells)[1]]))
+        plan = _plans(cells, seen, way, settings.solver)
+        places.append(places_of(plan, sizes, counts))
+    return places
+
+
+def _plans(cells: tf.Tensor, seen: tf.Tensor, way: tf.Tensor, solver: str) -> tf.Tensor:
+    """Plans of all mixtures, one interpolation after another: int32 `(mixtures, n)`. In the graph, which makes all
+    cost matrices at once, memory is for one interpolation at a time."""
+    if solver == "graph":
+        plans = tf.map_fn(
+            lambda share: transport_plan(cells, share, way, solver),
+            seen,
+            fn_output_signature=tf.int32,
+            parallel_iterations=1,
+        )
+    else:
+        again = tf.tile(cells, [tf.shape(seen)[0], 1])
+        plans = transport_plan(again, _flat(seen, keep=2), way, solver)
+    return _flat(plans, keep=2) if solver == "graph" else plans
+
+
+def _in_cells(labels: tf.Tensor, counts: Sequence[Size]) -> tf.Tensor:
+    for axis, count in enumerate(counts, start=1):
+        labels = tf.gather(labels, block_of(count, labels.shape[axis]), axis=axis)
+    return labels
+
+
+def _flat(values: tf.Tensor, keep: int = 1) -> tf.Tensor:
+    """Joins the axes after the first, or, with keep=2, the first two."""
+    shape = tf.shape(values)
+    if keep == 2:
+        return tf.reshape(values, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
+    return tf.reshape(values, tf.stack([shape[0], tf.reduce_prod(shape[1:])]))

@@ -1,0 +1,127 @@
+"""Moving an image's blocks to where the mask shows them: the assignment that keeps most saliency, less its way."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+from scipy.optimize import linear_sum_assignment
+
+from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, block_starts
+from kmix_tf.pairing.assignment import solve_assignment
+from kmix_tf.seeding import random_uniform
+
+# Blocks of different sizes cannot change places. Saliency sums to 1, so no permutation gains as much.
+FORBIDDEN = 1e3
+# Above the rounding of saliency in float32, below what matters.
+TIE_BREAK = 1e-6
+
+
+def cells_moved(size: Size, blocks: int, transport_blocks: int) -> Size:
+    """Into how many cells a mask's block is cut along an axis, to be moved one by one; 1 moves it whole."""
+    most = max(1, transport_blocks // blocks)
+    return (
+        max(1, min(most, size // blocks))
+        if isinstance(size, int)
+        else tf.maximum(1, tf.minimum(most, size // blocks))
+    )
+
+
+def way_costs(sizes: Sequence[Size], counts: Sequence[Size], t_eps: float) -> tf.Tensor:
+    """What it costs to move a block to another's place: float64 `(n, n)` for the n blocks, row by row.
+
+    t_eps times the squared distance in blocks, along each axis as a share of the whole, as in the authors' code;
+    `FORBIDDEN` besides for a place of another size; and up to a millionth, another one for each way, because many
+    ways are equally long: so there is one best rearrangement, whatever finds it.
+    """
+    total = tf.zeros([1, 1], tf.float64)
+    for size, count in zip(sizes, counts, strict=True):
+        numbers = tf.cast(tf.range(count), tf.float64)
+        whole = tf.cast(tf.maximum(tf.convert_to_tensor(count) - 1, 1), tf.float64)
+        starts = block_starts(size, count)
+        lengths = starts[1:] - starts[:-1]
+        along = t_eps * tf.square((numbers[:, tf.newaxis] - numbers) / whole)
+        along += tf.where(tf.equal(lengths[:, tf.newaxis], lengths), tf.zeros([], tf.float64), FORBIDDEN)
+        # Row by row: earlier axes vary slowest.
+        inner = along[tf.newaxis, :, tf.newaxis, :]
+        shape = tf.shape(total) * count
+        total = tf.reshape(total[:, tf.newaxis, :, tf.newaxis] + inner, shape)
+    unlike = TIE_BREAK * tf.cast(0.5 + random_uniform(tf.shape(total), tf.constant([0, 1])) / 2, tf.float64)
+    return total + tf.linalg.set_diag(unlike, tf.zeros(tf.shape(total)[:1], tf.float64))
+
+
+def transport_plan(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor, solver: str = "host") -> tf.Tensor:
+    """For each place, the block to move there: the permutation p of least sum_j way[j, p_j] - share_j saliency_p_j.
+
+    Staying costs no way, so the saliency kept, sum_j share_j saliency_p_j, is at least that of the blocks as they
+    are. A mask of one value gains nothing and moves nothing. The authors find a near best permutation by letting
+    blocks claim places in turn, and count any share above 0 as 1; this is the paper's objective, solved exactly.
+
+    Args:
+        saliency: float32 `(problems, n)`, >= 0, summing to 1.
+        share: float32 `(problems, n)` in [0, 1], how much of the image is seen at each place.
+        way: float64 `(n, n)`, >= 0; 0 on the diagonal.
+        solver: as in `solve_assignment`.
+
+    Returns:
+        int32 `(problems, n)`, a permutation of `range(n)` each.
+
+    Source: Puzzle Mix, Section 4, eq. (4) for a fixed mask; xi is `t_eps`, part of `way`.
+
+    Example:
+        >>> way = way_costs([4], [4], t_eps=0.1)
+        >>> transport_plan(tf.constant([[0.0, 0.0, 0.1, 0.9]]), tf.constant([[0.0, 1.0, 0.0, 0.0]]), way).numpy()
+        array([[0, 3, 2, 1]], dtype=int32)
+    """
+    if solver == "graph":
+        plan = _plan_in_graph(saliency, share, way)
+    else:
+        plan = tf.numpy_function(_plan_on_host, [saliency, share, way], tf.int32, stateful=False)
+    plan = tf.ensure_shape(plan, share.shape)
+    is_even = tf.reduce_all(tf.equal(share, share[:, :1]), axis=1, keepdims=True)
+    return tf.where(is_even, tf.range(tf.shape(share)[1]), plan)
+
+
+def _plan_in_graph(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor) -> tf.Tensor:
+    saliency, share = tf.cast(saliency, tf.float64), tf.cast(share, tf.float64)
+    return solve_assignment(way - share[:, :, tf.newaxis] * saliency[:, tf.newaxis, :], "graph")
+
+
+def _plan_on_host(saliency: np.ndarray, share: np.ndarray, way: np.ndarray) -> np.ndarray:
+    """NumPy in, NumPy out. One function for all blends: each `numpy_function` registers its callee for good."""
+    plan = np.empty(share.shape, np.int32)
+    saliency, share, cost = saliency.astype(np.float64), share.astype(np.float64), np.empty_like(way)
+    for problem in range(len(plan)):
+        np.multiply.outer(share[problem], saliency[problem], out=cost)
+        plan[problem] = linear_sum_assignment(np.subtract(way, cost, out=cost))[1]
+    return plan
+
+
+def places_of(plan: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size]) -> tf.Tensor:
+    """Where what is seen at each place comes from: int32 `(problems, *sizes)`, row-by-row numbers of places."""
+    axes = len(sizes)
+    blocks = at_places(tf.reshape(plan, tf.stack([tf.shape(plan)[0], *counts])), sizes)
+    flat = tf.zeros([1] * (1 + axes), tf.int32)
+    for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
+        inner = tf.reduce_prod(tf.stack([1, *counts[axis + 1 :]]))
+        number = blocks // inner % count
+        starts = block_starts(size, count)
+        offset = tf.range(size) - tf.gather(starts, block_of(size, count))
+        offset = tf.reshape(offset, [-1 if other == axis else 1 for other in range(axes)])
+        flat = flat * size + tf.gather(starts, number) + offset
+    return flat
+
+
+def take_places(leaf: tf.Tensor, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Rows of a leaf with what stands at other places: `(batch, *sizes, ...)` -> `(mixtures, *sizes, ...)`.
+
+    Args:
+        leaf: of any dtype.
+        rows: int32 `(mixtures,)`.
+        places: int32 `(mixtures, *sizes)`, as `places_of` gives them.
+    """
+    axes = places.shape.rank - 1
+    shape = tf.shape(leaf)
+    number = tf.reduce_prod(shape[1 : 1 + axes])
+    flat = tf.reshape(leaf, tf.concat([[shape[0] * number], shape[1 + axes :]], 0))
+    taken = tf.gather(flat, tf.reshape(rows, tf.concat([tf.shape(rows), [1] * axes], 0)) * number + places)
+    return tf.ensure_shape(taken, [*places.shape, *leaf.shape[1 + axes :]])

@@ -1,0 +1,112 @@
+"""Puzzle Mix: salient blocks of both images, put together like a puzzle."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from kmix_tf import _checks
+from kmix_tf._compat import register
+from kmix_tf.blend.puzzle.blend import PuzzleMixBlend
+from kmix_tf.layers.preset import PresetLayer
+
+
+@register
+class PuzzleMixLayer(PresetLayer):
+    """Puzzle Mix: shows of each image the blocks that are salient in it, and mixes targets by the area shown.
+
+    Where CutMix may cover the object that the label speaks of, the mask here goes round it: a minimum cut between
+    saliency kept, smooth borders and the ratio drawn; and what is covered all the same is moved, if it is worth its
+    way. Without a model, saliency is the spectral residual of the image; with `saliency=GradientSaliency(model,
+    loss)`, or in `MixModel`, what moves the model's loss, as in the paper.
+
+    Args:
+        alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1, the authors' for CIFAR-100.
+        k: samples in a group matched by optimal transport, default 1: random pairs.
+        interpolations: mixtures of each pair, default 1; their masks are nested before blocks are moved.
+        axes, blocks, n_labels, beta, gamma, eta, neigh_size, transport, t_eps, transport_blocks, value_range,
+            saliency: as in `PuzzleMixBlend`. Targets that are maps follow the mask, not the transport: they need
+            `transport=False`.
+        solver: "host" (default) or "graph", of the pairing, the masks and the transport.
+        scope, cost: as in `KMixupLayer`.
+        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
+            seed: as in `MixLayer`, which also says what a call takes and gives.
+
+    Raises:
+        TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut, or
+            images smaller than the blocks are many.
+
+    Source: Kim, Choo and Song 2020, *Puzzle Mix*; multi-mix, eq. (5), for several interpolations.
+
+    Example:
+        >>> layer = PuzzleMixLayer(num_classes=10, blocks=4)
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 3]), tf.constant([3, 1, 4, 1]))
+        >>> x.shape, y.shape
+        (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
+    """
+
+    def __init__(
+        self,
+        alpha: float = 1.0,
+        *,
+        k: int = 1,
+        interpolations: int = 1,
+        axes: int = 2,
+        blocks: int | None = None,
+        n_labels: int = 3,
+        beta: float = 1.2,
+        gamma: float = 0.5,
+        eta: float = 0.2,
+        neigh_size: int = 4,
+        transport: bool = True,
+        t_eps: float = 0.8,
+        transport_blocks: int = 8,
+        value_range: Any = None,
+        saliency: Callable | None = None,
+        scope: str = "batch",
+        cost: str = "sqeuclidean",
+        solver: str = "host",
+        **kwargs: Any,
+    ):
+        with _checks.speaking_as(type(self).__name__):
+            blend = PuzzleMixBlend(
+                axes,
+                blocks=blocks,
+                n_labels=n_labels,
+                beta=beta,
+                gamma=gamma,
+                eta=eta,
+                neigh_size=neigh_size,
+                transport=transport,
+                t_eps=t_eps,
+                transport_blocks=transport_blocks,
+                value_range=value_range,
+                saliency=saliency,
+                solver=solver,
+            )
+        super().__init__(
+            k=k,
+            alpha=alpha,
+            scope=scope,
+            cost=cost,
+            solver=solver,
+            interpolations=interpolations,
+            blend=blend,
+            **kwargs,
+        )
+        # Keras saves the weights of models that are attributes of the layer itself.
+        self.saliency_model = getattr(saliency, "model", None)
+        # Until MixLayer asks blends as well as pairings.
+        self.supports_jit = not (self.pairing.runs_on_host or blend.runs_on_host)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["blend"]
+        return {**config, **self.blend.get_config()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "PuzzleMixLayer":
+        config = dict(config)
+        if isinstance(config.get("saliency"), (dict, str)):
+            config["saliency"] = keras.saving.deserialize_keras_object(config["saliency"])
+        return super().from_config(config)
