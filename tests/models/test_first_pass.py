@@ -1,11 +1,24 @@
 """MixModel's pass over the batch before it is mixed: what matters in it, and the gradient of the clean batch."""
 
+import json
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import Blended, KMixupLayer, LinearBlend, LocalMixupLoss, MixLayer, MixModel
+from kmix_tf import (
+    Blended,
+    KMixupLayer,
+    LinearBlend,
+    LocalMixupLoss,
+    MixLayer,
+    MixModel,
+    PuzzleMixLayer,
+    SaliencyMixLayer,
+)
 
 IS_KERAS_3 = keras.__version__.startswith("3")
 RNG = np.random.default_rng(2)
@@ -96,12 +109,20 @@ def stepped(model, grads):
     return [np.array(v) - RATE * np.array(g) for v, g in zip(model.trainable_variables, grads, strict=True)]
 
 
+SALIENT = {
+    "mask": lambda: MixLayer(blend=SalienceAsRatio(), num_classes=3),
+    "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
+    "puzzle mix": lambda: PuzzleMixLayer(blocks=2, solver="graph", interpolations=2, num_classes=3),
+}
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("clean_weight", [0.0, 0.7])
+@pytest.mark.parametrize("name", SALIENT)
 def test_a_step_is_that_of_a_loop_by_hand_which_tells_the_layer_the_size_of_the_input_gradient(
-    clean_weight, jit_compile
+    name, clean_weight, jit_compile
 ):
-    layer = MixLayer(blend=SalienceAsRatio(), num_classes=3)
+    layer = SALIENT[name]()
     mixing = compiled(layer, clean_weight=clean_weight, jit_compile=jit_compile)
     fit(mixing)
     model, y = network(), np.eye(3, dtype=np.float32)[Y]
@@ -198,6 +219,41 @@ def test_packed_targets_have_a_first_pass_too():
     assert np.isfinite(fit(mixing).history["loss"][0])
 
 
+# Logical devices must be made before TensorFlow starts, so the steps are taken in a process of their own.
+REPLICAS = """
+import json, keras, numpy as np, tensorflow as tf
+from kmix_tf import MixModel, SaliencyMixLayer
+devices = [tf.config.LogicalDeviceConfiguration()] * 2
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(8, 2, 3)).astype("float32"), np.eye(4, dtype="float32")[rng.integers(0, 4, 8)]
+kernel = rng.normal(size=(6, 4)).astype("float32")
+
+def step(strategy, rate, layer=None):
+    with strategy.scope():
+        model = keras.Sequential([keras.Input((2, 3)), keras.layers.Flatten(), keras.layers.Dense(4, use_bias=False)])
+        model.set_weights([kernel])
+        trained = model if layer is None else MixModel(model, layer, seed=0, clean_weight=2.0)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        trained.compile(keras.optimizers.SGD(rate), loss, jit_compile=False)
+    trained.fit(tf.data.Dataset.from_tensors((x, y)), verbose=0)
+    return model.get_weights()[0].tolist()
+
+one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+unmixed = lambda: SaliencyMixLayer(alpha=0.0)
+print(json.dumps([step(one, 1.5), step(one, 0.5, unmixed()), step(two, 0.5, unmixed())]))
+"""
+
+
+def test_on_two_replicas_the_clean_gradient_is_that_of_one_device():
+    # Of batches that alpha = 0 leaves as they are, so that the step is three times the plain one.
+    done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    plain, one, two = json.loads(done.stdout.splitlines()[-1])
+    np.testing.assert_allclose(one, plain, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(two, plain, rtol=1e-5, atol=1e-6)
+
+
 def test_the_weight_of_the_clean_gradient_is_saved(tmp_path):
     mixing = compiled(KMixupLayer(2, num_classes=3), clean_weight=0.25)
     mixing.save(tmp_path / "model.keras")
@@ -212,6 +268,8 @@ def test_bad_arguments_are_refused():
         MixModel(network(), layer, clean_weight=-1)
     with pytest.raises(ValueError, match="KMixupLayer: saliency must be None for LinearBlend, which asks for none"):
         layer(X, Y, saliency=np.ones([16, 4, 5]))
+    with pytest.raises(ValueError, match=r"MixModel: jit_compile=True needs .* Give it solver='graph'"):
+        compiled(PuzzleMixLayer(num_classes=3), jit_compile=True)
     flat = keras.Sequential([keras.layers.Input((6,)), keras.layers.Dense(3)])
     mixing = MixModel(flat, MixLayer(blend=SalienceAsRatio(), num_classes=3))
     mixing.compile("sgd", ENTROPY)
