@@ -1,6 +1,6 @@
 """Where mixing fails: training labels that the mixup-optimal classifier contradicts, and from which alpha on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ class Contradicted(NamedTuple):
 def flip_threshold(
     x: Any,
     y: Any,
-    radius: float,
+    radius: Any,
     low: float = 1e-2,
     high: float = 1e4,
     per_decade: int = 5,
@@ -63,12 +63,13 @@ def flip_threshold(
         x: numeric `(n, ...)`, finite.
         y: integer classes `(n,)`, or one-hot or soft labels `(n, classes)`, whose largest is the sample's class;
             two classes or more.
-        radius: of the balls in which predictions are constant, > 0, in the units of x. With half the distance of
-            nearest neighbours and less, no mixing contradicts nothing.
+        radius: of the balls in which predictions are constant, > 0, in the units of x: a number, or `(n,)`, one for
+            each sample; 0 there leaves a sample out. With half the distance of nearest neighbours and less, no
+            mixing contradicts nothing.
         low, high: the alphas looked at besides 0, 0 < low < high.
         per_decade: alphas looked at from one to ten times it, an integer >= 1.
-        max_points: how many samples, drawn at random, are asked; an integer >= 1. All by default. They are asked
-            about the mixtures of all of x, which takes a pass over all n^2 / 2 pairs each.
+        max_points: how many samples, drawn at random from those not left out, are asked; an integer >= 1. All by
+            default. They are asked about the mixtures of all of x, which takes a pass over all n^2 / 2 pairs each.
         seed: of the draw, an integer >= 0.
 
     Returns:
@@ -88,10 +89,9 @@ def flip_threshold(
         (22.88, 1, 1, 0)
     """
     owner = "flip_threshold"
-    radius = _checks.positive(owner, "radius", radius)
     alphas = _alphas(owner, _checks.positive(owner, "low", low), _checks.positive(owner, "high", high), per_decade)
-    data, checked = _chosen(owner, x, y, max_points, seed)
-    found = [_threshold(owner, data, index, radius, alphas) for index in checked]
+    data, radii, checked = _chosen(owner, x, y, radius, max_points, seed)
+    found = [_threshold(owner, data, index, radii[index], alphas) for index in checked]
     thresholds = np.array([alpha for alpha, _ in found])
     first = int(thresholds.argmin())
     if not np.isfinite(thresholds[first]):
@@ -103,7 +103,7 @@ def flip_threshold(
 
 
 def contradicted(
-    x: Any, y: Any, alpha: Any, radius: float, max_points: int | None = None, seed: int = 0
+    x: Any, y: Any, alpha: Any, radius: Any, max_points: int | None = None, seed: int = 0
 ) -> Contradicted:
     """The training samples whose label a model that fits mixtures perfectly contradicts.
 
@@ -126,10 +126,54 @@ def contradicted(
         [1]
     """
     owner = "contradicted"
-    law = ratio_law(owner, alpha)
-    radius = _checks.positive(owner, "radius", radius)
-    data, checked = _chosen(owner, x, y, max_points, seed)
-    winners = np.array([_winner(_ball(owner, data, index, radius), law, data, index)[0] for index in checked])
+    return _contradictions(owner, x, y, [ratio_law(owner, alpha)], radius, max_points, seed)[0]
+
+
+def contradictions(
+    x: Any, y: Any, alphas: Sequence[Any], radius: Any, max_points: int | None = None, seed: int = 0
+) -> tuple[Contradicted, ...]:
+    """`contradicted` at several alphas, in little more time than at one: the same samples are asked, once.
+
+    Where the mixtures of two samples meet a ball does not depend on alpha, and takes most of the time.
+
+    Args:
+        x, y, radius, max_points, seed: as in `flip_threshold`.
+        alphas: one or more, each as in `contradicted`.
+
+    Returns:
+        A `Contradicted` for each alpha, in their order; `checked` is the same in all.
+
+    Raises:
+        TypeError: if an alpha is neither a number nor a distribution, or alphas are no sequence.
+        ValueError: for other arguments.
+
+    Source: Towards Understanding the Data Dependency of Mixup-style Training, Section 2.3 and Lemma 2.3.
+
+    Example:
+        >>> from kmix_tf.analysis.flip import contradictions
+        >>> x, y = [[0.0], [1.0], [2.0], [4.0]], [0, 1, 0, 1]
+        >>> [found.index.tolist() for found in contradictions(x, y, alphas=[1, 32], radius=[0.1, 0.1, 0.1, 0])]
+        [[], [1]]
+    """
+    owner = "contradictions"
+    if np.ndim(alphas) != 1 or len(alphas) == 0:
+        _checks.refuse(owner, "alphas", "a sequence of one or more", alphas, TypeError)
+    return _contradictions(owner, x, y, [ratio_law(owner, alpha) for alpha in alphas], radius, max_points, seed)
+
+
+def _contradictions(
+    owner: str, x: Any, y: Any, laws: list[Any], radius: Any, max_points: int | None, seed: int
+) -> tuple[Contradicted, ...]:
+    data, radii, checked = _chosen(owner, x, y, radius, max_points, seed)
+    winners = np.empty((len(checked), len(laws)), np.int64)
+    for row, index in enumerate(checked):
+        ball = _ball(owner, data, index, radii[index])
+        chords = _kept(lambda ball=ball: chords_of(ball)) if len(laws) > 1 else None
+        winners[row] = [_winner(ball, law, data, index, chords)[0] for law in laws]
+    return tuple(_told(data, checked, column) for column in winners.T)
+
+
+def _told(data: Labelled, checked: np.ndarray, winners: np.ndarray) -> Contradicted:
     wrong = winners != data.classes[checked]
     index = checked[wrong]
     return Contradicted(float(wrong.mean()), checked, index, data.classes[index], winners[wrong])
@@ -143,12 +187,29 @@ def _alphas(owner: str, low: float, high: float, per_decade: int) -> np.ndarray:
     return np.append(0.0, np.geomspace(low, high, steps + 1))
 
 
-def _chosen(owner: str, x: Any, y: Any, max_points: int | None, seed: int) -> tuple[Labelled, np.ndarray]:
+def _chosen(
+    owner: str, x: Any, y: Any, radius: Any, max_points: int | None, seed: int
+) -> tuple[Labelled, np.ndarray, np.ndarray]:
+    """The data, the radius of each sample, and the samples to ask."""
     data = labelled(owner, x, y, least=2)
+    radii = _radii(owner, radius, len(data.x))
     generator = np.random.default_rng(_checks.integer(owner, "seed", seed, minimum=0))
-    if max_points is None or _checks.integer(owner, "max_points", max_points, minimum=1) >= len(data.x):
-        return data, np.arange(len(data.x))
-    return data, np.sort(generator.choice(len(data.x), max_points, replace=False))
+    asked = np.flatnonzero(radii)
+    if max_points is None or _checks.integer(owner, "max_points", max_points, minimum=1) >= len(asked):
+        return data, radii, asked
+    return data, radii, np.sort(generator.choice(asked, max_points, replace=False))
+
+
+def _radii(owner: str, radius: Any, count: int) -> np.ndarray:
+    if np.ndim(radius) == 0:
+        return np.full(count, _checks.positive(owner, "radius", radius))
+    radii = np.asarray(radius)
+    if radii.shape != (count,) or radii.dtype.kind not in "fiu" or not (np.isfinite(radii) & (radii >= 0)).all():
+        rule = f"a number > 0, or ({count},), one for each sample: finite, and > 0, or 0 to leave a sample out"
+        _checks.refuse(owner, "radius", rule, radius)
+    if not radii.any():
+        _checks.refuse(owner, "radius", "> 0 for one sample at least", radius)
+    return radii.astype(np.float64)
 
 
 def _ball(owner: str, data: Labelled, index: int, radius: float) -> Ball:

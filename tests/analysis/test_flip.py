@@ -7,7 +7,7 @@ import pytest
 from scipy import optimize, stats
 
 from kmix_tf.analysis import flip
-from kmix_tf.analysis.flip import contradicted, flip_threshold
+from kmix_tf.analysis.flip import contradicted, contradictions, flip_threshold
 from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
 
 LINE = np.array([[0.0], [1.0], [2.0]]), np.array([0, 1, 0])
@@ -127,17 +127,103 @@ def test_some_samples_are_asked_about_all_mixtures():
     assert np.isin(some.index, some.checked)
 
 
+def simulated(x, y, radii, alpha, draws, seed):
+    """Mean labels of random mixtures in each sample's ball, how many there were, and how wrong a mean may be."""
+    generator = np.random.default_rng(seed)
+    first, second = generator.integers(0, len(x), (2, draws))
+    ratio = generator.beta(alpha, alpha, (draws, 1))
+    mixtures = ratio * x[first] + (1 - ratio) * x[second]
+    hot = np.eye(y.max() + 1)[y]
+    labels = ratio * hot[first] + (1 - ratio) * hot[second]
+    near = [labels[np.linalg.norm(mixtures - x[i], axis=1) < radii[i]] for i in range(len(x))]
+    return np.array([block.mean(axis=0) for block in near]), np.array([len(block) for block in near])
+
+
+@pytest.mark.parametrize("alpha", [0.4, 1.0, 20.0])
+def test_with_a_radius_for_each_sample_the_contradicted_are_those_that_simulated_mixtures_outvote(alpha):
+    x, y = moons(18, 8)
+    # Balls so wide that a few hundred of the mixtures meet each.
+    radii = np.random.default_rng(1).uniform(0.5, 1.5, 18)
+    means, counts = simulated(x, y, radii, alpha, 300_000, 0)
+    assert counts.min() > 300
+    ranked = np.sort(means, axis=1)
+    # A lead is a mean of numbers from -1 to 1, whose standard deviation is at most 1 by the root of their number.
+    clear = np.flatnonzero(ranked[:, -1] - ranked[:, -2] > 5 / np.sqrt(counts))
+    assert len(clear) >= 9
+    found = contradicted(x, y, alpha, radii)
+    wrong = clear[means[clear].argmax(axis=1) != y[clear]]
+    assert len(wrong)
+    np.testing.assert_array_equal(np.intersect1d(found.index, clear), wrong)
+    flipped = dict(zip(found.index.tolist(), found.flipped_to.tolist(), strict=True))
+    assert [flipped[i] for i in wrong] == means[wrong].argmax(axis=1).tolist()
+
+
+def test_each_sample_is_asked_in_the_ball_of_its_own_radius():
+    x, y = moons(30, 6)
+    radii = np.random.default_rng(2).choice([0.1, 0.6, 1.4], 30)
+    found = contradicted(x, y, 4.0, radii)
+    one_by_one = {radius: set(contradicted(x, y, 4.0, radius).index.tolist()) for radius in (0.1, 0.6, 1.4)}
+    assert found.index.tolist() == [i for i in range(30) if i in one_by_one[radii[i]]]
+    # One radius would have given others.
+    assert all(set(found.index.tolist()) != indices for indices in one_by_one.values())
+    thresholds = flip_threshold(x, y, radii, low=0.1, high=100).thresholds
+    for radius in (0.1, 0.6, 1.4):
+        alike = flip_threshold(x, y, radius, low=0.1, high=100).thresholds
+        np.testing.assert_array_equal(thresholds[radii == radius], alike[radii == radius])
+
+
+def test_a_radius_of_0_leaves_a_sample_out_and_its_mixtures_in():
+    # The middle is contradicted by mixtures of the two that are not asked.
+    found = contradicted(*LINE, 32, [0, 0.1, 0])
+    assert found.checked.tolist() == [1] == found.index.tolist() and found.share == 1
+    assert flip_threshold(*LINE, [0.1, 0, 0.1])[:2] == (np.inf, None)
+    x, y = moons(40, 5)
+    radii = np.where(np.arange(40) % 4 == 0, 0, 0.5)
+    drawn = contradicted(x, y, 8.0, radii, max_points=12, seed=3)
+    assert len(drawn.checked) == 12 and (drawn.checked % 4 > 0).all()
+    np.testing.assert_array_equal(contradicted(x, y, 8.0, radii, max_points=30).checked, np.flatnonzero(radii))
+
+
+def test_several_alphas_give_what_each_gives_alone():
+    x, y = moons(40, 5)
+    radii = np.random.default_rng(3).uniform(0.2, 0.9, 40)
+    alphas = [0.0, 0.3, 1, np.float32(32), stats.uniform()]
+    together = contradictions(x, y, alphas, radii, max_points=25, seed=2)
+    assert isinstance(together, tuple) and len({found.share for found in together}) > 2
+    for alpha, found in zip(alphas, together, strict=True):
+        for one, other in zip(found, contradicted(x, y, alpha, radii, max_points=25, seed=2), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_several_alphas_cut_the_chords_of_a_ball_once(monkeypatch):
+    x, y = moons(20, 1)
+    cut = []
+    chords_of = flip.chords_of
+    monkeypatch.setattr(flip, "chords_of", lambda ball: cut.append(1) or chords_of(ball))
+    contradictions(x, y, [0.2, 1.0, 32.0], 0.5, max_points=7)
+    assert len(cut) == 7
+
+
 def test_chords_too_many_to_keep_are_cut_anew(monkeypatch):
     x, y = moons(15, 2)
     kept = flip_threshold(x, y, 0.4)
     monkeypatch.setattr(flip, "_KEPT", 3)
     np.testing.assert_array_equal(flip_threshold(x, y, 0.4).thresholds, kept.thresholds)
+    shares = [found.share for found in contradictions(x, y, [0.5, 8.0], 0.4)]
+    assert shares == [contradicted(x, y, alpha, 0.4).share for alpha in (0.5, 8.0)]
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"radius": 0}, "radius must be > 0 and finite. Received: radius=0."),
+        ({"radius": [0.1, 0.2]}, "radius must be a number > 0, or (3,), one for each sample"),
+        ({"radius": np.full((3, 1), 0.1)}, "radius must be a number > 0, or (3,), one for each sample"),
+        ({"radius": [0.1, -0.1, 0.1]}, "radius must be a number > 0, or (3,), one for each sample"),
+        ({"radius": [0.1, np.nan, 0.1]}, "radius must be a number > 0, or (3,), one for each sample"),
+        ({"radius": [True, False, True]}, "radius must be a number > 0, or (3,), one for each sample"),
+        ({"radius": ["a", "b", "c"]}, "radius must be a number > 0, or (3,), one for each sample"),
+        ({"radius": [0, 0, 0]}, "radius must be > 0 for one sample at least."),
         ({"low": 0}, "low must be > 0 and finite. Received: low=0."),
         ({"low": 2.0, "high": 1.0}, "high must be > low, which is 2. Received: high=1.0."),
         ({"per_decade": 0}, "per_decade must be an integer >= 1."),
@@ -159,3 +245,8 @@ def test_other_alphas_are_refused():
         contradicted(*LINE, -1, 0.1)
     with pytest.raises(TypeError, match="contradicted: alpha must be a number, or a symmetric distribution"):
         contradicted(*LINE, None, 0.1)
+    for alphas in (1.0, [], [[1.0]], None):
+        with pytest.raises(TypeError, match="contradictions: alphas must be a sequence of one or more"):
+            contradictions(*LINE, alphas, 0.1)
+    with pytest.raises(ValueError, match=r"contradictions: alpha must be >= 0 and finite. Received: alpha=-1."):
+        contradictions(*LINE, [1.0, -1], 0.1)

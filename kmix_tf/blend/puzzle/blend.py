@@ -63,7 +63,8 @@ class PuzzleMixBlend:
         saliency: a callable `(features, targets) -> float (batch, *axes)`, >= 0, such as `GradientSaliency`; default
             None: of the model being trained in `MixModel`, `SpectralResidualSaliency(axes)` elsewhere.
         solver: "host" (default), SciPy in a host callback; or "graph", which XLA compiles. Both find the same masks
-            (capacities are integers, a part in 2^19 of their mean exact) and rearrangements. See
+            (capacities are integers, a part in 2^19 of their mean exact), and the same rearrangements of up to 100
+            blocks; of more, "graph" exchanges two at a time until no exchange is worth its way. See
             benchmarks/puzzle.md for what they take.
 
     Call:

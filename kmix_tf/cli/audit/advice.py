@@ -90,8 +90,8 @@ def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, 
     weights = {
         f"ThresholdWeight({epsilon:.4g})": f"mixes only pairs at most {number(epsilon)} apart, the median distance "
         f"to another class; a batch of {size} then counts as {number(found['effective_batch'])} mixtures",
-        f"ExponentialWeight({found['rate']:.4g})": "counts a mixture half at that distance, and less the farther its "
-        "ends are apart",
+        f"ExponentialWeight({found['rate']:.4g})": f"counts a mixture half whose ends are {number(epsilon)} apart, "
+        "and less the farther they are apart",
     }
     layer = "LocalMixupLayer(alpha={:g}, weight={}, num_classes={})"
     return [{"code": layer.format(alpha, weight, classes), "why": why} for weight, why in weights.items()]
@@ -154,16 +154,18 @@ def _of_contradictions(measures: dict[str, Any]) -> str:
     if not _worst(measures, float("inf")):
         alphas = ", ".join(f"{row['alpha']:g}" for row in found["by_alpha"])
         return f"A model that fits all mixtures agrees with all {found['asked']} labels asked, at alpha = {alphas}."
-    shares = ", ".join(f"{percent(row['share'])} at alpha = {row['alpha']:g}" for row in found["by_alpha"])
-    return f"Of {found['asked']} training samples, a model that fits all mixtures contradicts the label of {shares}."
+    shares = [f"{percent(row['share'])} at alpha = {row['alpha']:g}" for row in found["by_alpha"]]
+    joined = " and ".join([", ".join(shares[:-1]), shares[-1]])
+    return f"Of the labels of {found['asked']} training samples, a model that fits all mixtures contradicts {joined}."
 
 
 def _of_conflicts(measures: dict[str, Any]) -> str:
     found = _row(measures["conflicts"]["by_alpha"], 1.0)
     baseline = measures["closeness"]["nearest_is_other"]
     return (
-        f"At alpha = 1, {percent(found['share'])} of mixtures lie nearest to a sample of a class that has no part in "
-        f"them; of the unmixed samples, {percent(baseline)} have their nearest neighbour in another class."
+        f"At alpha = 1, {percent(found['share'])} of mixtures lie nearest, their own two samples aside, to a sample "
+        f"of a class that has no part in them; of the unmixed samples, {percent(baseline)} have their nearest "
+        "neighbour in another class."
     )
 
 
@@ -172,7 +174,7 @@ def _of_q(measures: dict[str, Any]) -> list[str]:
     if found["full"] is None:
         return []
     return [
-        f"A model right on all same-class mixtures must be at least this steep: {number(found['vanilla'])} without "
-        f"mixing, {number(found['local'])} mixing up to epsilon, {number(found['full'])} mixing all "
-        f"({found['samples']} samples)."
+        f"A model right on all mixtures within classes must change by this much per unit of distance at least: "
+        f"{number(found['vanilla'])} without mixing, {number(found['local'])} mixing only what is at most epsilon = "
+        f"{number(found['epsilon'])} apart, {number(found['full'])} mixing all (of {found['samples']} samples)."
     ]

@@ -9,6 +9,7 @@ from kmix_tf import _extras
 from kmix_tf.cli.audit.errors import AuditError
 from kmix_tf.cli.audit.measuring import STEPS, measure
 from kmix_tf.cli.audit.reading import FORMATS, Options, collect, open_data
+from kmix_tf.cli.audit.report import drawing
 from kmix_tf.cli.audit.report.build import build
 from kmix_tf.cli.audit.report.page import page
 from kmix_tf.cli.audit.report.pictures import offenders
@@ -103,6 +104,7 @@ def _folder(path: str) -> pathlib.Path:
 def _audit(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     """The report, and its page."""
     tqdm = _extras.require("tqdm", "examples", "kmix-tf audit").tqdm
+    drawing.need()
     options = Options(
         arguments.target, tuple(arguments.drop), arguments.image_size, arguments.max_samples, arguments.seed
     )

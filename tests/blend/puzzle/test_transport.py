@@ -115,3 +115,30 @@ def test_both_solvers_find_the_same_of_many_near_best():
     )
     assert (on_host != np.arange(16)).any(axis=1).mean() > 0.5
     assert (on_host == in_graph).all()
+
+
+def test_many_blocks_in_the_graph_are_moved_near_the_best_and_never_for_the_worse():
+    saliency, share = drawn(40, 256)
+    way = way_costs([32, 32], [16, 16], 0.8)
+    plans = {
+        solver: transport_plan(*map(tf.constant, (saliency, share)), way, solver).numpy()
+        for solver in ("host", "graph")
+    }
+    rows = np.arange(40)[:, np.newaxis]
+
+    def worth(plan):
+        kept = (share * saliency[rows, plan]).sum(axis=1)
+        return kept - way.numpy()[np.arange(256), plan].sum(axis=1), kept
+
+    stay = worth(np.tile(np.arange(256), (40, 1)))
+    best, near = worth(plans["host"]), worth(plans["graph"])
+    assert (np.sort(plans["graph"], axis=1) == np.arange(256)).all()
+    assert (near[1] >= stay[1] - 1e-6).all()
+    assert (near[0] <= best[0] + 1e-6).all()
+    # Of what the best rearrangement gains, most is gained.
+    assert ((near[0] - stay[0]) / (best[0] - stay[0])).mean() > 0.8
+    # No exchange of two would gain more.
+    for plan, z, s in zip(plans["graph"][:5], share, saliency, strict=False):
+        cost = (way.numpy() - z[:, np.newaxis] * s)[:, plan]
+        change = cost + cost.T - np.diag(cost)[:, np.newaxis] - np.diag(cost)
+        assert change.min() > -2e-6

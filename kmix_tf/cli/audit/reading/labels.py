@@ -17,12 +17,18 @@ class Classes(NamedTuple):
     names: np.ndarray
 
 
-def encode(labels: np.ndarray, target: str) -> Classes:
+def encode(labels: np.ndarray, target: str, known: list[str] | None = None) -> Classes:
     """Labels `(n,)`, numbers or strings, or one-hot rows, as classes.
+
+    Args:
+        known: all classes there are, if these are only some of the labels; strings.
 
     Raises:
         AuditError: if they are missing, not finite, no classes (regression targets, soft labels) or all the same.
     """
+    if known is not None and len(known) > 1:
+        names = np.array(sorted(known))
+        return Classes(np.searchsorted(names, labels), names)
     labels = _one_label_each(np.asarray(labels), target)
     if labels.dtype.kind == "f":
         labels = _whole_numbers(labels, target)

@@ -98,7 +98,8 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
     if source.kind == "table" and all(map(_is_number, np.unique(labels))):
         labels = labels.astype(np.float64)
     is_text = labels.dtype.kind == "U"
-    y, names = encode(labels, source.target if source.kind == "table" else f"{source.name}: {source.target}")
+    target = source.target if source.kind == "table" else f"{source.name}: {source.target}"
+    y, names = encode(labels, target, list(source.counts) if source.counts else None)
     x, index = reservoir.sample()
     classes = [str(name) for name in names]
     counts = np.bincount(y, minlength=len(classes))

@@ -4,23 +4,96 @@ from typing import Any
 
 import numpy as np
 
-from kmix_tf.cli.audit.report.svg import (
-    BLUE,
-    GREEN,
-    GREY,
-    ORANGE,
-    Axis,
-    Chart,
-    linear_axis,
-    log_axis,
-    rows_of_bars,
-)
-from kmix_tf.cli.audit.report.words import number, percent
+from kmix_tf.analysis.crossing import CrossMatchShare, cross_match_bound
+from kmix_tf.analysis.locality import DistanceProfile
+from kmix_tf.cli.audit.report.drawing import BLUE, COLORS, GREEN, GREY, HEIGHT, ORANGE, drawn
+from kmix_tf.cli.audit.report.words import percent
+from kmix_tf.plot import plot_cross_matches, plot_distances
 
 # More classes than this have no room for names.
 NAMED = 24
 _POINTS = 1500
-_COLORS = (BLUE, ORANGE, GREEN, "#7a4fa3", "#b8405e", "#8a6d1f", "#3b8ea5", "#5c6670")
+# In inches: of a bar, and of what is around bars.
+_BAR, _AROUND = 0.25, 0.15
+_LONGEST_NAME = 20
+
+
+def harm(measures: dict[str, Any]) -> str:
+    """Contradicted labels and conflicts at each alpha."""
+    first, second = measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"]
+    baseline = measures["closeness"]["nearest_is_other"]
+    shares = [[row["share"] or 0 for row in rows] for rows in (first, second)]
+
+    def draw(axes: Any) -> None:
+        places = np.arange(len(first))
+        axes.bar(places - 0.16, shares[0], 0.3, color=ORANGE, label="contradicted")
+        axes.bar(places + 0.16, shares[1], 0.3, color=BLUE, label="in conflict")
+        axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1.2, label="unmixed")
+        axes.set_xticks(places, [f"alpha = {row['alpha']:g}" for row in first])
+        axes.set(ylabel="share", ylim=(0, 1.08 * max(*shares[0], *shares[1], baseline, 0.05)))
+        axes.yaxis.set_major_formatter(_percents)
+        _legend_above(axes, 3)
+
+    return drawn("harm", "Contradicted labels and conflicts, by alpha", draw)
+
+
+def crossing(measures: dict[str, Any]) -> str:
+    """The share of matches across classes against k, with what it is at least."""
+    rows = measures["matching"]["by_k"]
+    k, share, error = (np.array([row[name] for row in rows]) for name in ("k", "cross_share", "standard_error"))
+    bound = cross_match_bound([row["measured"] for row in measures["balance"]["classes"]], k)
+
+    def draw(axes: Any) -> None:
+        plot_cross_matches({"these data": CrossMatchShare(k, share, error)}, bound, axes=axes)
+        axes.set_ylabel("matches across classes")
+        axes.yaxis.set_major_formatter(_percents)
+        _legend_above(axes, 1)
+
+    return drawn("crossing", "Matches that join different classes, against k", draw, HEIGHT + 0.4)
+
+
+def cost(measures: dict[str, Any]) -> str:
+    """The distance of matched pairs against k."""
+    rows = measures["matching"]["by_k"]
+
+    def draw(axes: Any) -> None:
+        axes.plot([row["k"] for row in rows], [row["distance"] for row in rows], marker="o", markersize=4)
+        axes.set(ylabel="distance of matched pairs", ylim=(0, None))
+        _doublings(axes, rows)
+
+    return drawn("cost", "Distance of matched pairs, against k", draw)
+
+
+def alphas(measures: dict[str, Any]) -> str:
+    """alpha_k against k, on doublings, for alphas of plain mixup that common use takes."""
+    rows = measures["matching"]["by_k"]
+
+    def draw(axes: Any) -> None:
+        for place, color in ((0, GREEN), (1, BLUE)):
+            reached = [(row["k"], row["alphas"][place]["alpha_k"]) for row in rows]
+            reached = [(k, alpha) for k, alpha in reached if alpha is not None and alpha < 1000]
+            label = f"as mixup at {rows[0]['alphas'][place]['alpha']:g}"
+            axes.plot(*zip(*reached, strict=True), marker="o", markersize=4, color=color, label=label)
+        axes.set_yscale("log", base=2)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.3g}")
+        axes.set_ylabel("alpha_k")
+        _doublings(axes, rows)
+        _legend_above(axes, 2)
+
+    return drawn("alphas", "Alpha that perturbs as much as plain mixup, against k", draw)
+
+
+def distances(measures: dict[str, Any]) -> str:
+    """Distances of pairs within and between classes, and epsilon."""
+    found = {name: measures["locality"][name] for name in DistanceProfile._fields}
+    profile = DistanceProfile(**{**found, **{name: np.array(found[name]) for name in ("edges", "same", "other")}})
+
+    def draw(axes: Any) -> None:
+        plot_distances(profile, axes)
+        axes.set(xlabel="distance of a pair", yticks=[])
+        _legend_above(axes, 2)
+
+    return drawn("distances", "Histograms of distances within and between classes", draw)
 
 
 def balance(measures: dict[str, Any]) -> str:
@@ -28,97 +101,60 @@ def balance(measures: dict[str, Any]) -> str:
     classes = sorted(measures["balance"]["classes"], key=lambda row: -row["samples"])
     half = NAMED // 2
     shown = classes if len(classes) <= NAMED else classes[:half] + classes[-half:]
-    rows = [(row["class"], row["samples"], f"{row['samples']:,} ({percent(row['share'])})") for row in shown]
-    return rows_of_bars(rows, BLUE, "Samples of each class")
+
+    def draw(axes: Any) -> None:
+        bars = axes.barh(range(len(shown)), [row["samples"] for row in shown], 0.7, color=BLUE)
+        words = [f"{row['samples']:,} ({percent(row['share'])})" for row in shown]
+        axes.bar_label(bars, words, padding=4, fontsize=9)
+        axes.set_yticks(range(len(shown)), [_shortened(row["class"]) for row in shown])
+        axes.set(xticks=[], xlim=(0, 1.45 * max(row["samples"] for row in shown)), ylim=(len(shown) - 0.5, -0.5))
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+
+    return drawn("balance", "Samples of each class", draw, _AROUND + _BAR * len(shown))
 
 
-def distances(measures: dict[str, Any]) -> str:
-    """Distances of pairs within and between classes, and epsilon."""
-    found = measures["locality"]
-    same, other = (np.array(found[name]) / max(sum(found[name]), 1) for name in ("same", "other"))
-    edges = found["edges"]
-    across = linear_axis(edges[-1], "distance of a pair")
-    up = linear_axis(max(same.max(), other.max()), "share of pairs", percent=True)
-    chart = Chart(across, up, "Histograms of distances within and between classes")
-    chart.steps(edges, same.tolist(), BLUE, "one class")
-    chart.steps(edges, other.tolist(), ORANGE, "two classes")
-    chart.rule(found["epsilon"], f"epsilon = {number(found['epsilon'])}")
-    return str(chart)
+def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], seed: int) -> str:
+    """Samples of two features, a colour a class.
 
-
-def crossing(measures: dict[str, Any]) -> str:
-    """The share of matches across classes against k."""
-    rows = measures["matching"]["by_k"]
-    most = max(row["cross_share"] for row in rows)
-    chart = Chart(
-        log_axis([row["k"] for row in rows], "k"),
-        linear_axis(most, "matches across classes", percent=True),
-        "Matches that join different classes, against k",
-    )
-    chart.line([(row["k"], row["cross_share"]) for row in rows], BLUE, "these data")
-    chart.line([(row["k"], row["least_share"]) for row in rows], GREY, "least possible", dashed=True)
-    return str(chart)
-
-
-def cost(measures: dict[str, Any]) -> str:
-    """The distance of matched pairs against k."""
-    rows = measures["matching"]["by_k"]
-    chart = Chart(
-        log_axis([row["k"] for row in rows], "k"),
-        linear_axis(max(row["distance"] for row in rows), "root mean squared distance"),
-        "Distance of matched pairs, against k",
-    )
-    chart.line([(row["k"], row["distance"]) for row in rows], BLUE, "matched pairs")
-    return str(chart)
-
-
-def alphas(measures: dict[str, Any]) -> str:
-    """alpha_k against k, on doublings, for alphas of plain mixup that common use takes."""
-    rows = measures["matching"]["by_k"]
-    lines = {}
-    for place, color in ((0, GREEN), (1, BLUE)):
-        points = [(row["k"], row["alphas"][place]["alpha_k"]) for row in rows]
-        reached = [(k, alpha) for k, alpha in points if alpha is not None and alpha < 1000]
-        if reached:
-            lines[f"as mixup at {rows[0]['alphas'][place]['alpha']:g}"] = reached, color
-    values = [alpha for points, _ in lines.values() for _, alpha in points]
-    low, high = (int(np.floor(np.log2(min(values)))), int(np.ceil(np.log2(max(values)))))
-    low, high = (low, high) if low < high else (low - 1, high + 1)
-    step = max(1, (high - low) // 5)
-    ticks = [(2.0**power, f"{2.0**power:.3g}") for power in range(low, high + 1, step)]
-    up = Axis(2.0**low, 2.0**high, ticks, "alpha of k-mixup", log=True)
-    chart = Chart(log_axis([row["k"] for row in rows], "k"), up, "Alpha that perturbs as much as plain mixup")
-    for name, (points, color) in lines.items():
-        chart.line(points, color, name)
-    return str(chart)
-
-
-def harm(measures: dict[str, Any]) -> str:
-    """Contradicted labels and conflicts at each alpha."""
-    first, second = measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"]
-    baseline = measures["closeness"]["nearest_is_other"]
-    shares = [row["share"] or 0 for row in (*first, *second)]
-    ticks = [(i + 0.5, f"alpha = {row['alpha']:g}") for i, row in enumerate(first)]
-    up = linear_axis(max(*shares, baseline, 0.05), "share", percent=True)
-    chart = Chart(Axis(0, len(first), ticks, ""), up, "Contradicted labels and conflicts, by alpha")
-    for i, (contradicted, conflict) in enumerate(zip(first, second, strict=True)):
-        chart.bar(i + 0.2, i + 0.48, contradicted["share"] or 0, ORANGE)
-        chart.bar(i + 0.52, i + 0.8, conflict["share"], BLUE)
-    chart.key(ORANGE, "contradicted")
-    chart.key(BLUE, "in conflict")
-    chart.line([(0, baseline), (len(first), baseline)], GREY, "unmixed", dashed=True)
-    return str(chart)
-
-
-def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], seed: int) -> str:
-    """Samples of two features, a colour a class."""
+    Args:
+        names: of the two features.
+    """
     shown = np.sort(np.random.default_rng([seed, 4]).permutation(len(x))[:_POINTS])
     x, y = x[shown].astype(np.float64), y[shown]
-    axes = [linear_axis(float(x[:, i].max()), f"feature {i + 1}", float(x[:, i].min())) for i in (0, 1)]
-    chart = Chart(*axes, "The samples", height=300)
-    for label in range(len(classes)):
-        color = _COLORS[label % len(_COLORS)]
-        chart.points(x[y == label].tolist(), color, 3.0 if len(x) < 100 else 2.0)
-        if len(classes) <= 5:
-            chart.key(color, classes[label][:10])
-    return str(chart)
+
+    def draw(axes: Any) -> None:
+        for label, name in enumerate(classes):
+            look = {
+                "s": 20 if len(x) < 100 else 8,
+                "alpha": 0.6,
+                "linewidths": 0,
+                "color": COLORS[label % len(COLORS)],
+            }
+            axes.scatter(*x[y == label].T, label=_shortened(name), **look)
+        axes.set(xlabel=names[0], ylabel=names[1])
+        if len(classes) <= len(COLORS):
+            _legend_above(axes, 4)
+
+    return drawn("samples", "The samples, a colour a class", draw, HEIGHT + 0.5)
+
+
+def _percents(value: float, _: Any = None) -> str:
+    return f"{100 * value:.3g} %"
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
+def _legend_above(axes: Any, columns: int) -> None:
+    """Where it hides nothing."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2, borderpad=0.2)
+
+
+def _doublings(axes: Any, rows: list[dict[str, Any]]) -> None:
+    sizes = [row["k"] for row in rows]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, map(str, sizes))
+    axes.minorticks_off()
+    axes.set_xlabel("k")

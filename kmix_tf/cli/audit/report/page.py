@@ -9,7 +9,7 @@ from kmix_tf.cli.audit.reading import Sample
 from kmix_tf.cli.audit.report import figures
 from kmix_tf.cli.audit.report.style import STYLE
 from kmix_tf.cli.audit.report.table import alpha_k, described, usual
-from kmix_tf.cli.audit.report.words import count, number, percent
+from kmix_tf.cli.audit.report.words import count, escaped, number, percent
 
 _TONES = {advice.SAFE: "good", advice.CARE_DUE: "fair", advice.FAILING: "bad"}
 _HEADLINES = {
@@ -25,7 +25,7 @@ def page(report: dict[str, Any], sample: Sample, strips: list[dict[str, Any]]) -
     body = "\n".join(
         [
             f"<header><p class='kicker'>Mixup audit</p><h1>{name}</h1>",
-            f"<p class='lede'>{html.escape(described(report))}</p></header>",
+            f"<p class='lede'>{escaped(described(report))}</p></header>",
             _verdict(report["verdict"]),
             _suggestion(report["suggestion"]),
             _items("Warnings", report["warnings"]),
@@ -44,7 +44,7 @@ def page(report: dict[str, Any], sample: Sample, strips: list[dict[str, Any]]) -
 
 
 def _verdict(found: dict[str, Any]) -> str:
-    reasons = "".join(f"<li>{html.escape(reason)}</li>" for reason in found["reasons"])
+    reasons = "".join(f"<li>{escaped(reason)}</li>" for reason in found["reasons"])
     tone, headline = _TONES[found["level"]], _HEADLINES[found["level"]]
     return f"<section class='verdict {tone}'><h2>{headline}</h2><ul>{reasons}</ul></section>"
 
@@ -53,12 +53,12 @@ def _suggestion(found: dict[str, Any]) -> str:
     parts = [f"<section><h2>Start with</h2>{_code(found['code'], found['why'])}"]
     if found["alternatives"]:
         parts.append("<h3>Or</h3>" + "".join(_code(other["code"], other["why"]) for other in found["alternatives"]))
-    parts += [f"<p>{html.escape(note)}</p>" for note in found["notes"]]
+    parts += [f"<p>{escaped(note)}</p>" for note in found["notes"]]
     return "".join(parts) + "</section>"
 
 
 def _code(code: str, why: str) -> str:
-    return f"<pre><code>{html.escape(code)}</code></pre><p class='why'>{html.escape(_sentence(why))}</p>"
+    return f"<pre><code>{html.escape(code)}</code></pre><p class='why'>{escaped(_sentence(why))}</p>"
 
 
 def _sentence(words: str) -> str:
@@ -69,8 +69,7 @@ def _items(title: str, found: list[dict[str, str]]) -> str:
     if not found:
         return ""
     rows = "".join(
-        f"<li><strong>{html.escape(_sentence(item['about']))}</strong> {html.escape(item['text'])}</li>"
-        for item in found
+        f"<li><strong>{escaped(_sentence(item['about']))}</strong> {escaped(item['text'])}</li>" for item in found
     )
     return f"<section><h2>{title}</h2><ul class='warnings'>{rows}</ul></section>"
 
@@ -90,18 +89,22 @@ def _sections(report: dict[str, Any], sample: Sample, strips: list[dict[str, Any
     if strips:
         sections.append(_strips(strips))
     if measures["matching"]["by_k"]:
-        sections += _matching_sections(measures)
+        sections.append(_matching_section(measures))
     sections.append(_distance_section(measures))
     if sample.x.ndim == 2 and sample.x.shape[1] == 2:
-        scatter = figures.scatter(sample.x, sample.y, sample.classes, report["setting"]["seed"])
+        names = sample.source.columns or ["feature 0", "feature 1"]
+        scatter = figures.scatter(sample.x, sample.y, sample.classes, names, report["setting"]["seed"])
         sections.append(_section("The samples", "A dot a sample, a colour a class.", scatter))
     sections.append(_balance_section(report))
     return sections
 
 
 def _section(title: str, words: str, *parts: str) -> str:
-    drawn = "".join(f"<figure>{part}</figure>" if part.startswith("<svg") else part for part in parts)
-    return f"<section><h2>{title}</h2><p>{html.escape(words)}</p>{drawn}</section>"
+    """Words, then figures and tables beside one another where there is room."""
+    shown = [
+        f"<figure>{part}</figure>" if part.startswith("<svg") else f"<div>{part}</div>" for part in parts if part
+    ]
+    return f"<section><h2>{title}</h2><p>{escaped(words)}</p><div class='columns'>{''.join(shown)}</div></section>"
 
 
 def _alpha_table(measures: dict[str, Any]) -> str:
@@ -124,10 +127,11 @@ def _strips(strips: list[dict[str, Any]]) -> str:
         )
         rows.append(f"<div class='strip'>{shown}</div>")
     words = "Pairs whose mixtures come nearest to a sample of a class that has no part in them, at alpha = 1."
-    return f"<section><h2>The worst mixtures</h2><p>{words}</p>{''.join(rows)}</section>"
+    shown = f"<div class='strips'>{''.join(rows)}</div>"
+    return f"<section><h2>The worst mixtures</h2><p>{escaped(words)}</p>{shown}</section>"
 
 
-def _matching_sections(measures: dict[str, Any]) -> list[str]:
+def _matching_section(measures: dict[str, Any]) -> str:
     rows = measures["matching"]["by_k"]
     head = (
         "k",
@@ -149,9 +153,13 @@ def _matching_sections(measures: dict[str, Any]) -> list[str]:
         "With alpha_k, k-mixup perturbs as much as plain mixup with alpha; none: no ratio perturbs so much."
     )
     # A line needs two points.
+    if len(rows) > 1:
+        words += (
+            " No matching of groups with these classes has fewer matches across than the dashed line; if classes "
+            "were far apart, the best matching would lie within the grey band. Bars are two standard errors."
+        )
     draw = (figures.crossing, figures.cost, figures.alphas) if len(rows) > 1 else ()
-    columns = "<div class='columns'>" + "".join(f"<figure>{f(measures)}</figure>" for f in draw) + "</div>"
-    return [_section("What k does", words, columns, _table(head, cells))]
+    return _section("What k does", words, *(figure(measures) for figure in draw), _table(head, cells))
 
 
 def _distance_section(measures: dict[str, Any]) -> str:
@@ -190,6 +198,4 @@ def _notes(report: dict[str, Any]) -> str:
     notes = report["data"]["notes"]
     if not notes:
         return ""
-    return (
-        "<section><h2>Notes</h2><ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul></section>"
-    )
+    return "<section><h2>Notes</h2><ul>" + "".join(f"<li>{escaped(note)}</li>" for note in notes) + "</ul></section>"

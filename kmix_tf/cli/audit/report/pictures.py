@@ -1,11 +1,10 @@
 """Images as PNG in a data URI, and mixtures that came nearest to another class."""
 
 import base64
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from kmix_tf.cli.audit.reading import Sample
 
@@ -19,15 +18,7 @@ def is_images(x: np.ndarray) -> bool:
 
 def data_uri(image: np.ndarray) -> str:
     """uint8 `(height, width, 1 or 3)` as a PNG in the page itself."""
-    height, width, channels = image.shape
-    lines = b"".join(b"\0" + line.tobytes() for line in np.ascontiguousarray(image))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
-    encoded = b"".join(
-        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-        for name, body in chunks
-    )
-    return "data:image/png;base64," + base64.b64encode(b"\x89PNG\r\n\x1a\n" + encoded).decode()
+    return "data:image/png;base64," + base64.b64encode(tf.io.encode_png(image).numpy()).decode()
 
 
 def offenders(sample: Sample, examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -50,7 +41,7 @@ def offenders(sample: Sample, examples: list[dict[str, Any]]) -> list[dict[str, 
         shown = [
             (first, f"{names[0]}, {ratio:.0%}"),
             (second, f"{names[1]}, {1 - ratio:.0%}"),
-            (ratio * first + (1 - ratio) * second, "their mixture"),
+            (ratio * first + (1 - ratio) * second, "mixture"),
             (near, f"near it: {names[2]}"),
         ]
         images = [(data_uri(_pixels(image, low, high)), caption) for image, caption in shown]

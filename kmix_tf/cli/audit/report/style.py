@@ -6,12 +6,12 @@ STYLE = """
 html { -webkit-text-size-adjust: 100%; }
 body { margin: 0; background: var(--wash); color: var(--ink); line-height: 1.55;
   font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", "DejaVu Sans", sans-serif; }
-main { max-width: 52rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+main { max-width: 58rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 header { margin: 1rem 0 1.5rem; }
 h1 { font-size: clamp(1.5rem, 5vw, 2.1rem); line-height: 1.2; margin: 0; overflow-wrap: anywhere; }
 h2 { font-size: 1.2rem; line-height: 1.3; margin: 0 0 .5rem; }
 h3 { font-size: .95rem; margin: 1.2rem 0 .4rem; color: var(--soft); }
-p, ul { margin: 0 0 .8rem; }
+p, ul { margin: 0 0 .8rem; max-width: 46rem; }
 ul { padding-left: 1.2rem; }
 li { margin-bottom: .45rem; overflow-wrap: anywhere; }
 .kicker { margin: 0 0 .2rem; color: var(--soft); font-size: .85rem; letter-spacing: .06em;
@@ -30,9 +30,11 @@ pre { margin: 0; padding: .75rem .9rem; overflow-x: auto; background: #1f2733; c
 code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; font-size: .92rem; }
 .why { margin: .35rem 0 1rem; color: var(--soft); font-size: .92rem; }
 figure { margin: .6rem 0; }
-figure > svg { display: block; width: 100%; max-width: 34rem; height: auto; margin: 0 auto; }
-.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 20rem), 1fr)); gap: .2rem 1rem; }
-.strip { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; max-width: 34rem; margin: 0 auto .4rem; }
+figure > svg { display: block; width: 100%; max-width: 30rem; height: auto; margin: 0 auto; }
+.columns { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: .4rem 1.4rem;
+  align-items: start; }
+.strips { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 22rem), 1fr)); gap: .6rem 2rem; }
+.strip { display: grid; grid-template-columns: repeat(4, 1fr); gap: .5rem; }
 .strip figure { margin: 0; min-width: 0; }
 .strip img { width: 100%; display: block; image-rendering: pixelated; border: 1px solid var(--line);
   border-radius: 6px; background: #fff; }
@@ -42,10 +44,8 @@ table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-
 th, td { padding: .35rem .5rem; text-align: right; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; vertical-align: bottom; }
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
-svg text { font-size: 12px; fill: var(--soft); }
-svg .title { fill: var(--ink); }
-svg .grid { stroke: var(--line); stroke-width: 1; }
-svg .rule { stroke: var(--ink); stroke-width: 1; stroke-dasharray: 3 3; }
+svg * { stroke-linejoin: round; stroke-linecap: butt; }
+svg text { font-family: inherit !important; }
 footer { color: var(--soft); font-size: .85rem; margin-top: 1.5rem; }
 @media (max-width: 30rem) {
   section { padding: .95rem .9rem; }

@@ -1,6 +1,8 @@
 """Numbers as words, in the terminal and on the page."""
 
+import html
 import math
+import re
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -34,3 +36,10 @@ def count(amount: int, noun: str) -> str:
     if amount == 1:
         return f"1 {noun}"
     return f"{amount:,} {noun}{'es' if noun.endswith('s') else 's'}"
+
+
+def escaped(words: str) -> str:
+    """Words for a page: a number stays on the line of its sign or its name."""
+    return re.sub(r" (=) (?=\S)", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", html.escape(words)).replace(
+        " %", "\N{NO-BREAK SPACE}%"
+    )
