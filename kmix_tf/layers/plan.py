@@ -9,6 +9,7 @@ from kmix_tf.batch import Batch, pack_targets
 from kmix_tf.batch.leaves import after, require
 from kmix_tf.blend import Blended, interpolate_leaves
 from kmix_tf.blend.linear import has_interpolations, join_interpolations
+from kmix_tf.blend.places import interpolate_places
 from kmix_tf.weight import normalized
 
 
@@ -41,6 +42,11 @@ def apply_plan(
     if packed:
         sample_weight = _mixed_leaves(first.sample_weight, second.sample_weight, plan, blended)
         shares = _shares(first.y, blended)
+        if blended.places and any(share is blended.mask for share in shares):
+            raise ValueError(
+                "MixLayer: maps cannot be packed where a blend moves places. Received: targets of shapes "
+                f"{[str(leaf.shape) for leaf in first.y]}. Set transport=False, or targets='mixed'."
+            )
         y = [
             _packed(*sides, plan, share, weight, repeat)
             for *sides, share in zip(first.y, second.y, shares, strict=True)
@@ -95,7 +101,10 @@ def _mixed_leaves(
         [[leaf for leaf, use in zip(side, is_map, strict=True) if use is wanted] for side in (first, second)]
         for wanted in (True, False)
     )
-    mixed_maps = iter(interpolate_leaves(*maps, plan.partner, blended.mask, spatial))
+    if blended.places:
+        mixed_maps = iter(interpolate_places(*maps, plan.partner, blended.mask, blended.places))
+    else:
+        mixed_maps = iter(interpolate_leaves(*maps, plan.partner, blended.mask, spatial))
     mixed_rest = iter(interpolate_leaves(*rest, plan.partner, blended.ratio))
     return [next(mixed_maps if use else mixed_rest) for use in is_map]
 

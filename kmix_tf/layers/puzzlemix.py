@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import keras
-
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend.puzzle.blend import PuzzleMixBlend
@@ -25,8 +23,7 @@ class PuzzleMixLayer(PresetLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs.
         interpolations: mixtures of each pair, default 1; their masks are nested before blocks are moved.
         axes, blocks, n_labels, beta, gamma, eta, neigh_size, transport, t_eps, transport_blocks, value_range,
-            saliency: as in `PuzzleMixBlend`. Targets that are maps follow the mask, not the transport: they need
-            `transport=False`.
+            saliency: as in `PuzzleMixBlend`. Targets that are maps of the image's size are puzzled with it.
         solver: "host" (default) or "graph", of the pairing, the masks and the transport.
         scope, cost: as in `KMixupLayer`.
         weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
@@ -94,19 +91,8 @@ class PuzzleMixLayer(PresetLayer):
             blend=blend,
             **kwargs,
         )
-        # Keras saves the weights of models that are attributes of the layer itself.
-        self.saliency_model = getattr(saliency, "model", None)
-        # Until MixLayer asks blends as well as pairings.
-        self.supports_jit = not (self.pairing.runs_on_host or blend.runs_on_host)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         del config["blend"]
         return {**config, **self.blend.get_config()}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "PuzzleMixLayer":
-        config = dict(config)
-        if isinstance(config.get("saliency"), (dict, str)):
-            config["saliency"] = keras.saving.deserialize_keras_object(config["saliency"])
-        return super().from_config(config)

@@ -47,6 +47,24 @@ def test_maps_follow_the_mask_without_transport():
     np.testing.assert_allclose(y["label"], shares(x.numpy(), 6) @ np.eye(3)[Y], atol=1e-6)
 
 
+@pytest.mark.parametrize("solver", ["host", "graph"])
+@pytest.mark.parametrize("interpolations", [1, 3])
+def test_maps_are_moved_with_the_image(solver, interpolations):
+    x = RNG.normal(size=(6, 8, 8, 2)).astype(np.float32)
+    options = {"blocks": 4, "t_eps": 0.0, "scope": "sample", "solver": solver, "interpolations": interpolations}
+    moved, (y, label) = PuzzleMixLayer(**options)(x, (x, np.eye(6, dtype=np.float32)), seed=3)
+    still, _ = PuzzleMixLayer(transport=False, **options)(x, (x, np.eye(6, dtype=np.float32)), seed=3)
+    assert not np.allclose(moved, still)
+    np.testing.assert_array_equal(y, moved)
+    assert label.shape == (6 * interpolations, 6)
+
+
+def test_maps_that_move_cannot_be_packed():
+    x = RNG.normal(size=(6, 8, 8, 1)).astype(np.float32)
+    with pytest.raises(ValueError, match="maps cannot be packed where a blend moves places"):
+        PuzzleMixLayer(targets="packed", blocks=4)(x, x, seed=3)
+
+
 def test_it_is_its_parts(same):
     options = {"blocks": 4, "n_labels": 4, "beta": 0.4, "t_eps": 0.1}
     parts = MixLayer(OptimalTransportPairing(3), BetaRatio(0.3, "group"), PuzzleMixBlend(**options), num_classes=3)

@@ -52,7 +52,7 @@ def test_saliency_is_the_norm_of_finite_differences():
     np.testing.assert_allclose(shares(saliency), shares(expected), atol=1e-5)
 
 
-@pytest.mark.parametrize(("shape", "axes"), [((9, 2), 1), ((9,), 1), ((3, 4, 5, 2), 3), ((6, 5), 2)], ids=str)
+@pytest.mark.parametrize(("shape", "axes"), [((9, 2), 1), ((9,), 1), ((3, 4, 5, 2), 3), ((6, 5), 2)])
 def test_images_of_any_number_of_axes_have_it(shape, axes):
     model, x = network(shape, dtype="float64"), RNG.normal(size=(3, *shape))
     saliency = GradientSaliency(model, CROSSENTROPY, axes=axes)([tf.constant(x)], [tf.constant(Y)])
@@ -195,7 +195,7 @@ def test_other_numbers_of_features_than_inputs_are_refused():
 @pytest.mark.parametrize(
     "loss", [CROSSENTROPY, "mse", keras.losses.MeanAbsoluteError()], ids=["crossentropy", "mse", "mae"]
 )
-@pytest.mark.parametrize("shape", [(3, 4), (3, 1), (3,), (3, 3, 3)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 4), (3, 1), (3,), (3, 3, 3)])
 def test_a_loss_that_does_not_fit_is_refused_with_its_shapes(loss, shape):
     message = r"(?s)GradientSaliency: loss must fit .*Received: loss .*float32 \(3,.*outputs .*float32 \(3, 3\)"
     with pytest.raises(ValueError, match=message):
@@ -234,7 +234,7 @@ def test_a_loss_that_does_not_depend_on_the_image_is_refused():
         ({"smoothing": -1.0}, "smoothing must be"),
         ({"smoothing": [1.0]}, "smoothing must be"),
     ],
-    ids=str,
+    ids=["model", "no loss", "loss", "axes", "many axes", "smoothing", "short smoothing"],
 )
 def test_other_arguments_are_refused(arguments, message):
     with pytest.raises((TypeError, ValueError), match=f"GradientSaliency: {message}.* Received: "):

@@ -10,11 +10,11 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.batch.leaves import after, at_least_float32, image_of, require, those
 from kmix_tf.blend.blended import Blended
-from kmix_tf.blend.linear import interpolate_leaves, join_interpolations
+from kmix_tf.blend.linear import interpolate_leaves
+from kmix_tf.blend.places import interpolate_places
 from kmix_tf.blend.puzzle.blocks import COUNTS, Size, allowed_counts, are_known, draw_count, sizes_of
 from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, solve_puzzle
 from kmix_tf.blend.puzzle.settings import checked_settings
-from kmix_tf.blend.puzzle.transport import take_places
 from kmix_tf.saliency.asking import ask, ask_pair
 from kmix_tf.seeding import as_seed
 
@@ -38,8 +38,8 @@ class PuzzleMixBlend:
     nested: no block's share of the sample grows. Transport, which follows, moves other blocks for each.
 
     Images and maps of several leaves that have the image's height and width are puzzled alike; other leaves are mixed
-    linearly with the ratio realised. Targets that are maps follow the mask but not the transport: set
-    `transport=False` for these. A mixture of an image with itself is the image only without transport.
+    linearly with the ratio realised. Targets that are maps of the image's size are puzzled with it, block by block. A
+    mixture of an image with itself is the image only without transport.
 
     Args:
         axes: of the image: 2 (default) for images and spectrograms, 1 for signals.
@@ -156,9 +156,10 @@ class PuzzleMixBlend:
         puzzle = self._solved(pairs, sizes, as_seed(seed))
         mask, realised = self._shares(puzzle.labels, ratio, sizes)
         alike = [_is_alike(leaf, images[0], self.axes) for leaf in first]
-        puzzled = iter(self._puzzled(*those(alike, first, second), partner, mask, puzzle))
+        images = iter(self._puzzled(*those(alike, first, second), partner, mask, puzzle))
         linear = iter(interpolate_leaves(*those([not is_so for is_so in alike], first, second), partner, realised))
-        return Blended([next(puzzled if is_so else linear) for is_so in alike], realised, mask)
+        x = [next(images if is_so else linear) for is_so in alike]
+        return Blended(x, realised, mask, puzzle.places)
 
     def _solved(self, pairs: Pairs, sizes: list[Size], seed: tf.Tensor) -> Puzzle:
         """The puzzle, of the fixed number of blocks or one that is drawn; of these each has a branch of its own, so
@@ -206,14 +207,7 @@ class PuzzleMixBlend:
     ) -> list[tf.Tensor]:
         if not puzzle.places:
             return interpolate_leaves(first, second, partner, mask, self.axes)
-        mixtures = tf.range(tf.shape(puzzle.labels)[0])
-        rows = mixtures % tf.shape(first[0])[0]
-        partners = tf.reshape(partner, [tf.size(partner)])
-        partners = tf.gather(partners, mixtures % tf.maximum(tf.size(partners), 1))
-        ours = [take_places(leaf, rows, puzzle.places[0]) for leaf in first]
-        theirs = [take_places(leaf, partners, puzzle.places[1]) for leaf in second]
-        share = join_interpolations(mask) if mask.shape.rank > 1 + self.axes else mask
-        return interpolate_leaves(ours, theirs, mixtures, share, self.axes)
+        return interpolate_places(first, second, partner, mask, puzzle.places)
 
     def get_config(self) -> dict[str, Any]:
         saliency = None if self.saliency is None else keras.saving.serialize_keras_object(self.saliency)

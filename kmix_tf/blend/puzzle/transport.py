@@ -74,7 +74,7 @@ def transport_plan(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor, solver
     Example:
         >>> way = way_costs([4], [4], t_eps=0.1)
         >>> transport_plan(tf.constant([[0.0, 0.0, 0.1, 0.9]]), tf.constant([[0.0, 1.0, 0.0, 0.0]]), way).numpy()
-        array([[0, 3, 2, 1]], dtype=int32)
+        array([[0, 3, 1, 2]], dtype=int32)
     """
     if solver == "graph":
         plan = _plan_in_graph(saliency, share, way)
@@ -121,19 +121,3 @@ def places_of(plan: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size]) ->
         offset = tf.reshape(offset, [-1 if other == axis else 1 for other in range(axes)])
         flat = flat * size + tf.gather(starts, number) + offset
     return flat
-
-
-def take_places(leaf: tf.Tensor, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Rows of a leaf with what stands at other places: `(batch, *sizes, ...)` -> `(mixtures, *sizes, ...)`.
-
-    Args:
-        leaf: of any dtype.
-        rows: int32 `(mixtures,)`.
-        places: int32 `(mixtures, *sizes)`, as `places_of` gives them.
-    """
-    axes = places.shape.rank - 1
-    shape = tf.shape(leaf)
-    number = tf.reduce_prod(shape[1 : 1 + axes])
-    flat = tf.reshape(leaf, tf.concat([[shape[0] * number], shape[1 + axes :]], 0))
-    taken = tf.gather(flat, tf.reshape(rows, tf.concat([tf.shape(rows), [1] * axes], 0)) * number + places)
-    return tf.ensure_shape(taken, [*places.shape, *leaf.shape[1 + axes :]])

@@ -112,7 +112,20 @@ def test_blocks_of_both_images_are_moved_whole_and_none_is_lost():
             assert set(tiles) <= set(image.ravel())
         tiles = seen.reshape(4, 4, 4, 4)
         assert (tiles == tiles[:, :1, :, :1]).all()
-    assert (still.x[0].numpy() != moved.x[0].numpy()).any()
+    # Each image shows more of what is salient in it than where it stood, for of the peaks one image's are covered.
+    worth = {
+        colour: peak
+        for colours_, peaks_ in zip(colours, peaks, strict=True)
+        for colour, peak in zip(colours_.ravel(), peaks_.ravel(), strict=True)
+    }
+    kept = {}
+    for name, blended in (("still", still), ("moved", moved)):
+        tiles = blended.x[0].numpy()[:, ::4, ::4]
+        shown = blended.mask.numpy()[:, ::4, ::4]
+        value = np.vectorize(worth.get)(tiles)
+        kept[name] = np.array([[(value[row] * (shown[row] == side)).sum() for side in (1, 0)] for row in range(2)])
+    assert (kept["moved"] >= kept["still"]).all()
+    assert (kept["moved"] > kept["still"]).any(axis=0).all()
 
 
 @pytest.mark.parametrize("transport", [False, True])
@@ -316,7 +329,8 @@ def test_the_configuration_makes_an_equal_blend():
     blend = PuzzleMixBlend(1, blocks=5, n_labels=4, value_range=(0, 1), saliency=brightness, solver="graph")
     back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(blend))
     assert back.settings == blend.settings
-    assert back.saliency is brightness
+    # Keras 2 may find the function in another copy of this module.
+    assert back.saliency.__name__ == "brightness"
 
 
 def test_the_defaults_are_the_authors():
