@@ -22,9 +22,18 @@ import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
-from kmix_tf import CutMixLayer, KMixupLayer, LocalMixupLayer, MixModel
+from kmix_tf import (
+    CutMixLayer,
+    FMixLayer,
+    KMixupLayer,
+    LocalMixupLayer,
+    MixModel,
+    MultiMixLayer,
+    PuzzleMixLayer,
+    SaliencyMixLayer,
+)
 
-PLAIN = "plain fit"
+PLAIN, CLEAN = "plain fit", "PuzzleMixLayer(), clean_weight=1"
 BATCH = 128
 
 
@@ -42,6 +51,10 @@ def residual_network(width=16, blocks=3):
     return keras.Model(inputs, layers.Dense(10)(x))
 
 
+def _mixing(name, layer):
+    return MixModel(residual_network(), layer, seed=0, clean_weight=float(name == CLEAN))
+
+
 def contestants():
     layers = {
         "KMixupLayer(1)": KMixupLayer(1, num_classes=10),
@@ -49,9 +62,17 @@ def contestants():
         "KMixupLayer(16), on the host": KMixupLayer(16, num_classes=10),
         "LocalMixupLayer()": LocalMixupLayer(num_classes=10),
         "CutMixLayer()": CutMixLayer(num_classes=10),
+        "FMixLayer()": FMixLayer(num_classes=10),
+        "SaliencyMixLayer(): two passes": SaliencyMixLayer(num_classes=10),
+        "PuzzleMixLayer(): two passes": PuzzleMixLayer(num_classes=10),
+        CLEAN: PuzzleMixLayer(num_classes=10),
+        "PuzzleMixLayer(transport=False)": PuzzleMixLayer(transport=False, num_classes=10),
+        "PuzzleMixLayer(solver='graph')": PuzzleMixLayer(solver="graph", num_classes=10),
+        "MultiMixLayer(5): 5 x the batch": MultiMixLayer(5, num_classes=10),
+        "PuzzleMixLayer(interpolations=5): 5 x the batch": PuzzleMixLayer(interpolations=5, num_classes=10),
     }
     models = {PLAIN: residual_network()}
-    models |= {name: MixModel(residual_network(), layer, seed=0) for name, layer in layers.items()}
+    models |= {name: _mixing(name, layer) for name, layer in layers.items()}
     for name, model in models.items():
         sparse = name == PLAIN
         loss = keras.losses.SparseCategoricalCrossentropy if sparse else keras.losses.CategoricalCrossentropy

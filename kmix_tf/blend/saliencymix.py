@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
@@ -12,7 +11,8 @@ from kmix_tf._fusion import fused
 from kmix_tf.batch.leaves import image_of
 from kmix_tf.blend.blended import Blended
 from kmix_tf.blend.cutmix import Boxes, paste_boxes
-from kmix_tf.saliency.asking import ask, given_pair
+from kmix_tf.blend.salient import SalientBlend
+from kmix_tf.saliency.asking import given_pair
 from kmix_tf.saliency.source import checked
 from kmix_tf.seeding import as_seed, random_uniform
 
@@ -60,7 +60,7 @@ def _salient_centre(saliency: tf.Tensor, seed: tf.Tensor, *, axes: int) -> tf.Te
 
 
 @register
-class SaliencyMixBlend:
+class SaliencyMixBlend(SalientBlend):
     """Pastes the most salient box of the partner into the sample, at the same place: what it adds is an object.
 
     Like `CutMixBlend`, but for where the box is: its centre is the partner's most salient place instead of a random
@@ -97,18 +97,11 @@ class SaliencyMixBlend:
         (1.0, 0.984375)
     """
 
-    uses_saliency = True
-
     def __init__(self, axes: int = 2, saliency: Callable | None = None):
         owner = type(self).__name__
-        self.axes = _checks.integer(owner, "axes", axes, minimum=1)
-        if self.axes > 3:
+        if _checks.integer(owner, "axes", axes, minimum=1) > 3:
             _checks.refuse(owner, "axes", "1, 2 or 3", axes)
-        self.saliency = _checks.function(owner, "saliency", saliency)
-
-    def saliency_of(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
-        """What the source, or the default one, says of features: float32 `(batch, *axes)`, checked."""
-        return ask(type(self).__name__, self.saliency, features, targets, self.axes)
+        super().__init__(int(axes), saliency)
 
     def __call__(
         self,
@@ -131,14 +124,3 @@ class SaliencyMixBlend:
         ratio = tf.broadcast_to(ratio, tf.shape(partner)) if partner.shape.rank == 2 else ratio
         boxes = Boxes(centre, tf.pow(tf.maximum(1 - ratio, 0), 1 / self.axes))
         return paste_boxes(first, second, partner, boxes, self.axes)
-
-    def get_config(self) -> dict[str, Any]:
-        saliency = None if self.saliency is None else keras.saving.serialize_keras_object(self.saliency)
-        return {"axes": self.axes, "saliency": saliency}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "SaliencyMixBlend":
-        config = dict(config)
-        if isinstance(config.get("saliency"), (dict, str)):
-            config["saliency"] = keras.saving.deserialize_keras_object(config["saliency"])
-        return cls(**config)

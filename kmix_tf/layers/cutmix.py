@@ -5,11 +5,11 @@ from typing import Any
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import CutMixBlend
-from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.layers.preset import MaskPresetLayer
 
 
 @register
-class CutMixLayer(PresetLayer):
+class CutMixLayer(MaskPresetLayer):
     """CutMix: pastes a box of the partner into each sample, and mixes targets by the area pasted.
 
     The label's weight is the area in whole pixels after clipping at the edge, not the ratio drawn. Targets of the
@@ -61,8 +61,3 @@ class CutMixLayer(PresetLayer):
             **kwargs,
         )
         self.axes = blend.axes
-
-    def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "axes": self.axes}
-        del config["blend"]
-        return config

@@ -5,11 +5,11 @@ from typing import Any
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend.fmix import FMixBlend
-from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.layers.preset import MaskPresetLayer
 
 
 @register
-class FMixLayer(PresetLayer):
+class FMixLayer(MaskPresetLayer):
     """FMix: shows the partner through a mask cut from smooth noise, and mixes targets by the mask's mean.
 
     The label's weight is the share of places that stay the sample's own, a whole number of them. Targets of the
@@ -64,8 +64,3 @@ class FMixLayer(PresetLayer):
             **kwargs,
         )
         self.decay, self.axes = blend.decay, blend.axes
-
-    def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "decay": self.decay, "axes": self.axes}
-        del config["blend"]
-        return config

@@ -47,3 +47,12 @@ class PresetLayer(MixLayer):
         if isinstance(self.pairing, RepeatedPairing):
             return {**config, **self.pairing.pairing.get_config(), "interpolations": self.pairing.times}
         return {**config, **self.pairing.get_config()}
+
+
+class MaskPresetLayer(PresetLayer):
+    """A preset whose blend is made of arguments of its own; a subclass makes it."""
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["blend"]
+        return {**config, **self.blend.get_config()}

@@ -6,11 +6,11 @@ from typing import Any
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend.puzzle.blend import PuzzleMixBlend
-from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.layers.preset import MaskPresetLayer
 
 
 @register
-class PuzzleMixLayer(PresetLayer):
+class PuzzleMixLayer(MaskPresetLayer):
     """Puzzle Mix: shows of each image the blocks that are salient in it, and mixes targets by the area shown.
 
     Where CutMix may cover the object that the label speaks of, the mask here goes round it: a minimum cut between
@@ -91,8 +91,3 @@ class PuzzleMixLayer(PresetLayer):
             blend=blend,
             **kwargs,
         )
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["blend"]
-        return {**config, **self.blend.get_config()}

@@ -6,11 +6,11 @@ from typing import Any
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend.saliencymix import SaliencyMixBlend
-from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.layers.preset import MaskPresetLayer
 
 
 @register
-class SaliencyMixLayer(PresetLayer):
+class SaliencyMixLayer(MaskPresetLayer):
     """SaliencyMix: pastes the partner's most salient part into each sample, and mixes targets by the area pasted.
 
     CutMix may paste a piece of sky and call it half a bird; here the box is round the bird. Without a model, saliency
@@ -66,8 +66,3 @@ class SaliencyMixLayer(PresetLayer):
             **kwargs,
         )
         self.axes, self.saliency = blend.axes, blend.saliency
-
-    def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        del config["blend"]
-        return {**config, **self.blend.get_config()}

@@ -3,10 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.batch.leaves import after, at_least_float32, image_of, require, those
 from kmix_tf.blend.blended import Blended
@@ -15,12 +13,13 @@ from kmix_tf.blend.places import interpolate_places
 from kmix_tf.blend.puzzle.blocks import COUNTS, Size, allowed_counts, are_known, draw_count, sizes_of
 from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, solve_puzzle
 from kmix_tf.blend.puzzle.settings import checked_settings
-from kmix_tf.saliency.asking import ask, ask_pair
+from kmix_tf.blend.salient import SalientBlend
+from kmix_tf.saliency.asking import ask_pair
 from kmix_tf.seeding import as_seed
 
 
 @register
-class PuzzleMixBlend:
+class PuzzleMixBlend(SalientBlend):
     """Shows, block by block, whichever of two images is salient there, and moves salient blocks to where they show.
 
     Each block has a label z from {0, 1/d, ..., 1}, d = n_labels - 1: the share of the sample. Masks minimise
@@ -90,8 +89,6 @@ class PuzzleMixBlend:
         [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
     """
 
-    uses_saliency = True
-
     def __init__(
         self,
         axes: int = 2,
@@ -125,17 +122,12 @@ class PuzzleMixBlend:
             value_range=value_range,
             solver=solver,
         )
-        self.axes = self.settings.axes
-        self.saliency = _checks.function(owner, "saliency", saliency)
+        super().__init__(self.settings.axes, saliency)
 
     @property
     def runs_on_host(self) -> bool:
         """Whether a host callback is used, which XLA cannot compile."""
         return self.settings.solver == "host"
-
-    def saliency_of(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
-        """What the source, or the default one, says of features: float32 `(batch, *axes)`, checked."""
-        return ask(type(self).__name__, self.saliency, features, targets, self.axes)
 
     def __call__(
         self,
@@ -210,15 +202,7 @@ class PuzzleMixBlend:
         return interpolate_places(first, second, partner, mask, puzzle.places)
 
     def get_config(self) -> dict[str, Any]:
-        saliency = None if self.saliency is None else keras.saving.serialize_keras_object(self.saliency)
-        return {**self.settings._asdict(), "saliency": saliency}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "PuzzleMixBlend":
-        config = dict(config)
-        if isinstance(config.get("saliency"), (dict, str)):
-            config["saliency"] = keras.saving.deserialize_keras_object(config["saliency"])
-        return cls(**config)
+        return {**self.settings._asdict(), **super().get_config()}
 
 
 def _paired(
