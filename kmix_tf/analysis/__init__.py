@@ -18,7 +18,7 @@ from kmix_tf.analysis.crossing import (
     cross_match_share,
 )
 from kmix_tf.analysis.entropy import EntropyBound, entropy_bound, prediction_entropy
-from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, flip_threshold
+from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, contradictions, flip_threshold
 from kmix_tf.analysis.gradient_variance import GradientVariance, gradient_variance
 from kmix_tf.analysis.interpolant import local_mixup_interpolant
 from kmix_tf.analysis.intrusion import (
@@ -85,6 +85,7 @@ __all__ = [
     "background_noise",
     "collinear_samples",
     "contradicted",
+    "contradictions",
     "cross_match_bound",
     "cross_match_limits",
     "cross_match_share",

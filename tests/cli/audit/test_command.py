@@ -1,4 +1,6 @@
 import json
+import os
+import pathlib
 import subprocess
 import sys
 
@@ -10,7 +12,7 @@ import tensorflow as tf
 import kmix_tf
 from kmix_tf.analysis.toys import alternating_line
 from kmix_tf.cli import main
-from kmix_tf.cli.audit import measuring
+from kmix_tf.cli.audit import command, measuring
 
 
 def refuse_constant(name):
@@ -59,7 +61,9 @@ def test_the_command_writes_a_page_and_strict_json_and_prints_a_table(tmp_path, 
     x, y = alternating_line(9)
     np.savez(tmp_path / "line.npz", x=x, y=y)
     command = [sys.executable, "-m", "kmix_tf", "audit", "line.npz"]
-    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    # Without a screen, whatever backend figures elsewhere have.
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": "gtk3agg"}
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert shown.returncode == 0, shown.stderr
     assert "Verdict: mixup fails here" in shown.stdout and "ThresholdWeight(1)" in shown.stdout
     assert "reading: 100%" in shown.stderr and "measured: 100%" in shown.stderr
@@ -70,6 +74,9 @@ def test_the_command_writes_a_page_and_strict_json_and_prints_a_table(tmp_path, 
     printed = capfd.readouterr()
     assert json.loads(printed.out, parse_constant=refuse_constant) == report
     assert "measured" not in printed.err
+    # To the byte, in another process, figures included.
+    for name in ("report.json", "report.html"):
+        assert (tmp_path / "audit" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
 def test_a_seed_repeats_a_report_and_another_draws_another_sample(audit, digits, tmp_path, capsys):
@@ -130,6 +137,12 @@ def test_translation_and_scale_of_the_data_change_no_verdict(audit):
     ("arguments", "message"),
     [
         (["nothing.npz"], "there is no file or folder nothing.npz"),
+        (["{text}"], "text.npz is no .npz file of plain arrays (File is not a zip file)."),
+        (["{empty}"], "must be a folder with one subfolder of images for each class"),
+        (["{data}", "{data}"], "DATA must be an .npz with x and y, two .npy files (x first)"),
+        (["{data}", "--target", "y"], "--target means nothing for an .npz file."),
+        (["{data}", "--image-size", "8", "--drop", "y"], "--drop and --image-size mean nothing for an .npz file."),
+        (["{data}", "--image-size", "0"], "--image-size must be from 1 to 4096. Received: 0."),
         (["{data}", "--max-samples", "2"], "--max-samples must be from 3"),
         (["{data}", "--seed", "-1"], "--seed must be from 0"),
         (["{data}", "--out", "{data}"], "--out: cannot write into"),
@@ -140,7 +153,9 @@ def test_translation_and_scale_of_the_data_change_no_verdict(audit):
 def test_what_the_caller_can_mend_is_one_line_and_status_2(arguments, message, tmp_path, capsys):
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
     np.savez(tmp_path / "equal.npz", x=np.ones((6, 2)), y=np.arange(6) % 2)
-    places = {"data": tmp_path / "data.npz", "equal": tmp_path / "equal.npz"}
+    (tmp_path / "text.npz").write_text("x,y\n1,2\n")
+    (tmp_path / "empty").mkdir()
+    places = {name: tmp_path / f"{name}.npz" for name in ("data", "equal", "text")} | {"empty": tmp_path / "empty"}
     arguments = [argument.format(**places) for argument in arguments]
     out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
     assert main(["audit", *arguments, *out, "--json"]) == 2
@@ -148,11 +163,82 @@ def test_what_the_caller_can_mend_is_one_line_and_status_2(arguments, message, t
     assert message in printed.err and printed.err.count("\n") == 1 and printed.out == ""
 
 
-def test_running_out_of_memory_is_said_with_what_to_do(tmp_path, capsys, monkeypatch):
-    def exhausted(*arguments, **options):
-        raise MemoryError
+def exhausted(*arguments, **options):
+    # As NumPy does, with a subclass.
+    raise type("ArrayMemoryError", (MemoryError,), {})
 
-    monkeypatch.setattr(measuring.course, "closeness", exhausted)
+
+@pytest.mark.parametrize(
+    ("place", "name"), [(measuring.course, "closeness"), (command, "collect"), (command, "page"), (command, "build")]
+)
+def test_running_out_of_memory_is_said_with_what_to_do_wherever_it_happens(
+    place, name, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(place, name, exhausted)
+    np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
+    assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--max-samples", "5", "--json"]) == 2
+    printed = capsys.readouterr()
+    assert "not enough memory for 5 samples" in printed.err and "Lower --max-samples." in printed.err
+    assert not (tmp_path / "report.json").exists() and printed.out == ""
+
+
+def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(tmp_path, capsys, monkeypatch):
+    def refused(path, *arguments, **options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(pathlib.Path, "touch", refused)
+    monkeypatch.setattr(command, "_audit", lambda arguments: pytest.fail("it was worked in vain"))
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
     assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
-    assert "Lower --max-samples" in capsys.readouterr().err
+    assert f"--out: cannot write into {tmp_path} (Permission denied)." in capsys.readouterr().err
+
+
+def test_a_disk_that_fills_up_is_said_in_one_line(tmp_path, capsys, monkeypatch):
+    def full(path, *arguments, **options):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(pathlib.Path, "write_text", full)
+    np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
+    assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
+    printed = capsys.readouterr()
+    assert "No space left on device" in printed.err and printed.err.count("\n") == 1 and printed.out == ""
+
+
+def test_a_class_too_rare_for_the_sample_is_named_in_the_report(audit):
+    generator = np.random.default_rng(0)
+    names = np.array(["often", "also", "rarely"])[np.where(np.arange(300) == 7, 2, np.arange(300) % 2)]
+    x = generator.normal(size=(300, 3)) + 3 * (names == "also")[:, np.newaxis]
+    missed = 0
+    for seed in range(4):
+        _, report = audit("rare", x, names, "--max-samples", "40", "--seed", str(seed))
+        assert report["data"]["classes"] == ["also", "often", "rarely"]
+        rows = {row["class"]: row for row in report["measures"]["balance"]["classes"]}
+        assert rows["rarely"]["samples"] == 1 and sum(row["measured"] for row in rows.values()) == 40
+        about = {warning["about"]: warning["text"] for warning in report["warnings"]}
+        assert ("classes not measured" in about) == (rows["rarely"]["measured"] == 0)
+        missed += "classes not measured" in about
+        # Three classes are three classes, whichever were drawn.
+        assert "num_classes=3" in report["suggestion"]["code"]
+    assert missed > 0
+
+
+def test_a_table_of_strings_and_a_folder_of_images_are_audited_from_the_command_line(tmp_path, capsys):
+    lines = ["length,width,kind", *(f"{i % 7},{i % 5 + 9 * (i % 2)},{'moth' if i % 2 else 'fly'}" for i in range(30))]
+    (tmp_path / "insects.csv").write_text("\n".join(lines))
+    for label, shade in (("dark", 20), ("light", 200)):
+        (tmp_path / "shades" / label).mkdir(parents=True)
+        for i in range(8):
+            pixels = tf.fill((6, 6, 3), tf.constant(shade + 3 * i, tf.uint8))
+            (tmp_path / "shades" / label / f"{i}.png").write_bytes(tf.io.encode_png(pixels).numpy())
+    reports = {}
+    for name in ("insects.csv", "shades"):
+        assert main(["audit", str(tmp_path / name), "--out", str(tmp_path / "out"), "--json"]) == 0
+        reports[name] = json.loads(capsys.readouterr().out)
+    assert reports["insects.csv"]["data"]["encoding"] == {"fly": 0, "moth": 1}
+    assert reports["insects.csv"]["measures"]["scales"]["widest"] == "width"
+    near = reports["shades"]["measures"]["closeness"]["examples"][0]
+    assert {near["first"], near["second"]} == {"dark/7.png", "light/0.png"}
+    # 180 less 21 of 255, in each of 6 x 6 x 3 values.
+    assert near["distance"] == pytest.approx((180 - 21) / 255 * np.sqrt(108), rel=1e-5)
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert page.count("<img") % 4 == 0 and page.count("<img") > 0

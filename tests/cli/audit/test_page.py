@@ -133,8 +133,16 @@ def test_a_strip_shows_the_two_mixed_their_mixture_and_whom_it_comes_near(tmp_pa
 
 @pytest.mark.parametrize(
     ("shape", "expected"),
-    [((9, 8, 8), True), ((9, 8, 8, 1), True), ((9, 8, 8, 3), True), ((9, 8, 8, 2), False), ((9, 8), False)]
-    + [((9, 3, 80), False), ((9,), False), ((9, 8, 8, 3, 1), False)],
+    [
+        ((9, 8, 8), True),
+        ((9, 8, 8, 1), True),
+        ((9, 8, 8, 3), True),
+        ((9, 8, 8, 2), False),
+        ((9, 8), False),
+        ((9, 3, 80), False),
+        ((9,), False),
+        ((9, 8, 8, 3, 1), False),
+    ],
 )
 def test_what_looks_like_images_is_shown_as_images(shape, expected):
     assert is_images(np.zeros(shape)) is expected
@@ -154,6 +162,16 @@ def test_numbers_are_told_in_few_digits():
     ]  # fmt: skip
     assert [number(value) for value in (0.12345, 12345.6, np.inf, None)] == ["0.123", "12,346", "infinite", "-"]
     assert [count(1, "class"), count(2, "class"), count(1200, "sample")] == ["1 class", "2 classes", "1,200 samples"]
+
+
+def test_words_on_the_page_are_escaped_and_numbers_stay_with_their_sign():
+    gap = "\N{NO-BREAK SPACE}"
+    assert (
+        escaped("alpha = 1, 3.1 % of <b> & 'c'") == f"alpha{gap}={gap}1, 3.1{gap}% of &lt;b&gt; &amp; &#x27;c&#x27;"
+    )
+    # Not where it is code.
+    assert escaped("try embedding= in the layer") == "try embedding= in the layer"
+    assert listed(list("abc")) == "a, b, c" and listed(list("abcdef"), most=2) == "a, b and 4 more"
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium here")

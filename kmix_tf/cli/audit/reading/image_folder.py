@@ -1,13 +1,13 @@
 """A folder of images, one subfolder a class."""
 
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
 from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
 # Without --image-size images keep their common size up to this; distances change little by shrinking what is larger.
@@ -40,14 +40,15 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
         )
     counts = {folder.name: labels.count(folder.name) for folder in folders}
     chosen = np.sort(np.random.default_rng(seed).permutation(len(files))[:limit])
-    first = [_decoded(files[i]) for i in chosen[:_LOOKED_AT]]
-    shape, resized = _shape(first, size)
+    # From all classes, which may differ in size.
+    looked_at = [_decoded(files[i]) for i in chosen[:: max(1, len(chosen) // _LOOKED_AT)]]
+    shape, resized = _shape(looked_at, size)
     source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
     source.target = "the subfolders"
     source.notes = _notes(counts, others, shape, resized)
     paths, drawn = [files[i] for i in chosen], np.array(labels)[chosen]
     source.names = [f"{file.parent.name}/{file.name}" for file in paths]
-    source.blocks = _blocks(paths, drawn, lambda file: _resized(_decoded(file), shape))
+    source.blocks = _blocks(paths, drawn, shape, resized, source.notes)
     return source
 
 
@@ -69,7 +70,7 @@ def _decoded(path: pathlib.Path) -> np.ndarray:
     try:
         image = tf.io.decode_image(path.read_bytes(), expand_animations=False).numpy()
     except tf.errors.OpError as error:
-        reason = "it is empty" if path.stat().st_size == 0 else error.message.splitlines()[0]
+        reason = "it is empty" if path.stat().st_size == 0 else first_line(error)
         raise AuditError(f"{path} is no image that can be read ({reason}).") from error
     # Grey with transparency is grey, and colours with transparency are colours.
     return image[..., : {2: 1, 4: 3}.get(image.shape[-1], image.shape[-1])]
@@ -99,9 +100,17 @@ def _resized(image: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
 
 
 def _blocks(
-    paths: list[pathlib.Path], labels: np.ndarray, load: Callable[[pathlib.Path], np.ndarray]
+    paths: list[pathlib.Path], labels: np.ndarray, shape: tuple[int, int, int], resized: bool, notes: list[str]
 ) -> Iterator[Block]:
-    rows = min(256, rows_of_a_block(load(paths[0]).size))
+    """Images and labels; what was unlike all images looked at before is noted."""
+    rows = min(256, rows_of_a_block(int(np.prod(shape))))
+    others, coloured = 0, 0
     for start in range(0, len(paths), rows):
-        images = [load(path) for path in paths[start : start + rows]]
-        yield Block(np.stack(images), labels[start : start + rows])
+        images = [_decoded(path) for path in paths[start : start + rows]]
+        others += sum(image.shape[:2] != shape[:2] for image in images)
+        coloured += sum(image.shape[-1] > shape[-1] for image in images)
+        yield Block(np.stack([_resized(image, shape) for image in images]), labels[start : start + rows])
+    if others and not resized:
+        notes.append(f"Images of another size than {shape[0]} x {shape[1]} were resized to it: {others}.")
+    if coloured:
+        notes.append(f"Most images are grey, so these, which have colours, were made grey: {coloured}.")

@@ -8,6 +8,8 @@ from kmix_tf.cli.audit.errors import AuditError
 
 # Below this many different values, every one may be a class, however few samples there are.
 _FEW = 20
+# Larger whole numbers are not told apart by floats.
+_LARGEST = 2.0**53
 
 
 class Classes(NamedTuple):
@@ -49,6 +51,8 @@ def encode(labels: np.ndarray, target: str, known: list[str] | None = None) -> C
 def _one_label_each(labels: np.ndarray, target: str) -> np.ndarray:
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
+    if labels.dtype.kind == "S":
+        labels = _decoded(labels, target)
     if labels.dtype.kind not in "fiubU":
         raise AuditError(f"{target} must hold numbers or strings. Received: dtype {labels.dtype}.")
     if labels.ndim == 1:
@@ -63,6 +67,13 @@ def _one_label_each(labels: np.ndarray, target: str) -> np.ndarray:
     )
 
 
+def _decoded(labels: np.ndarray, target: str) -> np.ndarray:
+    try:
+        return np.char.decode(labels, "utf-8")
+    except UnicodeDecodeError as error:
+        raise AuditError(f"{target} must hold numbers or strings. Received: bytes that are no UTF-8.") from error
+
+
 def _whole_numbers(labels: np.ndarray, target: str) -> np.ndarray:
     bad = np.flatnonzero(~np.isfinite(labels))
     if len(bad):
@@ -74,4 +85,6 @@ def _whole_numbers(labels: np.ndarray, target: str) -> np.ndarray:
             f"{labels[broken[0]]:g} at sample {broken[0]}. To look at a regression target, cut it into bins first, "
             "for instance with np.digitize."
         )
+    if np.abs(labels).max() > _LARGEST:
+        raise AuditError(f"{target} must hold classes. Received: {labels[np.abs(labels).argmax()]:g}.")
     return labels.astype(np.int64)

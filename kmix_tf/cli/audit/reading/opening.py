@@ -9,8 +9,8 @@ from kmix_tf.cli.audit.reading.source import Source
 from kmix_tf.cli.audit.reading.table_file import read_csv
 
 FORMATS = (
-    "an .npz with x and y, two .npy files (x first), a .csv, a folder with one subfolder of images for each class, "
-    "or a saved tf.data dataset"
+    "an .npz with x and y, two .npy files (x first), a .csv or .tsv, a folder with one subfolder of images for each "
+    "class, or a saved tf.data dataset"
 )
 
 
@@ -71,4 +71,4 @@ def _refuse_options(options: Options, what: str) -> None:
     }
     wrong = [name for name, is_wrong in given.items() if is_wrong]
     if wrong:
-        raise AuditError(f"{' and '.join(wrong)} mean nothing for {what}.")
+        raise AuditError(f"{' and '.join(wrong)} mean{'s' * (len(wrong) == 1)} nothing for {what}.")

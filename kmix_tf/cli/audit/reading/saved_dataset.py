@@ -8,9 +8,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 
 from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
 
 SPEC = "dataset_spec.pb"
+# Elements whose labels are looked at, where shapes do not tell whether they are batches.
+_LOOKED_AT = 100
 
 
 def read_saved(path: pathlib.Path) -> Source:
@@ -34,30 +36,48 @@ def read_saved(path: pathlib.Path) -> Source:
         raise AuditError(f"{path}: x must be numbers. Received: x of dtype {x.dtype.name}.")
     if x.shape.rank is None or y.shape.rank is None:
         raise AuditError(f"{path}: the ranks of x and y must be known. Received: {spec}.")
-    if not _is_batched(x, y):
-        values = x.shape.num_elements()
-        dataset = dataset.batch(min(1024, rows_of_a_block(values or 1)))
-    return Source(path.name, "tf.data", _blocks(path, dataset))
+    elements, batched = int(dataset.cardinality()), _is_batched(path, dataset)
+    if not batched:
+        dataset = dataset.batch(min(1024, rows_of_a_block(x.shape.num_elements() or 1)))
+    return Source(path.name, "tf.data", _blocks(path, dataset, elements, batched))
 
 
-def _is_batched(x: tf.TensorSpec, y: tf.TensorSpec) -> bool:
+def _is_batched(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
     """Whether an element is a batch: of labels `(batch,)`, or one-hot rows `(batch, classes)`."""
+    x, y = dataset.element_spec
     if y.shape.rank == 0 or x.shape.rank == 0:
         return False
-    return y.shape.rank > 1 or None in (x.shape[0], y.shape[0]) or x.shape[0] == y.shape[0]
+    if y.shape.rank > 1 or None in (x.shape[0], y.shape[0]):
+        return True
+    # Images ten high, and labels of ten classes: only labels tell that they are no batch of ten.
+    return x.shape[0] == y.shape[0] and not (y.dtype.is_floating and _are_one_hot(path, dataset.take(_LOOKED_AT)))
 
 
-def _blocks(path: pathlib.Path, dataset: tf.data.Dataset) -> Iterator[Block]:
+def _are_one_hot(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
+    try:
+        labels = [y.numpy() for _, y in dataset]
+    except tf.errors.OpError as error:
+        raise _unreadable(path, error) from error
+    return all(np.isin(y, (0, 1)).all() and y.sum() == 1 for y in labels)
+
+
+def _blocks(path: pathlib.Path, dataset: tf.data.Dataset, elements: int, batched: bool) -> Iterator[Block]:
+    read = 0
     try:
         for x, y in dataset.as_numpy_iterator():
+            read += 1 if batched else len(x)
             if len(x) != len(y):
                 raise AuditError(f"{path}: x and y of a batch must be equally long. Received: {len(x)} and {len(y)}.")
             x = x.astype(np.float32) if x.dtype.kind == "V" else x  # bfloat16, which NumPy does not know
             yield Block(x, np.char.decode(y.astype(bytes), "utf-8") if y.dtype.kind == "O" else y)
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
+    if read < elements:
+        # TensorFlow takes the end of a file cut short for the end of the data.
+        raise AuditError(
+            f"{path}: the saved dataset is cut short. Received: {read} of {elements} elements or batches."
+        )
 
 
 def _unreadable(path: pathlib.Path, error: Exception) -> AuditError:
-    lines = str(getattr(error, "message", error)).splitlines()
-    return AuditError(f"{path} is no saved tf.data dataset that can be read ({lines[0] if lines else error!r}).")
+    return AuditError(f"{path} is no saved tf.data dataset that can be read ({first_line(error)}).")

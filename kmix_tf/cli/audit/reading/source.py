@@ -1,6 +1,7 @@
 """What a reader hands on, whatever the file was: blocks of samples and their labels."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -41,3 +42,9 @@ class Source:
 def rows_of_a_block(values_of_a_sample: int) -> int:
     """How many samples make a block."""
     return max(1, BLOCK_VALUES // max(1, values_of_a_sample))
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error, without what TensorFlow says about where in its graph it was."""
+    lines = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", str(getattr(error, "message", error))).splitlines()
+    return lines[0] if lines else repr(error)

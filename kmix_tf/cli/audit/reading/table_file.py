@@ -25,19 +25,15 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
     Raises:
         AuditError: if it is no table of numbers, naming the line and the column.
     """
-    file = path.open(newline="", encoding="utf-8-sig")
-    try:
-        lines = _lines(file, path)
-        first = next(lines, None)
-        if first is None:
-            raise AuditError(f"{path} is empty.")
-        headed = not all(_is_number(cell) for cell in first.cells)
-        width = len(first.cells)
-        names = [cell.strip() for cell in first.cells] if headed else [f"column {i + 1}" for i in range(width)]
-        rows = lines if headed else itertools.chain([first], lines)
-        head = next(rows, None)
-    except UnicodeDecodeError as error:
-        raise AuditError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
+    lines = _lines(path)
+    first = next(lines, None)
+    if first is None:
+        raise AuditError(f"{path} is empty.")
+    headed = not all(_is_number(cell) for cell in first.cells)
+    width = len(first.cells)
+    names = [cell.strip() for cell in first.cells] if headed else [f"column {i + 1}" for i in range(width)]
+    rows = lines if headed else itertools.chain([first], lines)
+    head = next(rows, None)
     if head is None:
         raise AuditError(f"{path} has a line of names and no samples.")
     label, features = _choose(path, names, target, drop)
@@ -46,11 +42,20 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
     source = Source(path.name, "table", table.blocks(itertools.chain([head], rows)))
     source.columns = [names[i] for i in features]
     source.target = f"the target column {names[label]!r}"
-    if not headed:
-        source.notes.append("The first line is all numbers, so columns have no names and it counts as a sample.")
-    if drop:
-        source.notes.append(f"Columns left out as asked: {', '.join(drop)}.")
+    source.notes = _notes(names, headed, drop)
     return source
+
+
+def _notes(names: list[str], headed: bool, drop: list[str]) -> list[str]:
+    notes = []
+    if not headed:
+        notes.append("The first line is all numbers, so columns have no names and it counts as a sample.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        notes.append(f"Several columns have one name, and all of them count: {', '.join(map(repr, twice))}.")
+    if drop:
+        notes.append(f"Columns left out as asked: {', '.join(drop)}.")
+    return notes
 
 
 class _Line(NamedTuple):
@@ -60,20 +65,33 @@ class _Line(NamedTuple):
     cells: list[str]
 
 
-def _lines(file: TextIO, path: pathlib.Path) -> Iterator[_Line]:
+def _lines(path: pathlib.Path) -> Iterator[_Line]:
+    """All lines that are not blank.
+
+    Raises:
+        AuditError: where they are no text or quotes do not close.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, delimiter=_delimiter(file, path), skipinitialspace=True, strict=True)
+            for cells in reader:
+                if len(cells) > 1 or "".join(cells).strip():
+                    yield _Line(reader.line_num, cells)
+    except UnicodeDecodeError as error:
+        raise AuditError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
+    except csv.Error as error:
+        raise AuditError(f"{path} is no CSV file ({error}).") from error
+
+
+def _delimiter(file: TextIO, path: pathlib.Path) -> str:
     sample = file.read(65_536)
     file.seek(0)
     if "\0" in sample:
         raise AuditError(f"{path} is no CSV file: it holds binary data.")
     try:
-        dialect: type[csv.Dialect] | csv.Dialect | str = csv.Sniffer().sniff(sample, delimiters=",;\t|")
+        return csv.Sniffer().sniff(sample, delimiters=",;\t|").delimiter
     except csv.Error:
-        dialect = "excel"
-    try:
-        reader = csv.reader(file, dialect)
-        yield from (_Line(reader.line_num, cells) for cells in reader if cells)
-    except csv.Error as error:
-        raise AuditError(f"{path} is no CSV file ({error}).") from error
+        return ","
 
 
 def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list[str]) -> tuple[int, list[int]]:
@@ -94,6 +112,11 @@ def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], featur
     if len(row) != len(names):
         return  # said with its line when it is read
     strings = [names[i] for i in features if not _is_number(row[i]) and row[i].strip().lower() not in _MISSING]
+    if strings and all(_is_number(row[names.index(name)].replace(",", ".")) for name in strings):
+        raise AuditError(
+            f"{path}: features must be numbers with decimal points. Received: {row[names.index(strings[0])]!r} in "
+            f"column {strings[0]!r}. Write points for commas first."
+        )
     if strings:
         named = ", ".join(strings)
         raise AuditError(

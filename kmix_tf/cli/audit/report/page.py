@@ -9,11 +9,11 @@ from kmix_tf.cli.audit.reading import Sample
 from kmix_tf.cli.audit.report import figures
 from kmix_tf.cli.audit.report.style import STYLE
 from kmix_tf.cli.audit.report.table import alpha_k, described, usual
-from kmix_tf.cli.audit.report.words import count, escaped, number, percent
+from kmix_tf.cli.audit.report.words import count, escaped, number, percent, sentence
 
 _TONES = {advice.SAFE: "good", advice.CARE_DUE: "fair", advice.FAILING: "bad"}
 _HEADLINES = {
-    advice.SAFE: "Safe: nothing speaks against mixing here",
+    advice.SAFE: "Safe: mixing does no harm that was found here",
     advice.CARE_DUE: "Mix locally, or with care",
     advice.FAILING: "Mixup fails here",
 }
@@ -58,18 +58,14 @@ def _suggestion(found: dict[str, Any]) -> str:
 
 
 def _code(code: str, why: str) -> str:
-    return f"<pre><code>{html.escape(code)}</code></pre><p class='why'>{escaped(_sentence(why))}</p>"
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
+    return f"<pre><code>{html.escape(code)}</code></pre><p class='why'>{escaped(sentence(why))}</p>"
 
 
 def _items(title: str, found: list[dict[str, str]]) -> str:
     if not found:
         return ""
     rows = "".join(
-        f"<li><strong>{escaped(_sentence(item['about']))}</strong> {escaped(item['text'])}</li>" for item in found
+        f"<li><strong>{escaped(sentence(item['about']))}</strong> {escaped(item['text'])}</li>" for item in found
     )
     return f"<section><h2>{title}</h2><ul class='warnings'>{rows}</ul></section>"
 

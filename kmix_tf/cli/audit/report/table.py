@@ -3,7 +3,7 @@
 import textwrap
 from typing import Any
 
-from kmix_tf.cli.audit.report.words import count, number, percent
+from kmix_tf.cli.audit.report.words import count, kept_together, number, percent, sentence
 
 WIDTH = 100
 
@@ -12,7 +12,7 @@ def text(report: dict[str, Any]) -> str:
     """A verdict, a line to copy, tables and warnings."""
     found = report["verdict"]
     parts = [
-        described(report),
+        textwrap.fill(described(report), WIDTH),
         "",
         f"Verdict: {found['level']}",
         *(_item(reason) for reason in found["reasons"]),
@@ -44,9 +44,9 @@ def described(report: dict[str, Any]) -> str:
 
 
 def _suggested(found: dict[str, Any]) -> list[str]:
-    lines = [f"    {found['code']}", _item(found["why"] + ".")]
+    lines = [f"    {found['code']}", _item(found["why"])]
     for other in found["alternatives"]:
-        lines += [f"  or {other['code']}", _item(other["why"] + ".")]
+        lines += [f"  or {other['code']}", _item(other["why"])]
     return lines + [_item(note) for note in found["notes"]]
 
 
@@ -104,9 +104,8 @@ def aligned(rows: list[tuple[str, ...]]) -> list[str]:
     return [lines[0], "-" * len(lines[0]), *lines[1:]]
 
 
-def _items(title: str, found: list[str]) -> list[str]:
-    return ["", title, *map(_item, found)] if found else []
-
-
 def _item(words: str) -> str:
-    return textwrap.fill(words, WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False)
+    filled = textwrap.fill(
+        kept_together(sentence(words)), WIDTH, initial_indent="  - ", subsequent_indent="    ", break_long_words=False
+    )
+    return filled.replace("\N{NO-BREAK SPACE}", " ")

@@ -38,8 +38,17 @@ def count(amount: int, noun: str) -> str:
     return f"{amount:,} {noun}{'es' if noun.endswith('s') else 's'}"
 
 
+def sentence(words: str) -> str:
+    """Words with a capital in front and a full stop behind."""
+    return words[0].upper() + words[1:] + ("" if words.endswith(".") else ".")
+
+
+def kept_together(words: str) -> str:
+    """Words in which a number stays on the line of its name or sign, by spaces that do not break."""
+    gap = "\N{NO-BREAK SPACE}"
+    return re.sub(r" = (?=\S)", f"{gap}={gap}", words).replace(" %", f"{gap}%")
+
+
 def escaped(words: str) -> str:
-    """Words for a page: a number stays on the line of its sign or its name."""
-    return re.sub(r" (=) (?=\S)", "\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", html.escape(words)).replace(
-        " %", "\N{NO-BREAK SPACE}%"
-    )
+    """Words for a page."""
+    return kept_together(html.escape(words))

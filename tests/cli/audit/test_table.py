@@ -1,0 +1,144 @@
+"""What a terminal shows, and what programs read."""
+
+import json
+
+import numpy as np
+import pytest
+
+from kmix_tf.cli.audit.reading import Options, collect, open_data
+from kmix_tf.cli.audit.report.build import build
+from kmix_tf.cli.audit.report.table import aligned, by_alpha, by_k, described, text
+
+
+def report_of(**changes):
+    """A report of few measures, to be shown."""
+    rows = [
+        {"k": k, "cross_share": 0.5 / k, "least_share": 0.25 / k, "distance": 1234.5 / k}
+        | {"alphas": [{"alpha": 0.2, "alpha_k": 0.2 * k}, {"alpha": 1.0, "alpha_k": 1.0 if k == 1 else None}]}
+        | {"standard_error": 0.0}
+        for k in (1, 2)
+    ]
+    report = {
+        "data": {
+            "name": "d.npz",
+            "samples": 2000,
+            "measured": 500,
+            "shape": [8, 8],
+            "classes": ["a", "b"],
+            "notes": [],
+        },
+        "setting": {"seed": 7, "standardize": False},
+        "verdict": {"level": "safe", "reasons": ["One reason. " * 12]},
+        "suggestion": {
+            "code": f"KMixupLayer(16, alpha=1, num_classes={'9' * 90})",
+            "why": "this is why",
+            "alternatives": [{"code": "LocalMixupLayer()", "why": "that is why"}],
+            "notes": ["Mind this."],
+        },
+        "warnings": [{"about": "things", "text": "Beware of things."}],
+        "measures": {
+            "contradictions": {"by_alpha": [{"alpha": 0.2, "share": None}, {"alpha": 1.0, "share": 0.0004}]},
+            "conflicts": {"by_alpha": [{"alpha": 0.2, "share": 0.125}, {"alpha": 1.0, "share": 1.0}]},
+            "matching": {"by_k": rows},
+        },
+    }
+    report["data"].update(changes.pop("data", {}))
+    return {**report, **changes}
+
+
+def test_what_was_measured_of_what_is_said_first():
+    assert described(report_of()) == (
+        "d.npz: 2,000 samples of shape 8 x 8, 2 classes. Measured on 500 of them, drawn at random with seed 7."
+    )
+    whole = report_of(data={"measured": 2000, "shape": []}, setting={"seed": 7, "standardize": True})
+    assert described(whole) == "d.npz: 2,000 samples of shape 1, 2 classes. Features were divided by their spread."
+
+
+def test_code_is_on_a_line_of_its_own_and_all_else_fits_the_terminal():
+    report = report_of()
+    lines = text(report).splitlines()
+    assert f"    {report['suggestion']['code']}" in lines and "  or LocalMixupLayer()" in lines
+    assert max(len(line) for line in lines if "KMixupLayer" not in line) <= 100
+    order = [
+        next(i for i, line in enumerate(lines) if word in line) for word in ("Verdict: safe", "Start with", "alpha ")
+    ]
+    assert order == sorted(order)
+    assert "  - This is why." in lines and "  - That is why." in lines
+    assert "  - Mind this." in lines and "  - Beware of things." in lines and "Notes" not in lines
+    assert "Warnings" not in text(report_of(warnings=[]))
+    assert text(report_of(data={"notes": ["Noted."]})).splitlines()[-1] == "  - Noted."
+
+
+@pytest.mark.parametrize("start", range(80, 100))
+def test_a_number_is_on_the_line_of_its_name(start):
+    words = "a" * start + " at alpha = 0.2, 12.5 % more."
+    shown = text(report_of(verdict={"level": "safe", "reasons": [words]}))
+    assert "alpha = 0.2" in shown and "12.5 %" in shown and "\N{NO-BREAK SPACE}" not in shown
+
+
+def test_tables_have_a_row_for_each_alpha_and_each_k():
+    cells = [line.split("  ") for line in by_alpha(report_of()["measures"])]
+    assert [[cell.strip() for cell in line if cell.strip()] for line in cells[2:]] == [
+        ["0.2", "-", "12.5 %"],
+        ["1", "< 0.1 %", "100 %"],
+    ]
+    rows = by_k(report_of()["measures"])
+    assert rows[2].split() == ["1", "50.0", "%", "25.0", "%", "1,234", "0.2", "1"]
+    assert rows[3].split() == ["2", "25.0", "%", "12.5", "%", "617", "0.4", "none"]
+
+
+def test_columns_are_ranged_right_under_a_line():
+    assert aligned([("a", "bcd"), ("12", "3"), ("4", "5678")]) == [" a   bcd", "--------", "12     3", " 4  5678"]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory):
+    """20 of 60 samples, so that rows of the sample are not places in the dataset."""
+    path = tmp_path_factory.mktemp("data") / "d.npz"
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    np.savez(path, x=x, y=np.array([3, 8])[np.arange(60) % 2])
+    return collect(open_data([str(path)], Options()), 20, 0)
+
+
+def full_measures(**closeness):
+    alphas = [{"alpha": alpha, "share": 0.0, "examples": [2, 19]} for alpha in (0.2, 1.0, 32.0)]
+    conflict = [{"alpha": alpha, "share": 0.0, "worst": []} for alpha in (0.2, 1.0, 32.0)]
+    matched = {"k": 1, "cross_share": 0.5, "alphas": [{"alpha": a, "alpha_k": a} for a in (0.2, 1.0, 32.0)]}
+    return {
+        "contradictions": {"asked": 20, "samples": 20, "by_alpha": alphas},
+        "conflicts": {"by_alpha": conflict},
+        "closeness": {"samples": 20, "nearest_is_other": 0.0, **closeness},
+        "intrusion": {"examples": [{"sample": 0, "first": 1, "second": 2, "ratio": 0.5, "distance": 1.0}]},
+        "matching": {"by_k": [matched]},
+        "locality": {"epsilon": 1.0, "rate": 0.7, "batch_size": 20, "effective_batch": 3.0},
+        "steepness": {"vanilla": None, "local": None, "full": None},
+        "scales": None,
+    }
+
+
+def test_samples_are_named_by_their_place_in_the_dataset(drawn):
+    setting = {"seed": 0, "max_samples": 20, "standardize": False}
+    measures = full_measures(examples=[{"first": 3, "second": 19, "distance": 2.0}])
+    report = build(drawn, measures, setting)
+    places = drawn.index.tolist()
+    assert places != list(range(20))
+    found = report["measures"]
+    assert found["contradictions"]["by_alpha"][0]["examples"] == [places[2], places[19]]
+    assert found["closeness"]["examples"] == [{"first": places[3], "second": places[19], "distance": 2.0}]
+    assert found["intrusion"]["examples"][0] == {
+        "sample": places[0], "first": places[1], "second": places[2], "ratio": 0.5, "distance": 1.0,
+    }  # fmt: skip
+    # Only rows become places, not the numbers of anything else.
+    assert found["matching"] == measures["matching"] and found["contradictions"]["asked"] == 20
+    assert measures["closeness"]["examples"][0]["first"] == 3
+
+
+def test_a_report_holds_what_a_program_needs_to_go_on(drawn):
+    report = build(drawn, full_measures(), {"seed": 5, "max_samples": 20, "standardize": False})
+    assert report["format"] == 1 and json.loads(json.dumps(report)) == report
+    assert report["data"] | {"notes": []} == {
+        "name": "d.npz", "kind": "arrays", "samples": 60, "measured": 20, "shape": [3], "classes": ["3", "8"],
+        "encoding": {"3": 0, "8": 1}, "notes": [],
+    }  # fmt: skip
+    assert report["setting"] == {"seed": 5, "max_samples": 20, "standardize": False, "alphas": [0.2, 1.0, 32.0]}
+    assert set(report["suggestion"]) >= {"code", "why", "k", "alpha", "epsilon", "rate", "alternatives", "notes"}
