@@ -133,8 +133,8 @@ def image_of(owner: str, features: Sequence[tf.Tensor], axes: int) -> tf.Tensor:
         if has:
             return leaf
     raise ValueError(
-        f"{owner}: features must have {axes} axes after the batch's, as images have; axes=1 is for signals. "
-        f"Received: features of shapes {[str(leaf.shape) for leaf in features]}."
+        f"{owner}: features must have {axes} axes after the batch's, as images have; axes=1 is for signals, and "
+        f"tables are for KMixupLayer. Received: features of shapes {[str(leaf.shape) for leaf in features]}."
     )
 
 

@@ -26,7 +26,7 @@ def ask(owner: str, source: Source | None, features: Sequence[tf.Tensor], target
     """
     image = image_of(owner, features, axes)
     source = SpectralResidualSaliency(axes=axes) if source is None else source
-    return checked(_name(source), source(features, targets), image, axes)
+    return checked(_name(source), _answer(owner, source, features, targets), image, axes)
 
 
 def ask_pair(
@@ -56,6 +56,24 @@ def given_pair(owner: str, given: Any) -> tuple[Any, Any]:
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         _checks.refuse(owner, "saliency", "a pair of tensors, of the first and of the second features", given)
     return given[0], given[1]
+
+
+def _answer(owner: str, source: Source, features: Sequence[tf.Tensor], targets: Any) -> Any:
+    """What a source gives; where a plain function fails, because it was not made for lists, say so."""
+    asked = (
+        f"saliency must be a callable (features, targets) -> (batch, *axes) of lists of tensors; here {len(features)}"
+    )
+    try:
+        answer = source(features, targets)
+    except (TypeError, AttributeError) as error:
+        if getattr(type(source), "get_config", None) is not None:
+            raise
+        raise TypeError(
+            f"{owner}: {asked} features, the first of shape {features[0].shape}. Received: {error}"
+        ) from error
+    if answer is None:
+        raise TypeError(f"{owner}: {asked} features. Received: {_name(source)}, which returns None.")
+    return answer
 
 
 def _name(source: Source) -> str:

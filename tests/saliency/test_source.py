@@ -21,6 +21,21 @@ IMAGE = tf.zeros([3, 4, 5, 2])
 RNG = np.random.default_rng(3)
 
 
+@pytest.mark.parametrize(
+    ("source", "received"),
+    [
+        (lambda x, y: tf.abs(x[..., 0]), "list indices must be integers"),
+        (lambda x: x[0], "positional argument"),
+        (lambda x, y: x.shape, "no attribute 'shape'"),
+        (lambda x, y: None, "which returns None"),
+    ],
+    ids=["one tensor", "one argument", "attribute", "nothing"],
+)
+def test_functions_that_were_not_made_for_lists_are_told_so(source, received):
+    with pytest.raises(TypeError, match=rf"mine: saliency must be a callable .* of lists of tensors.*{received}"):
+        ask("mine", source, [IMAGE], None, 2)
+
+
 @given(
     arrays.arrays(
         np.float64,

@@ -17,9 +17,11 @@ Start with:
   the samples measured, for larger ones are nearly all of them. 1 if there is none.
 - Where it is safe and k > 1, alpha_k, which perturbs as much as plain mixup at alpha, if it exists and is at most
   `LARGEST_ALPHA`; larger ones draw ratios near 1/2 only.
-- epsilon and rate of Local Mixup are those of `kmix_tf.analysis.distance_profile`.
+- epsilon and rate of Local Mixup are those of `kmix_tf.analysis.distance_profile`. Local Mixup comes first where it
+  is not safe; by a threshold only if a batch then counts as at least `LEAST_BATCH` of its mixtures.
 """
 
+import re
 from typing import Any
 
 from kmix_tf.cli.audit.report.words import number, percent
@@ -38,6 +40,8 @@ CONFLICTS = 0.05
 KEPT = 0.25
 LARGEST_K, LARGEST_K_WITH_CARE = 16, 64
 LARGEST_ALPHA = 4.0
+# Below, most of each step's work is thrown away.
+LEAST_BATCH = 1 / 16
 
 
 def verdict(measures: dict[str, Any]) -> dict[str, Any]:
@@ -67,8 +71,8 @@ def suggestion(measures: dict[str, Any], level: str, classes: int, standardized:
         "why": _why_k(row, k, base, alpha),
     }
     near = _local(measures["locality"], base, classes)
-    ordered = [*near, plain] if level == FAILING else [plain, *near]
-    notes = ["Train without mixing, too, and compare."] if level == FAILING else []
+    ordered = [plain, *near] if level == SAFE else [*near, plain]
+    notes = [_use(ordered)] + (["Train without mixing, too, and compare."] if level == FAILING else [])
     if standardized:
         notes.append("Bring features to one scale before the layer, as the audit did; epsilon and rate need it.")
     return {
@@ -82,6 +86,15 @@ def suggestion(measures: dict[str, Any], level: str, classes: int, standardized:
     }
 
 
+def _use(suggested: list[dict[str, str]]) -> str:
+    """Where the lines go, and what they need."""
+    names = sorted({name for one in suggested for name in re.findall(r"\w+(?=\()", one["code"])})
+    return (
+        f"Import {', '.join(names)} from kmix_tf, and map the layer over batches: dataset.batch(128).map(layer). "
+        "Labels become soft, so train with CategoricalCrossentropy."
+    )
+
+
 def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, str]]:
     """Local Mixup by a threshold and by a rate; none where samples of two classes coincide."""
     epsilon, size = found["epsilon"], found["batch_size"]
@@ -93,6 +106,8 @@ def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, 
         f"ExponentialWeight({found['rate']:.4g})": f"counts a mixture half whose ends are {number(epsilon)} apart, "
         "and less the farther they are apart",
     }
+    if found["effective_batch"] < LEAST_BATCH * size:
+        weights.pop(f"ThresholdWeight({epsilon:.4g})")
     layer = "LocalMixupLayer(alpha={:g}, weight={}, num_classes={})"
     return [{"code": layer.format(alpha, weight, classes), "why": why} for weight, why in weights.items()]
 

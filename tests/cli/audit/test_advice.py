@@ -168,7 +168,10 @@ def test_where_mixup_fails_local_mixup_comes_first_and_no_mixing_is_compared():
         "LocalMixupLayer(alpha=0.2, weight=ExponentialWeight(0.35), num_classes=2)",
         "KMixupLayer(64, alpha=0.2, num_classes=2)",
     ]
-    assert found["notes"] == ["Train without mixing, too, and compare."]
+    assert found["notes"][1:] == ["Train without mixing, too, and compare."]
+    assert found["notes"][0].startswith(
+        "Import ExponentialWeight, KMixupLayer, LocalMixupLayer, ThresholdWeight from kmix_tf, and"
+    )
     assert "at most 2 apart" in found["why"] and "a batch of 128 then counts as 12.5 mixtures" in found["why"]
 
 
@@ -177,7 +180,23 @@ def test_where_samples_of_two_classes_coincide_no_distance_can_be_a_threshold():
     assert found["code"].startswith("KMixupLayer(") and found["alternatives"] == []
 
 
+def test_with_care_local_mixup_comes_first():
+    assert suggestion(made(), CARE_DUE, 2, False)["code"].startswith("LocalMixupLayer(")
+    assert suggestion(made(), SAFE, 2, False)["code"].startswith("KMixupLayer(")
+
+
+@pytest.mark.parametrize(("effective", "is_offered"), [(8.0, True), (7.9, False)])
+def test_a_threshold_that_leaves_little_of_a_batch_is_not_suggested(effective, is_offered):
+    measures = made()
+    measures["locality"]["effective_batch"] = effective
+    assert measures["locality"]["batch_size"] == 128
+    found = suggestion(measures, CARE_DUE, 2, False)
+    codes = " ".join([found["code"], *(other["code"] for other in found["alternatives"])])
+    assert ("ThresholdWeight" in codes) is is_offered
+    assert "ExponentialWeight" in codes
+
+
 def test_after_standardizing_the_note_says_that_the_layer_needs_it_too():
-    assert suggestion(made(), SAFE, 2, False)["notes"] == []
-    (note,) = suggestion(made(), SAFE, 2, True)["notes"]
+    assert len(suggestion(made(), SAFE, 2, False)["notes"]) == 1
+    _, note = suggestion(made(), SAFE, 2, True)["notes"]
     assert "Bring features to one scale before the layer" in note

@@ -73,6 +73,13 @@ def test_a_table_without_names_counts_its_first_line(tmp_path):
     assert sample.total == 3 and sample.y.tolist() == [0, 1, 0] and "first line" in sample.notes[0]
 
 
+def test_a_table_without_names_whose_class_is_a_word_counts_its_first_line(tmp_path):
+    sample = read(write_csv(tmp_path / "t.csv", [[1, 2, "cat"], [3, 4, "dog"], [5, 6, "cat"]]))
+    assert sample.total == 3 and sample.classes == ["cat", "dog"] and "first line" in sample.notes[0]
+    headed = read(write_csv(tmp_path / "u.csv", [["2001", "2002", "kind"], [3, 4, 1], [5, 6, 0], [7, 8, 1]]))
+    assert headed.total == 3 and headed.source.columns == ["2001", "2002"]
+
+
 def test_blank_lines_are_skipped_and_lines_counted_as_an_editor_does(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n1,0\n\n2,1\n\n,0\n")

@@ -16,7 +16,7 @@ _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 
 
 def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
-    """Features and labels of a CSV file, whose first line holds names unless it is all numbers.
+    """Features and labels of a CSV file, whose first line holds names unless it is like the second.
 
     Args:
         target: the column of the labels; None for the last.
@@ -29,7 +29,9 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
     first = next(lines, None)
     if first is None:
         raise AuditError(f"{path} is empty.")
-    headed = not all(_is_number(cell) for cell in first.cells)
+    second = next(lines, None)
+    lines = lines if second is None else itertools.chain([second], lines)
+    headed = _is_header(first.cells, second.cells if second else [])
     width = len(first.cells)
     names = [cell.strip() for cell in first.cells] if headed else [f"column {i + 1}" for i in range(width)]
     rows = lines if headed else itertools.chain([first], lines)
@@ -46,10 +48,18 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
     return source
 
 
+def _is_header(first: list[str], second: list[str]) -> bool:
+    """Names stand above numbers; a first sample whose class is a word has its numbers where the next has them."""
+    above = [_is_number(cell) for cell in first]
+    return not any(above) or any(_is_number(cell) and not number for cell, number in zip(second, above, strict=False))
+
+
 def _notes(names: list[str], headed: bool, drop: list[str]) -> list[str]:
     notes = []
     if not headed:
-        notes.append("The first line is all numbers, so columns have no names and it counts as a sample.")
+        notes.append(
+            "The first line holds numbers as the next does, so it counts as a sample: columns have no names."
+        )
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         notes.append(f"Several columns have one name, and all of them count: {', '.join(map(repr, twice))}.")
@@ -121,7 +131,8 @@ def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], featur
         named = ", ".join(strings)
         raise AuditError(
             f"{path}: features must be numbers; strings are in: {named}. Encode them first (one-hot, for instance), "
-            f"leave them out with {' '.join('--drop ' + repr(name) for name in strings[:3])}, or name the target."
+            f"leave them out with {' '.join('--drop ' + repr(name) for name in strings[:3])}, or name the target: "
+            f"--target {strings[0]!r}."
         )
 
 

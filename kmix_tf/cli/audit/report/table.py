@@ -51,7 +51,15 @@ def _suggested(found: dict[str, Any]) -> list[str]:
 
 
 def _tables(measures: dict[str, Any]) -> list[str]:
-    return [*by_alpha(measures), "", *by_k(measures)]
+    legends = (
+        "Contradicted: where a model that fits all mixtures predicts another class at the sample itself. In "
+        "conflict: a mixture whose nearest sample, its own two aside, is of a class that has no part in it.",
+        "At least: the fewest matches across classes that any matching has. Distance: of matched pairs, root mean "
+        "square. alpha_k: with it, k-mixup perturbs as much as mixup at the alpha named, if there is one; far above "
+        "4, it is not worth having.",
+    )
+    first, second = (textwrap.fill(words, WIDTH) for words in legends)
+    return [*by_alpha(measures), first, "", *by_k(measures), second]
 
 
 def by_alpha(measures: dict[str, Any]) -> list[str]:
