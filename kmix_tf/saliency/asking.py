@@ -60,19 +60,15 @@ def given_pair(owner: str, given: Any) -> tuple[Any, Any]:
 
 def _answer(owner: str, source: Source, features: Sequence[tf.Tensor], targets: Any) -> Any:
     """What a source gives; where a plain function fails, because it was not made for lists, say so."""
-    asked = (
-        f"saliency must be a callable (features, targets) -> (batch, *axes) of lists of tensors; here {len(features)}"
-    )
+    asked = f"{owner}: saliency must be a callable (features, targets) -> (batch, *axes) of lists of tensors"
     try:
         answer = source(features, targets)
     except (TypeError, AttributeError) as error:
-        if getattr(type(source), "get_config", None) is not None:
+        if hasattr(source, "get_config"):  # A source that is a class knows its protocol; the error is another.
             raise
-        raise TypeError(
-            f"{owner}: {asked} features, the first of shape {features[0].shape}. Received: {error}"
-        ) from error
+        raise TypeError(f"{asked}, here {len(features)} features. Received: {error}") from error
     if answer is None:
-        raise TypeError(f"{owner}: {asked} features. Received: {_name(source)}, which returns None.")
+        raise TypeError(f"{asked}. Received: {_name(source)}, which returns None.")
     return answer
 
 
