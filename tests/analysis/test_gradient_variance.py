@@ -1,5 +1,6 @@
 """The parts of the gradient's variance, against exact values: all pairs enumerated, ratios by quadrature."""
 
+import importlib
 import itertools
 
 import keras
@@ -134,7 +135,9 @@ def test_the_seed_decides_the_draws_and_blocks_do_not(monkeypatch, result):
     other = gradient_variance(linear(), X, Y, "squared_error", alpha=0.7, batch_size=16, batches=2, seed=4)
     np.testing.assert_array_equal(again.estimates, result.estimates[:2])
     assert not np.isclose(again.estimates, other.estimates).any()
-    monkeypatch.setattr("kmix_tf.analysis.gradient_variance._BLOCK", 100)
+    # The package's attribute of this name is the function.
+    module = importlib.import_module("kmix_tf.analysis.gradient_variance")
+    monkeypatch.setattr(module, "_BLOCK", 100)
     blocks = gradient_variance(linear(), X, Y, "squared_error", alpha=0.7, batch_size=16, batches=2, seed=1)
     np.testing.assert_allclose(blocks.estimates, again.estimates, rtol=1e-9)
 

@@ -50,6 +50,18 @@ def test_eager_calls_and_graphs_agree(every, spec, same):
     same(graph(X, Y), call(layer))
 
 
+def test_a_compiled_mix_is_compiled_once_for_all_seeds(every):
+    # XLA compiles anew for each value of what it takes for a constant, and writes it into the program.
+    name, make = every
+    if "host" in name:
+        pytest.skip("needs the host")
+    layer = make()
+    function = tf.function(lambda x, y, seed: call(layer, x, y, seed), jit_compile=True, autograph=False)
+    x, y = tf.constant(X), tf.constant(Y)
+    first, second = (function.experimental_get_compiler_ir(x, y, tf.constant([0, n]))(stage="hlo") for n in (1, 2))
+    assert first == second
+
+
 def test_calls_and_pipelines_agree(every, same):
     _, make = every
     layer = make()

@@ -44,7 +44,8 @@ def draw_count(allowed: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     first = tf.argsort(tf.where(allowed, 0, 1), stable=True)
     number = tf.reduce_sum(tf.cast(allowed, tf.int32))
     drawn = tf.cast(random_uniform([], seed) * tf.cast(number, tf.float32), tf.int32)
-    return first[tf.minimum(drawn, number - 1)]
+    # Not by an index in brackets: XLA would take it for a constant, and compile anew for every other one.
+    return tf.gather(first, tf.minimum(drawn, number - 1))
 
 
 def block_of(size: Size, count: Size) -> tf.Tensor:

@@ -337,3 +337,13 @@ def test_the_defaults_are_the_authors():
     settings = PuzzleMixBlend().settings
     assert (settings.n_labels, settings.beta, settings.gamma, settings.eta) == (3, 1.2, 0.5, 0.2)
     assert (settings.neigh_size, settings.t_eps, settings.transport_blocks) == (4, 0.8, 8)
+
+
+def test_the_number_of_blocks_is_drawn_without_compiling_anew():
+    # XLA compiles anew for each value of what it takes for a constant, and writes it into the program.
+    x, blend = images(4, 8, 8, 1), PuzzleMixBlend(solver="graph", transport=False, saliency=brightness)
+    function = tf.function(
+        lambda seed: blend([x], [x], around(4), RATIO, seed).ratio, jit_compile=True, autograph=False
+    )
+    first, second = (function.experimental_get_compiler_ir(tf.constant([0, n]))(stage="hlo") for n in (1, 2))
+    assert first == second
