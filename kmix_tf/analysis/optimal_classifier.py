@@ -1,5 +1,6 @@
 """What a model that fits mixtures perfectly says at a point: the mixup-optimal classifier."""
 
+import abc
 import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -140,14 +141,15 @@ def _folded(chords: Chords) -> tuple[np.ndarray, ...]:
     return mirrored, low, high, np.where(mirrored, chords.low, chords.high_rest)
 
 
-class _Law:
+class _Law(abc.ABC):
     """A symmetric distribution of ratios, given by its tails: mass and first moment of [0, v] for v <= 1/2.
 
     Tails are reflected: near 1 a cdf has lost the digits that matter.
     """
 
+    @abc.abstractmethod
     def tails(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        raise NotImplementedError
+        """Mass and first moment of [0, v], for v <= 1/2."""
 
     def masses(self, chords: Chords) -> tuple[np.ndarray, np.ndarray]:
         """The mass of each chord's interval of ratios, and its first moment; `(m,)` each."""

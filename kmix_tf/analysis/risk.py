@@ -240,6 +240,11 @@ def asked(model: Callable, x: np.ndarray) -> tf.Tensor:
 def checked_risk(
     owner: str, model: Callable, x: Any, y: Any, alpha: float, loss: str
 ) -> tuple[np.ndarray, np.ndarray, TaylorLoss]:
+    """Features, targets as the loss takes them, and the loss.
+
+    Raises:
+        TypeError, ValueError: for what `mixup_risk` refuses.
+    """
     _checks.number(owner, "alpha", alpha)
     loss = _checks.choice(owner, "loss", loss, tuple(LOSSES))
     x = np.asarray(x)

@@ -25,6 +25,7 @@ def sizes_of(leaf: tf.Tensor, axes: int) -> list[Size]:
 
 
 def are_known(sizes: Sequence[Size]) -> bool:
+    """Whether all are numbers rather than tensors, which only the batch will tell."""
     return all(isinstance(size, int) for size in sizes)
 
 
