@@ -6,6 +6,10 @@ import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+# How far from 1 a row of probabilities may sum: half precision rounds each of many classes, and on the way to them,
+# otherwise on every processor. What the checks are there to find, logits and labels of many classes, is far off.
+SUM_TOLERANCE = 1e-2
+
 
 def refuse(owner: str, name: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
     """Raises `error`, remembering its parts so that `speaking_as` can name another owner."""

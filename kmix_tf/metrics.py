@@ -122,7 +122,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         shares = _shares(y_true, y_pred)
         probabilities = self._probabilities(y_pred)
         weight = _weights(sample_weight, tf.shape(shares)[:-1])
-        valid = _valid(probabilities, shares, weight, y_pred.dtype)
+        valid = _valid(probabilities, shares, weight)
         problem = (
             "ExpectedCalibrationError: y_pred must be probabilities that sum to 1 (or from_logits=True), targets "
             f"classes in [0, {probabilities.shape[-1]}) or soft labels, and sample weights >= 0. Received: others."
@@ -192,11 +192,9 @@ def _weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(tf.reshape(weight, full), shape)
 
 
-def _valid(probabilities: tf.Tensor, shares: tf.Tensor, weight: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+def _valid(probabilities: tf.Tensor, shares: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """Whether each place holds probabilities, a class and a weight."""
-    # Half precision rounds each of many classes.
-    tolerance = 1e-3 if dtype.size > 2 else 1e-2
-    sums_to_1 = tf.abs(tf.reduce_sum(probabilities, axis=-1) - 1) < tolerance
+    sums_to_1 = tf.abs(tf.reduce_sum(probabilities, axis=-1) - 1) < _checks.SUM_TOLERANCE
     is_positive = tf.reduce_min(probabilities, axis=-1) > -1e-6
     has_class = tf.reduce_max(shares, axis=-1) > 0
     is_finite = tf.reduce_all(tf.math.is_finite(shares), axis=-1)

@@ -194,6 +194,14 @@ def test_the_calibration_error_of_batches_is_that_of_all_samples_at_once(bins, d
     assert float(metric.result()) == pytest.approx(expected_calibration_error(y, p, bins), abs=1e-6)
 
 
+@pytest.mark.parametrize("off", [-0.008, 0.008])
+def test_probabilities_may_sum_to_1_as_roughly_as_half_precision_does(off):
+    p, y = RNG.dirichlet(np.ones(4), 50), RNG.integers(0, 4, 50)
+    assert calibration(y, p * (1 + off), bins=1) == pytest.approx(calibration(y, p, bins=1), abs=abs(off))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="sum to 1"):
+        calibration(y, p * (1 + 2 * off))
+
+
 @pytest.mark.parametrize("form", ["column", "float", "one-hot", "soft", "packed classes", "packed labels"])
 def test_of_every_form_of_target_the_dominant_class_is_right(form):
     p, y = RNG.dirichlet(np.ones(3), 50).astype("f4"), RNG.integers(0, 3, 50)

@@ -141,7 +141,7 @@ def class_probabilities(owner: str, values: Any, logits: bool = False) -> np.nda
     if values.shape[1] == 1:
         values = np.concatenate([1 - values, values], axis=1)
     totals = values.sum(axis=1)
-    if not (np.abs(totals - 1) < 1e-3).all() or values.min() < -1e-6:
+    if not (np.abs(totals - 1) < _checks.SUM_TOLERANCE).all() or values.min() < -1e-6:
         raise ValueError(
             f"{owner}: rows of probabilities must be >= 0 and sum to 1; take a softmax of logits first. "
             f"Received: entries from {values.min():g}, sums from {totals.min():g} to {totals.max():g}."

@@ -4,6 +4,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmix_tf import _checks
+
 
 class Labelled(NamedTuple):
     """Features `(n, d)` and labels `(n, classes)`, float64; the class of each sample `(n,)`, its largest label."""
@@ -46,7 +48,7 @@ def labelled(owner: str, x: Any, y: Any, least: int = 1) -> Labelled:
     x, y = samples_of(owner, x, y)
     if not x.size:
         raise ValueError(f"{owner}: x must have features. Received: x of shape {x.shape}.")
-    if y.ndim != 2 or y.min() < 0 or np.abs(y.sum(axis=1) - 1).max() > 1e-3:
+    if y.ndim != 2 or y.min() < 0 or np.abs(y.sum(axis=1) - 1).max() > _checks.SUM_TOLERANCE:
         raise ValueError(
             f"{owner}: y must be integer classes (n,), or one-hot or soft labels (n, classes), all >= 0, rows that "
             f"sum to 1. Received: y of shape {y.shape}, from {y.min():g} to {y.max():g}."

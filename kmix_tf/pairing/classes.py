@@ -154,7 +154,7 @@ def class_numbers(owner: str, targets: Any, selectors: Sequence[str]) -> tf.Tens
             f"{owner}: pairing by class needs class labels: integers, or soft labels (batch, classes). "
             f"Received: targets of dtype {leaf.dtype.name} and shape {leaf.shape}."
         )
-    sums = tf.reduce_all(tf.abs(tf.reduce_sum(leaf, axis=1) - 1) < 1e-3)
+    sums = tf.reduce_all(tf.abs(tf.reduce_sum(tf.cast(leaf, tf.float64), axis=1) - 1) < _checks.SUM_TOLERANCE)
     message = (
         f"{owner}: soft labels must sum to 1 for pairing by class. Received: rows that do not, as multi-hot ones."
     )

@@ -69,6 +69,16 @@ def test_what_is_no_prediction_is_refused(y, probabilities, message):
         expected_calibration_error(y, probabilities)
 
 
+@pytest.mark.parametrize("off", [-0.008, 0.008])
+def test_probabilities_may_sum_to_1_as_roughly_as_half_precision_does(off):
+    p, y = np.random.default_rng(0).dirichlet(np.ones(4), 50), np.arange(50) % 4
+    assert expected_calibration_error(y, p * (1 + off), 1) == pytest.approx(
+        expected_calibration_error(y, p, 1), abs=abs(off)
+    )
+    with pytest.raises(ValueError, match="sum to 1"):
+        expected_calibration_error(y, p * (1 + 2 * off))
+
+
 def test_bins_must_be_a_positive_integer():
     with pytest.raises(ValueError, match=r"reliability_curve: bins must be an integer >= 1. Received: bins=0."):
         reliability_curve([0], [[1.0, 0.0]], bins=0)

@@ -108,6 +108,16 @@ class TestAnyClasses:
         for encoded in encodings:
             assert (pair(kind(), tf.constant(encoded), seed) == expected).all()
 
+    @each_pairing
+    @pytest.mark.parametrize("off", [-0.008, 0.008])
+    def test_soft_labels_may_sum_to_1_as_roughly_as_half_precision_does(self, kind, off):
+        classes = np.arange(8, dtype=np.int32) % 3
+        soft = (0.6 * np.eye(4)[classes] + 0.1).astype(np.float16)
+        expected = pair(kind(), tf.constant(classes))
+        assert (pair(kind(), tf.constant(soft * np.float16(1 + off))) == expected).all()
+        with pytest.raises(tf.errors.InvalidArgumentError, match="sum to 1"):
+            pair(kind(), tf.constant(soft * np.float16(1 + 2 * off)))
+
     def test_soft_labels_count_by_their_likeliest_class(self):
         labels = tf.constant([[0.6, 0.4], [0.3, 0.7], [0.55, 0.45], [0.1, 0.9]])
         assert pair(SameClassPairing(), labels).tolist() == [2, 3, 0, 1]

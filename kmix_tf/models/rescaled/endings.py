@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kmix_tf import _checks
 from kmix_tf.models.rescaled.outputs import LOGITS, PROBABILITIES
 
 SOFTMAX, SIGMOID, LINEAR = "softmax", "sigmoid", "linear"
@@ -65,7 +66,7 @@ def doubt(values: np.ndarray, kind: str) -> str | None:
     lowest, highest = values.min(), values.max()
     if kind in PROBABILITIES and (lowest < -1e-3 or highest > 1 + 1e-3):
         return f"values from {lowest:g} to {highest:g}"
-    sums_to_1 = values.shape[-1] > 1 and bool((np.abs(totals - 1) < 1e-2).all())
+    sums_to_1 = values.shape[-1] > 1 and bool((np.abs(totals - 1) < _checks.SUM_TOLERANCE).all())
     if kind == "probabilities" and values.shape[-1] > 1 and not sums_to_1:
         return f"sums from {totals.min():g} to {totals.max():g}"
     if kind in LOGITS and sums_to_1 and lowest >= 0:

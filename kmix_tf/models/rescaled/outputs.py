@@ -119,7 +119,7 @@ def _require_probabilities(owner: str, targets: np.ndarray, kind: str, name: str
     if kind.startswith("multilabel") or targets.shape[-1] == 1:
         return
     totals = np.asarray(targets, dtype=np.float64).sum(axis=-1)
-    if not (np.abs(totals - 1) < 1e-2).all():
+    if not (np.abs(totals - 1) < _checks.SUM_TOLERANCE).all():
         raise ValueError(
             f"{owner}: {name} must sum to 1 over the classes where output={kind!r}; set output='multilabel_{kind}' "
             f"for labels that do not exclude each other. Received: sums from {totals.min():g} to {totals.max():g}."
