@@ -12,9 +12,14 @@ SUM_TOLERANCE = 1e-2
 
 
 def refuse(owner: str, name: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
-    """Raises `error`, remembering its parts so that `speaking_as` can name another owner."""
-    problem = error(f"{owner}: {name} must be {rule}. Received: {name}={value!r}.")
-    problem.kmix_argument = (name, rule, value)
+    """Raises `error`, which says what was received and what would be right."""
+    complain(owner, f"{name} must be {rule}. Received: {name}={value!r}.", error)
+
+
+def complain(owner: str, text: str, error: type[Exception] = ValueError) -> None:
+    """Raises `error`, remembering its text so that `speaking_as` can name another owner."""
+    problem = error(f"{owner}: {text}")
+    problem.kmix_text = text
     raise problem
 
 
@@ -24,12 +29,12 @@ def speaking_as(owner: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as problem:
-        if not hasattr(problem, "kmix_argument"):
+        if not hasattr(problem, "kmix_text"):
             raise
         named = problem
     else:
         return
-    refuse(owner, *named.kmix_argument, error=type(named))
+    complain(owner, named.kmix_text, type(named))
 
 
 def integer(owner: str, name: str, value: Any, minimum: int) -> int:

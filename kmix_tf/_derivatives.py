@@ -1,6 +1,7 @@
 """A model's output and its derivatives along one direction per sample, in a way that can be trained through."""
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -12,11 +13,9 @@ DERIVATIVES = ("exact", "differences")
 _STEP = 1 / 16
 
 # TensorFlow takes the variance about a mean that it holds fixed (tf.nn.moments): right to first order, wrong beyond.
-_NORMALIZATIONS = (
-    keras.layers.BatchNormalization,
-    keras.layers.GroupNormalization,
-    keras.layers.LayerNormalization,
-)
+# Batch normalisation does so in training only.
+INEXACT_IN_INFERENCE = (keras.layers.GroupNormalization, keras.layers.LayerNormalization)
+_INEXACT = (keras.layers.BatchNormalization, *INEXACT_IN_INFERENCE)
 _NOISES = (
     keras.layers.AlphaDropout,
     keras.layers.Dropout,
@@ -34,17 +33,31 @@ def require_differentiable(owner: str, model: keras.Model, derivatives: str) -> 
     """Refuses layers for which the derivatives would be wrong without any sign of it."""
     layers, reason, remedy = {
         "exact": (
-            _NORMALIZATIONS,
+            _INEXACT,
             "whose second derivatives TensorFlow gets wrong",
             "take derivatives='differences'",
         ),
         "differences": (_NOISES, "which draws anew at each of the points that are compared", "remove it"),
     }[derivatives]
-    for layer in model._flatten_layers():
+    refuse_layers(
+        owner, model, layers, f"derivatives={derivatives!r}", reason, f" Please {remedy}, or train with terms=()."
+    )
+
+
+def refuse_layers(
+    owner: str,
+    model: Any,
+    layers: tuple[type, ...],
+    wanted: str = "second derivatives",
+    reason: str = "which TensorFlow gets wrong",
+    remedy: str = "",
+) -> None:
+    """Refuses a Keras model with such a layer in it; of other callables nothing is known."""
+    for layer in model._flatten_layers() if isinstance(model, keras.layers.Layer) else ():
         if isinstance(layer, layers):
             raise ValueError(
-                f"{owner}: derivatives={derivatives!r} cannot be had of {type(layer).__name__}, {reason}. "
-                f"Received: a model with the layer {layer.name!r}. Please {remedy}, or train with terms=()."
+                f"{owner}: {wanted} cannot be had of {type(layer).__name__}, {reason}. "
+                f"Received: a model with the layer {layer.name!r}.{remedy}"
             )
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._derivatives import directional_derivatives
+from kmix_tf._derivatives import INEXACT_IN_INFERENCE, directional_derivatives, refuse_layers
 from kmix_tf.analysis.approximate_losses import TaylorLoss
 from kmix_tf.analysis.asking import ask
 from kmix_tf.analysis.matching_distribution import (
@@ -154,7 +153,7 @@ def kmixup_regularization(
     owner = "kmixup_regularization"
     flat, k = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
     x, y, loss_of = checked_risk(owner, model, x, y, alpha, loss)
-    _require_second_derivatives(owner, model)
+    refuse_layers(owner, model, INEXACT_IN_INFERENCE)
     trials, seed = checked_draws(owner, trials, seed, least=2)
     pairs = matched_pairs(owner, flat, k, trials, seed, disjoint)
     base = float(loss_of.value(y, asked(model, x)).numpy().mean())
@@ -204,14 +203,3 @@ def _terms(
         tf.constant(targets),
     )
     return np.stack([column.numpy() for column in columns], axis=1)
-
-
-def _require_second_derivatives(owner: str, model: Callable) -> None:
-    """TensorFlow takes the variance about a mean that it holds fixed: right to first order, wrong beyond."""
-    layers = model._flatten_layers() if isinstance(model, keras.layers.Layer) else []
-    for layer in layers:
-        if isinstance(layer, keras.layers.LayerNormalization | keras.layers.GroupNormalization):
-            raise ValueError(
-                f"{owner}: second derivatives cannot be had of {type(layer).__name__}, which TensorFlow gets wrong. "
-                f"Received: a model with the layer {layer.name!r}."
-            )

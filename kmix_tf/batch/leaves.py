@@ -5,6 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kmix_tf import _checks
+
 
 def leaf_paths(structure: Any, path: tuple = ()) -> Iterator[tuple[tuple, Any]]:
     """Leaves in the order of `tf.nest.flatten`, each with the keys and positions that lead to it."""
@@ -129,13 +131,14 @@ def image_of(owner: str, features: Sequence[tf.Tensor], axes: int) -> tf.Tensor:
     Raises:
         ValueError: if there is none.
     """
-    for leaf, has in zip(features, have_axes(features, axes), strict=True):
-        if has:
-            return leaf
-    raise ValueError(
-        f"{owner}: features must have {axes} axes after the batch's, as images have; axes=1 is for signals, and "
-        f"tables are for KMixupLayer. Received: features of shapes {[str(leaf.shape) for leaf in features]}."
-    )
+    (images,) = those(have_axes(features, axes), features)
+    if not images:
+        _checks.complain(
+            owner,
+            f"features must have {axes} axes after the batch's, as images have; axes=1 is for signals, and tables "
+            f"are for KMixupLayer. Received: features of shapes {[str(leaf.shape) for leaf in features]}.",
+        )
+    return images[0]
 
 
 def have_axes(features: Sequence[tf.Tensor], axes: int) -> list[bool]:

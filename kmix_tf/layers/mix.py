@@ -337,8 +337,9 @@ class MixLayer(keras.layers.Layer):
         self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None, saliency: Any = None
     ) -> Batch:
         owner, packed = type(self).__name__, self.targets == "packed"
-        blend = told_saliency(owner, self.blend, first, second, saliency)
-        mixture = apply_plan(first, second, plan, blend, weight, packed)
+        with _checks.speaking_as(owner):
+            blend = told_saliency(owner, self.blend, first, second, saliency)
+            mixture = apply_plan(first, second, plan, blend, weight, packed)
         return mixture if packed or weight is None else weighted(owner, mixture, weight)
 
     def _output(self, batch: Batch) -> Any:

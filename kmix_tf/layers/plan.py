@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kmix_tf import _checks
 from kmix_tf.batch import Batch, pack_targets
 from kmix_tf.batch.leaves import after, require
 from kmix_tf.blend import Blended, interpolate_leaves
@@ -43,9 +44,10 @@ def apply_plan(
         sample_weight = _mixed_leaves(first.sample_weight, second.sample_weight, plan, blended)
         shares = _shares(first.y, blended)
         if blended.places and any(share is blended.mask for share in shares):
-            raise ValueError(
-                "MixLayer: maps cannot be packed where a blend moves places. Received: targets of shapes "
-                f"{[str(leaf.shape) for leaf in first.y]}. Set transport=False, or targets='mixed'."
+            _checks.complain(
+                "MixLayer",
+                "maps cannot be packed where a blend moves places. Received: targets of shapes "
+                f"{[str(leaf.shape) for leaf in first.y]}. Set transport=False, or targets='mixed'.",
             )
         y = [
             _packed(*sides, plan, share, weight, repeat)

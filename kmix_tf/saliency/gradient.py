@@ -100,6 +100,7 @@ class GradientSaliency:
             )
         features = [_floating(tf.convert_to_tensor(leaf)) for leaf in features]
         _require_as_many(owner, self.model, features)
+        _require_sizes(owner, self.model, features)
         image = image_of(owner, features, self.axes)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(image)
@@ -156,6 +157,16 @@ def _require_as_many(owner: str, model: keras.Model, features: list[tf.Tensor]) 
             f"{[str(leaf.shape) for leaf in features]} for model {model.name!r} with {len(inputs)} inputs. "
             "Features that only ride along can be named in passthrough=."
         )
+
+
+def _require_sizes(owner: str, model: keras.Model, features: list[tf.Tensor]) -> None:
+    for leaf, wanted in zip(features, getattr(model, "inputs", None) or (), strict=False):
+        # Keras adds or drops a last axis of length 1 itself.
+        if leaf.shape.rank == len(wanted.shape) and not leaf.shape[1:].is_compatible_with(wanted.shape[1:]):
+            raise ValueError(
+                f"{owner}: features must have the sizes that the model takes. Received: features of shape "
+                f"{leaf.shape} for model {model.name!r}, which takes {tuple(wanted.shape)}."
+            )
 
 
 def _as_taken(model: keras.Model, features: list[tf.Tensor]) -> Any:

@@ -345,7 +345,7 @@ def test_it_compiles_with_the_function_that_calls_it(same):
 
 @pytest.mark.parametrize(("shape", "axes"), [((4, 3), 2), ((4,), 1), ((4, 5, 5), 3)], ids=str)
 def test_features_without_places_are_refused(shape, axes):
-    message = rf"CutMixBlend: features must have {axes} axes after the batch's.*Received: features of shapes"
+    message = rf"CutMixLayer: features must have {axes} axes after the batch's.*Received: features of shapes"
     with pytest.raises(ValueError, match=message):
         CutMixLayer(axes=axes)(np.zeros(shape, np.float32), np.zeros(4, np.float32), seed=1)
 

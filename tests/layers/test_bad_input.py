@@ -84,7 +84,7 @@ def test_axes(axes):
 
 
 def test_features_without_axes_to_cut_from():
-    message = r"CutMixBlend: features must have 2 axes after the batch's.*Received: features of shapes \['\(4, 3\)'\]"
+    message = r"CutMixLayer: features must have 2 axes after the batch's.*Received: features of shapes \['\(4, 3\)'\]"
     with pytest.raises(ValueError, match=message):
         CutMixLayer()(X, Y)
     CutMixLayer(axes=1)(X, Y)

@@ -220,5 +220,6 @@ def test_arguments_out_of_range_are_refused_in_the_layers_name(arguments, messag
 
 
 def test_features_without_places_are_refused():
-    with pytest.raises(ValueError, match=r"must have 2 axes after the batch's.*axes=1 is for signals.*\(4, 3\)"):
+    message = r"FMixLayer: features must have 2 axes after the batch's.*axes=1 is for signals.*\(4, 3\)"
+    with pytest.raises(ValueError, match=message):
         FMixLayer()(np.zeros((4, 3), np.float32), np.zeros(4, np.float32), seed=1)

@@ -61,7 +61,7 @@ def test_maps_are_moved_with_the_image(solver, interpolations):
 
 def test_maps_that_move_cannot_be_packed():
     x = RNG.normal(size=(6, 8, 8, 1)).astype(np.float32)
-    with pytest.raises(ValueError, match="maps cannot be packed where a blend moves places"):
+    with pytest.raises(ValueError, match="PuzzleMixLayer: maps cannot be packed where a blend moves"):
         PuzzleMixLayer(targets="packed", blocks=4)(x, x, seed=3)
 
 

@@ -45,6 +45,10 @@ def test_logits_are_scored_as_by_numpy(data, form, batch_size):
         ece = expected_calibration_error(labels, softmax(logits, axis=1))
         agree(scores, (logits.argmax(axis=1) != labels).mean(), loss, ece)
     assert both.plain != both.rescaled
+    table = [line.split() for line in str(both).splitlines()]
+    assert table[0] == ["plain", "rescaled"]
+    assert [" ".join(row[:-2]) for row in table[1:]] == ["error", "loss", "calibration error"]
+    assert [float(cell) for row in table[1:] for cell in row[-2:]] == pytest.approx(np.ravel(both, "F"), rel=1e-3)
 
 
 def test_probabilities_are_scored_with_losses_that_stay_finite(data):

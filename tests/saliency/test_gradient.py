@@ -192,6 +192,12 @@ def test_other_numbers_of_features_than_inputs_are_refused():
         GradientSaliency(network(), CROSSENTROPY)([tf.constant(X), tf.ones([3, 2])], [Y])
 
 
+def test_features_of_another_size_than_the_model_takes_are_refused():
+    message = rf"GradientSaliency: features must have the sizes that the model takes.*\(3, 9, 9, .*{X.shape[1]}, "
+    with pytest.raises(ValueError, match=message):
+        GradientSaliency(network(), CROSSENTROPY)([tf.ones([3, 9, 9, X.shape[-1]])], [Y])
+
+
 @pytest.mark.parametrize(
     "loss", [CROSSENTROPY, "mse", keras.losses.MeanAbsoluteError()], ids=["crossentropy", "mse", "mae"]
 )

@@ -86,6 +86,8 @@ its label, which the layer gives along with the image. The samples on show are t
 optimal transport, so that a sample meets one that looks like it.
 <b>interpolations = {INTERPOLATIONS}</b> makes {INTERPOLATIONS} mixtures of each pair, from near the sample to near
 its partner; masks and boxes are nested.</p>
+<p>The line above each row is what made it, with <code>images</code> of shape (batch, height, width, channels) and
+one-hot <code>labels</code>; for integer labels, say <code>num_classes=</code> as well.</p>
 {body}
 <p class="note">Seed {seed}: <code>kmix-tf gallery --seed {seed}</code></p>
 </body>

@@ -24,10 +24,17 @@ class Scores(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """plain: `Scores` of the wrapped model. rescaled: those of its rescaled predictions."""
+    """plain: `Scores` of the wrapped model. rescaled: those of its rescaled predictions. Printed, it is a table."""
 
     plain: Scores
     rescaled: Scores
+
+    def __str__(self) -> str:
+        rows = [f"{'':17}  {'plain':>9}  {'rescaled':>9}"]
+        for name, *pair in zip(Scores._fields, *self, strict=True):
+            if None not in pair:
+                rows.append(f"{name.replace('_', ' '):17}  {pair[0]:9.4g}  {pair[1]:9.4g}")
+        return "\n".join(rows)
 
 
 class ScoreSums:

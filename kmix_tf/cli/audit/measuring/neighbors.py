@@ -1,11 +1,10 @@
-"""The nearest sample of one's own class and of another, in blocks."""
+"""The nearest sample of one's own class and of another."""
 
 from typing import NamedTuple
 
 import numpy as np
 
-# Rows of the distance matrix held at once: 20 MB at 10,000 samples.
-_ROWS = 512
+from kmix_tf.analysis.nearest import nearest_rows
 
 
 class Neighbors(NamedTuple):
@@ -20,34 +19,17 @@ class Neighbors(NamedTuple):
     other_distance: np.ndarray
 
 
-def nearest(x: np.ndarray, y: np.ndarray, points: np.ndarray | None = None) -> Neighbors:
-    """Finds neighbours among `x` `(n, d)`, float32 and centred, with classes `y` `(n,)`.
+def nearest(x: np.ndarray, y: np.ndarray) -> Neighbors:
+    """Finds neighbours among `x` `(n, d)` with classes `y` `(n,)`."""
 
-    Neighbours are chosen in float32, whose matrix product is fast; their distances are then measured directly.
+    def not_of_ones_own(scores: np.ndarray, these: slice) -> None:
+        scores[y[these, np.newaxis] != y] = np.inf
+        scores[np.arange(len(scores)), np.arange(len(y))[these]] = np.inf
 
-    Args:
-        points: rows of x to look from, `(m,)`; default all.
-    """
-    points = np.arange(len(x)) if points is None else points
-    squares = np.einsum("nd,nd->n", x, x)
-    same, other = np.empty(len(points), np.int64), np.empty(len(points), np.int64)
-    for start in range(0, len(points), _ROWS):
-        rows = points[start : start + _ROWS]
-        # The samples' own squares are the same for all of a row.
-        closeness = squares - 2 * (x[rows] @ x.T)
-        closeness[np.arange(len(rows)), rows] = np.inf
-        is_same = y[rows, np.newaxis] == y
-        for places, masked in ((same, ~is_same), (other, is_same)):
-            places[start : start + len(rows)] = np.where(masked, np.inf, closeness).argmin(axis=1)
-    lonely = np.bincount(y)[y[points]] == 1
-    same_distance = np.where(lonely, np.inf, distances(x, points, same))
-    return Neighbors(same, same_distance, other, distances(x, points, other))
+    def not_of_another(scores: np.ndarray, these: slice) -> None:
+        scores[y[these, np.newaxis] == y] = np.inf
 
-
-def distances(x: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Euclidean distances of pairs of rows, float64 `(m,)`, without a copy of all of x."""
-    found = np.empty(len(first))
-    for start in range(0, len(first), _ROWS):
-        part = slice(start, start + _ROWS)
-        found[part] = np.linalg.norm(x[first[part]].astype(np.float64) - x[second[part]], axis=1)
-    return found
+    same, other = (
+        nearest_rows(lambda these: x[these], len(x), x, forbid) for forbid in (not_of_ones_own, not_of_another)
+    )
+    return Neighbors(*same, *other)
