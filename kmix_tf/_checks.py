@@ -13,7 +13,13 @@ SUM_TOLERANCE = 1e-2
 
 def refuse(owner: str, name: str, rule: str, value: Any, error: type[Exception] = ValueError) -> None:
     """Raises `error`, which says what was received and what would be right."""
-    complain(owner, f"{name} must be {rule}. Received: {name}={value!r}.", error)
+    complain(owner, f"{name} must be {rule}. Received: {name}={_shown(value)}.", error)
+
+
+def _shown(value: Any) -> str:
+    """Arrays and tensors by their shape: their numbers would bury the message."""
+    shape = getattr(value, "shape", ())
+    return repr(value) if shape == () else f"<{type(value).__name__} of shape {shape}>"
 
 
 def complain(owner: str, text: str, error: type[Exception] = ValueError) -> None:

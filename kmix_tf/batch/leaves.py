@@ -1,5 +1,6 @@
 """Nested structures of tensors, their leaves and the leaves' names in messages."""
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -132,13 +133,30 @@ def image_of(owner: str, features: Sequence[tf.Tensor], axes: int) -> tf.Tensor:
         ValueError: if there is none.
     """
     (images,) = those(have_axes(features, axes), features)
+    if not images and any(leaf.shape.rank is None for leaf in features):
+        shapes = [str(leaf.shape) for leaf in features]
+        _checks.complain(
+            owner, f"features must have a known number of axes: see tf.ensure_shape. Received: shapes {shapes}."
+        )
     if not images:
         _checks.complain(
             owner,
             f"features must have {axes} axes after the batch's, as images have; axes=1 is for signals, and tables "
             f"are for KMixupLayer. Received: features of shapes {[str(leaf.shape) for leaf in features]}.",
         )
+    if axes == 2:
+        _warn_of_channels_first(owner, images[0].shape)
     return images[0]
+
+
+def _warn_of_channels_first(owner: str, shape: tf.TensorShape) -> None:
+    """An axis of 1 or 3, and then two long ones: no height, most likely."""
+    if shape.rank == 4 and shape[1] in (1, 3) and min(shape[2] or 0, shape[3] or 0) > 4:
+        warnings.warn(
+            f"{owner}: features of shape {shape} look like images with channels first. Axes 1 and 2 are taken for "
+            "height and width: transpose images to (batch, height, width, channels).",
+            stacklevel=2,
+        )
 
 
 def have_axes(features: Sequence[tf.Tensor], axes: int) -> list[bool]:

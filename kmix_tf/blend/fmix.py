@@ -95,9 +95,12 @@ def noise_mask(transform: tf.Tensor, ratio: tf.Tensor, *, axes: int) -> tuple[tf
     places = tf.shape(field)[1]
     # In float64: a float32 product with many places is off by more than a rounding, and XLA divides by multiplying
     # with the inverse, after which n / n may not be 1.
-    count = tf.round(tf.cast(ratio, tf.float64) * tf.cast(places, tf.float64))
-    mask = tf.cast(highest(field, tf.cast(count, tf.int32)), tf.float32)
-    share = tf.cast(count / tf.cast(tf.maximum(places, 1), tf.float64), tf.float32)
+    every = tf.cast(places, tf.float64)
+    count = tf.clip_by_value(tf.round(tf.cast(ratio, tf.float64) * every), 0, every)
+    # NaN has no whole number, and a search for one would not end.
+    whole = tf.where(tf.math.is_nan(count), 0, tf.cast(count, tf.int32))
+    mask = tf.cast(highest(field, whole), tf.float32)
+    share = tf.cast(count / tf.maximum(every, 1), tf.float32)
     mask = tf.reshape(mask, tf.concat([tf.shape(ratio), tf.stack(sizes)], 0))
     return mask, tf.where(places > 0, share, tf.ones_like(share))
 

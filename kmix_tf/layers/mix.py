@@ -15,7 +15,7 @@ from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, 
 from kmix_tf.layers.arguments import Names, checked_classes, require_counts_that_fit, require_targets, serialized
 from kmix_tf.layers.chance import draw_or_keep, is_mixed, keep_alone, mixtures_of_each
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.plan import MixPlan, apply_plan, pair_weights, unmixed
+from kmix_tf.layers.plan import MixPlan, apply_plan, drawn_ratio, pair_weights, unmixed
 from kmix_tf.layers.salience import told_saliency
 from kmix_tf.layers.weighting import weighted
 from kmix_tf.metric import Metric
@@ -331,7 +331,7 @@ class MixLayer(keras.layers.Layer):
     def _ratio(self, group: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         alpha = self._adaptation.alpha
         ratio = self.ratio if alpha is None else BetaRatio(alpha, self.ratio.scope, self.ratio.interpolations)
-        return ratio(group, seed)
+        return drawn_ratio(type(self).__name__, ratio, group, seed)
 
     def _mixed(
         self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None, saliency: Any = None

@@ -11,6 +11,7 @@ from kmix_tf.batch.leaves import after, require
 from kmix_tf.blend import Blended, interpolate_leaves
 from kmix_tf.blend.linear import has_interpolations, join_interpolations
 from kmix_tf.blend.places import interpolate_places
+from kmix_tf.ratio import BetaRatio, DistributionRatio
 from kmix_tf.weight import normalized
 
 
@@ -25,6 +26,26 @@ class MixPlan(NamedTuple):
     partner: tf.Tensor
     ratio: tf.Tensor
     blend_seed: tf.Tensor
+
+
+def drawn_ratio(owner: str, ratio: Callable, group: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """What a ratio strategy gives, float32 `(batch,)` or `(times, batch)`; checked if it is not one of ours.
+
+    Raises:
+        ValueError: for other shapes. InvalidArgumentError: for ratios outside [0, 1].
+    """
+    values = ratio(group, seed)
+    if isinstance(ratio, (BetaRatio, DistributionRatio)):
+        return values
+    values, size = tf.cast(values, tf.float32), group.shape[-1]
+    if values.shape.rank not in (1, 2) or not values.shape[-1:].is_compatible_with([size]):
+        _checks.complain(
+            owner,
+            f"ratio must give ratios ({size},) or (interpolations, {size}). Received: some of shape {values.shape}.",
+        )
+    in_range = tf.reduce_all((values >= 0) & (values <= 1))
+    message = f"{owner}: ratio must give ratios in [0, 1]. Received: ratios outside, or NaN."
+    return after(require(in_range, message), [values])[0]
 
 
 def apply_plan(

@@ -10,7 +10,9 @@ from kmix_tf import (
     CutMixBlend,
     CutMixLayer,
     ExponentialWeight,
+    FMixBlend,
     KMixupLayer,
+    LinearBlend,
     LocalMixupLayer,
     MixLayer,
     MixSchedule,
@@ -81,6 +83,44 @@ def test_axes(axes):
         CutMixLayer(axes=axes)
     with pytest.raises(ValueError, match=r"CutMixBlend: axes must be .*Received: axes="):
         CutMixBlend(axes)
+
+
+@pytest.mark.parametrize("value", [1.5, -0.5, float("nan")])
+@pytest.mark.parametrize("blend", [LinearBlend(), FMixBlend()], ids=["linear", "fmix"])
+def test_a_ratio_of_ones_own_outside_the_range_is_refused_and_under_xla_ends(value, blend):
+    x = np.zeros((4, 8, 8, 1), np.float32)
+    layer = MixLayer(ratio=lambda group, seed: tf.fill(tf.shape(group), value), blend=blend)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"MixLayer: ratio must give ratios in \[0, 1\]"):
+        layer(x, np.eye(4, dtype=np.float32), seed=1)
+    # XLA drops assertions: what comes out then does not matter, but something must.
+    compiled = tf.function(lambda x, y: layer(x, y, seed=1), jit_compile=True)
+    assert compiled(x, np.eye(4, dtype=np.float32))[1].shape == (4, 4)
+
+
+@pytest.mark.parametrize("shape", [[], [3], [4, 1], [2, 2, 4]], ids=str)
+def test_a_ratio_of_ones_own_of_another_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"MixLayer: ratio must give ratios \(4,\) or \(interpolations, 4\)"):
+        MixLayer(ratio=lambda group, seed: tf.fill(shape, 0.5))(np.zeros((4, 2), np.float32), np.zeros(4), seed=1)
+
+
+def test_images_with_channels_first_are_warned_of():
+    x = np.zeros((4, 3, 8, 8), np.float32)
+    message = r"CutMixBlend: features of shape \(4, 3, 8, 8\) look like images with channels first"
+    with pytest.warns(UserWarning, match=message):
+        CutMixLayer()(x, np.zeros(4, np.float32), seed=1)
+
+
+def test_features_of_an_unknown_number_of_axes_are_refused_where_axes_matter():
+    def mixed(x):
+        return CutMixLayer()(x, tf.zeros([4]), seed=1)
+
+    with pytest.raises(ValueError, match=r"features must have a known number of axes: see tf.ensure_shape"):
+        tf.function(mixed, input_signature=[tf.TensorSpec(None)])(tf.zeros([4, 8, 8, 1]))
+
+
+def test_arrays_in_wrong_places_are_told_by_their_shape():
+    with pytest.raises(ValueError, match=r"MixLayer: probability must be .*=<ndarray of shape \(9,\)>"):
+        MixLayer(probability=np.zeros(9))
 
 
 def test_features_without_axes_to_cut_from():
