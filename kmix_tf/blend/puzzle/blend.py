@@ -76,7 +76,7 @@ class PuzzleMixBlend(SalientBlend):
         InvalidArgumentError: on the batch, where sizes or negative saliency only show then. The saliency of a sample
             with NaN is taken for uniform.
 
-    Source: Kim, Choo and Song 2020, *Puzzle Mix*, Sections 3 and 4; defaults of their published code for CIFAR-100.
+    Source: Kim, Choo and Song 2020, *Puzzle Mix*; scales and defaults of their published code, for CIFAR-100.
     multi-mix, eq. (5) and Section III-A3, for several interpolations.
 
     Example:

@@ -53,7 +53,7 @@ def pair_energy(
         beta, gamma: >= 0.
         neigh_size: how many places from a border differences are averaged over, >= 1.
 
-    Source: Puzzle Mix, Section 4, and the scales of its published code.
+    Source: Puzzle Mix, the objective of the mask, in the scales of its published code.
     """
     axes = saliency[0].shape.rank - 1
     weight = beta / (BETA_UNIT * blocks ** (axes - 1))
@@ -136,7 +136,7 @@ def mask_energy(
     Returns:
         float64 `(pairs,)`.
 
-    Source: Puzzle Mix, eq. (4), for fixed transport.
+    Source: Puzzle Mix, the objective of the mask for fixed transport; multi-mix, eq. (5), for the prior.
 
     Example:
         >>> energy = PairEnergy(tf.constant([[0.3, -0.3]]), (tf.constant([[0.1]]),))

@@ -69,7 +69,7 @@ def transport_plan(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor, solver
     Returns:
         int32 `(problems, n)`, a permutation of `range(n)` each.
 
-    Source: Puzzle Mix, Section 4, eq. (4) for a fixed mask; xi is `t_eps`, part of `way`.
+    Source: Puzzle Mix, the objective of transport for a fixed mask; xi is `t_eps`, part of `way`.
 
     Example:
         >>> way = way_costs([4], [4], t_eps=0.1)
