@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from kmix_tf.analysis.samples import COLUMNS, real_array
+
 
 class TaylorLoss(NamedTuple):
     """A loss l(y, u) of targets y and outputs u, `(..., outputs)`, whose mixed derivative in y and u is -I.
@@ -56,7 +58,7 @@ def targets_of(owner: str, y: Any, outputs: int, loss: str) -> np.ndarray:
         ValueError: for labels outside the classes, targets of another shape, not finite, or such as the loss does not
             take: soft labels that are no probabilities.
     """
-    y = np.asarray(y)
+    y = real_array(owner, "y", y, COLUMNS)
     if loss == "categorical_crossentropy" and outputs < 2:
         raise ValueError(
             f"{owner}: loss='categorical_crossentropy' needs a model of at least two outputs. Received: {outputs}. "

@@ -10,6 +10,7 @@ from kmix_tf import _checks
 from kmix_tf.analysis.approximate_losses import targets_of
 from kmix_tf.analysis.asking import ask, one_output, sample_losses
 from kmix_tf.analysis.ranges import clip_range, clipped, require, require_floating, require_within
+from kmix_tf.analysis.samples import COLUMNS, real_array
 
 
 def fgsm(
@@ -82,7 +83,9 @@ class _Attack:
                 f"Received: x of shape {tuple(x.shape)} and y of shape {np.shape(y) if y is not None else None}."
             )
         outputs = one_output("fgsm", self._model, x)
-        return np.asarray(y) if self._name is None else targets_of("fgsm", y, outputs, self._name)
+        return (
+            real_array("fgsm", "y", y, COLUMNS) if self._name is None else targets_of("fgsm", y, outputs, self._name)
+        )
 
     def element(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple:
         require_floating("fgsm", x)

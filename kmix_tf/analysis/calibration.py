@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 
 from kmix_tf import _checks
 from kmix_tf.analysis.asking import ask
+from kmix_tf.analysis.samples import COLUMNS, as_numbers, real_array
 
 
 class ReliabilityCurve(NamedTuple):
@@ -80,7 +81,8 @@ def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10, binni
         >>> round(expected_calibration_error([0, 1], [[0.9, 0.1], [0.65, 0.35]]), 3)
         0.375
     """
-    curve = reliability_curve(y, probabilities, bins, binning)
+    with _checks.speaking_as("expected_calibration_error"):
+        curve = reliability_curve(y, probabilities, bins, binning)
     filled = curve.count > 0
     gaps = np.abs(curve.confidence - curve.accuracy)[filled]
     return float(gaps @ curve.count[filled] / curve.count.sum())
@@ -131,10 +133,10 @@ def class_probabilities(owner: str, values: Any, logits: bool = False) -> np.nda
     Raises:
         ValueError: if they are none.
     """
-    values = np.asarray(values, dtype=np.float64)
+    values = as_numbers(owner, "probabilities", values)
     if values.ndim != 2 or values.size == 0:
-        raise ValueError(
-            f"{owner}: probabilities must be (n, classes), n >= 1. Received: probabilities of shape {values.shape}."
+        _checks.complain(
+            owner, f"probabilities must be (n, classes), n >= 1. Received: probabilities of shape {values.shape}."
         )
     if logits:
         values = expit(values) if values.shape[1] == 1 else softmax(values, axis=1)
@@ -142,19 +144,22 @@ def class_probabilities(owner: str, values: Any, logits: bool = False) -> np.nda
         values = np.concatenate([1 - values, values], axis=1)
     totals = values.sum(axis=1)
     if not (np.abs(totals - 1) < _checks.SUM_TOLERANCE).all() or values.min() < -1e-6:
-        raise ValueError(
-            f"{owner}: rows of probabilities must be >= 0 and sum to 1; take a softmax of logits first. "
-            f"Received: entries from {values.min():g}, sums from {totals.min():g} to {totals.max():g}."
+        _checks.complain(
+            owner,
+            f"rows of probabilities must be >= 0 and sum to 1; take a softmax of logits first. "
+            f"Received: entries from {values.min():g}, sums from {totals.min():g} to {totals.max():g}.",
         )
     return values
 
 
 def _classified(owner: str, y: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
-    y, shape = np.asarray(y), np.shape(probabilities)
+    y, probabilities = real_array(owner, "y", y, COLUMNS), as_numbers(owner, "probabilities", probabilities)
+    shape = probabilities.shape
     if y.ndim not in (1, 2) or len(shape) != 2 or len(y) != shape[0] or len(y) == 0:
-        raise ValueError(
-            f"{owner}: y must be (n,) or (n, classes) and probabilities (n, classes), n >= 1. "
-            f"Received: y of shape {y.shape} and probabilities of shape {shape}."
+        _checks.complain(
+            owner,
+            f"y must be (n,) or (n, classes) and probabilities (n, classes), n >= 1. "
+            f"Received: y of shape {y.shape} and probabilities of shape {shape}.",
         )
     probabilities = class_probabilities(owner, probabilities)
     return _labels(owner, y, probabilities.shape[1]), probabilities
@@ -164,12 +169,12 @@ def _labels(owner: str, y: np.ndarray, classes: int) -> np.ndarray:
     """Integer classes `(n,)`."""
     y = y[:, 0] if y.shape[1:] == (1,) else y
     if y.ndim == 2 and (y.shape[1] != classes or not np.isfinite(y.astype(np.float64)).all()):
-        raise ValueError(f"{owner}: y must be (n,) or (n, {classes}) and finite. Received: y of shape {y.shape}.")
+        _checks.complain(owner, f"y must be (n,) or (n, {classes}) and finite. Received: y of shape {y.shape}.")
     labels = y.argmax(axis=1) if y.ndim == 2 else y.astype(np.float64)
     if not ((labels >= 0) & (labels < classes) & (labels == np.floor(labels))).all():
-        raise ValueError(
-            f"{owner}: labels must be integers in [0, {classes}). "
-            f"Received: labels from {labels.min():g} to {labels.max():g}."
+        _checks.complain(
+            owner,
+            f"labels must be integers in [0, {classes}). Received: labels from {labels.min():g} to {labels.max():g}.",
         )
     return labels.astype(int)
 

@@ -7,6 +7,7 @@ import numpy as np
 from kmix_tf import _checks
 from kmix_tf.analysis.chords import ball_around, chords_past, nearest_on_segment
 from kmix_tf.analysis.samples import labelled
+from kmix_tf.analysis.segments import in_units
 
 # All chords past each of n samples are n^3 / 2 pairs: some minutes at this size.
 _MOST_SAMPLES = 2000
@@ -31,7 +32,8 @@ def collinear_samples(x: Any, y: Any, tolerance: float | None = None) -> Colline
     Args:
         x: numeric `(n, ...)`, finite, n <= 2000: all n^3 / 2 triples are looked at, in blocks of bounded memory. Of
             larger data, take a random subset.
-        y: integer classes `(n,)`, or one-hot or soft labels `(n, classes)`, whose largest counts; of two classes.
+        y: integer classes `(n,)` below 16,384, or one-hot or soft labels `(n, classes)`, whose largest counts; of two
+            classes.
         tolerance: the distance from the segment that still counts as on it, > 0, in the units of x. By default
             a billionth of the largest distance from the mean.
 
@@ -56,16 +58,19 @@ def collinear_samples(x: Any, y: Any, tolerance: float | None = None) -> Colline
             f"Received: {len(x)}. Take a random subset of that size."
         )
     tolerance = _tolerance(owner, x, tolerance)
+    # A power of two, which rounds nothing: squares in this unit neither over- nor underflow.
+    unit = in_units(x)[1]
+    x, tolerance = x / unit, tolerance / unit
     found = [_collinear_with(index, x, classes, tolerance) for index in range(len(x))]
     triples, ratio, distance = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return CollinearSamples(triples, ratio, distance)
+    return CollinearSamples(triples, ratio, unit * distance)
 
 
 def _tolerance(owner: str, x: np.ndarray, tolerance: Any) -> float:
     if tolerance is not None:
         return _checks.positive(owner, "tolerance", tolerance)
-    extent = np.sqrt(np.square(x - x.mean(axis=0)).sum(axis=1).max())
-    return 1e-9 * float(extent) or 1e-9
+    x, unit = in_units(x)
+    return 1e-9 * unit * float(np.sqrt(np.square(x).sum(axis=1).max())) or 1e-9
 
 
 def _collinear_with(

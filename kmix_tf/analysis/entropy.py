@@ -8,6 +8,7 @@ from scipy.special import entr
 from kmix_tf import _checks
 from kmix_tf.analysis.approximate_losses import targets_of
 from kmix_tf.analysis.calibration import class_probabilities
+from kmix_tf.analysis.samples import as_numbers
 
 
 class EntropyBound(NamedTuple):
@@ -85,10 +86,11 @@ def entropy_bound(y: Any, probabilities: Any, theta: float, logits: bool = False
     """
     theta = _checks.probability("entropy_bound", "theta", theta)
     is_logits = _checks.flag("entropy_bound", "logits", logits)
-    if np.ndim(probabilities) != 2 or np.shape(probabilities)[1] < 2:
+    probabilities = as_numbers("entropy_bound", "probabilities", probabilities)
+    if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(
             "entropy_bound: probabilities must be (n, classes), at least two. "
-            f"Received: probabilities of shape {np.shape(probabilities)}."
+            f"Received: probabilities of shape {probabilities.shape}."
         )
     values = _logits("entropy_bound", probabilities) if is_logits else probabilities
     p = class_probabilities("entropy_bound", values, is_logits)
@@ -103,7 +105,7 @@ def entropy_bound(y: Any, probabilities: Any, theta: float, logits: bool = False
 
 def _logits(owner: str, logits: Any) -> np.ndarray:
     """float64 `(n, classes)`, a single unit as two classes."""
-    logits = np.asarray(logits, dtype=np.float64)
+    logits = as_numbers(owner, "logits", logits)
     if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
         raise ValueError(
             f"{owner}: logits must be (n, classes), n >= 1, and finite. Received: shape {logits.shape}"

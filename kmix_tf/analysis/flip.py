@@ -61,7 +61,7 @@ def flip_threshold(
 
     Args:
         x: numeric `(n, ...)`, finite.
-        y: integer classes `(n,)`, or one-hot or soft labels `(n, classes)`, whose largest is the sample's class;
+        y: integer classes `(n,)` below 16,384, or one-hot or soft labels `(n, classes)`, whose largest is the class;
             two classes or more.
         radius: of the balls in which predictions are constant, > 0, in the units of x: a number, or `(n,)`, one for
             each sample; 0 there leaves a sample out. With half the distance of nearest neighbours and less, no

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.analysis.approximate_losses import targets_of
 from kmix_tf.analysis.asking import ask, one_output, sample_losses
+from kmix_tf.analysis.samples import for_model
 from kmix_tf.batch.leaves import at_least_float32
 from kmix_tf.ratio import sample_beta
 from kmix_tf.seeding import as_seed, random_bits, split
@@ -113,6 +114,7 @@ def gradient_variance(
         _checks.integer(owner, name, value, minimum=2)
     seed = as_seed(_checks.integer(owner, "seed", seed, minimum=0))
     losses = sample_losses(owner, loss)
+    _require_soft(owner, loss)
     x, y = _data(owner, model, x, y, loss)
     gradients = _Gradients(owner, model, x, y, losses)
     estimates = np.array(
@@ -197,17 +199,19 @@ def _mixed(values: np.ndarray, first: np.ndarray, second: np.ndarray, ratios: np
 
 
 def _data(owner: str, model: Callable, x: Any, y: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
-    x = np.asarray(x)
-    x = x if x.dtype == np.float64 else x.astype(np.float32)
-    if x.ndim == 0 or len(x) == 0 or len(x) != len(np.atleast_1d(np.asarray(y))):
-        raise ValueError(
-            f"{owner}: x and y must hold the same number of samples, at least one. "
-            f"Received: x of shape {x.shape} and y of shape {np.shape(y)}."
-        )
-    if not np.isfinite(x).all():
-        raise ValueError(f"{owner}: x must be finite. Received: x with NaN or infinite values.")
+    x = for_model(owner, x, y)
     # A loss of one's own may take any targets, as the squared error does.
     return x, targets_of(owner, y, one_output(owner, model, x), loss if isinstance(loss, str) else "squared_error")
+
+
+def _require_soft(owner: str, loss: Any) -> None:
+    """Refuses losses of integer labels, of which mixing makes soft ones."""
+    name = getattr(loss, "__name__", type(loss).__name__)
+    if "sparsecategorical" in name.lower().replace("_", ""):
+        raise ValueError(
+            f"{owner}: loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
+            "'categorical_crossentropy' or CategoricalCrossentropy, with integer labels too."
+        )
 
 
 def _shares(owner: str, batch_size: Any, interpolations: Any) -> np.ndarray:

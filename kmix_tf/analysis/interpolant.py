@@ -6,6 +6,7 @@ import numpy as np
 from scipy.fft import irfft, rfft
 
 from kmix_tf import _checks
+from kmix_tf.analysis.samples import as_numbers
 
 
 def local_mixup_interpolant(y: Any, neighbors: int) -> np.ndarray:
@@ -58,7 +59,7 @@ def _shares(neighbors: int, size: int) -> np.ndarray:
 
 
 def _signal(owner: str, y: Any) -> np.ndarray:
-    y = np.asarray(y, dtype=np.float64)
+    y = as_numbers(owner, "y", y)
     if y.ndim not in (1, 2) or y.size == 0:
         raise ValueError(f"{owner}: y must be (n,) or (n, c), n >= 1. Received: y of shape {y.shape}.")
     if not np.isfinite(y).all():

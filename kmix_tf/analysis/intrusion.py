@@ -96,7 +96,7 @@ def intrusion_distances(
 
     Args:
         x: numeric `(n, ...)`, finite.
-        y: integer classes `(n,)`, or one-hot or soft labels `(n, classes)`, whose largest counts.
+        y: integer classes `(n,)` below 16,384, or one-hot or soft labels `(n, classes)`, whose largest counts.
         alpha: of Beta(alpha, alpha), finite and >= 0.
         epochs: an integer >= 1. In each, every sample is mixed with one drawn from all.
         same_class: counts also mixtures of two samples of one other class, as the paper's Table 2 does.
@@ -277,7 +277,7 @@ def _counted(
     first: np.ndarray, second: np.ndarray, nearest: np.ndarray, classes: int, confidence: float
 ) -> LabelConflicts:
     wrong = (nearest != first) & (nearest != second)
-    pairs = np.bincount(first * classes + second, minlength=classes**2)
+    pairs = dict(zip(*np.unique(first * classes + second, return_counts=True), strict=True))
     keys = np.ravel_multi_index((first[wrong], second[wrong], nearest[wrong]), (classes,) * 3)
     kinds, counts = np.unique(keys, return_counts=True)
     triples = []

@@ -60,7 +60,8 @@ def kmixup_perturbation_covariance(
 
     Args:
         x, index, k, trials, seed, disjoint: as in `matching_distribution`; n >= 2.
-        y: integer classes `(n,)` of max(y) + 1 classes; or floats `(n,)` or `(n, ...)`: one-hot, soft or regression.
+        y: integer classes `(n,)` of max(y) + 1 classes, at most 16,384; or floats `(n,)` or `(n, ...)`: one-hot, soft
+            or regression.
         alpha: finite and >= 0. 0 perturbs nothing.
 
     Returns:

@@ -7,10 +7,14 @@ from scipy.optimize import brentq, linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from kmix_tf import _checks
+from kmix_tf.analysis.samples import as_numbers, require_finite
+from kmix_tf.analysis.segments import in_units
 from kmix_tf.analysis.theta import theta_moments
 
 # The logarithm of the largest alpha looked at: there, ratios are 1/2 but for a millionth.
 _LARGEST = np.log(1e12)
+# Units above this, and below its inverse, have squares that leave room for sums and ratios.
+_SMALL = 1e-120
 
 
 def mean_matching_cost(x: Any, k: int, trials: int = 100, seed: int = 0) -> float:
@@ -26,7 +30,7 @@ def mean_matching_cost(x: Any, k: int, trials: int = 100, seed: int = 0) -> floa
         A float: the squared Wasserstein distance of two groups, W2^2, with weights 1/k, averaged.
 
     Raises:
-        ValueError: for other arguments, too few samples, or values that are not finite.
+        ValueError: for other arguments, too few samples, values that are not finite, or squares that are not.
 
     Source: k-mixup, Section 2 and Algorithm 1. Its xi squared is this times gamma_squared; its tables print xi.
 
@@ -37,17 +41,16 @@ def mean_matching_cost(x: Any, k: int, trials: int = 100, seed: int = 0) -> floa
         >>> mean_matching_cost(x, 4) < 12
         True
     """
-    x, k = _points("mean_matching_cost", x, k)
-    trials = _checks.integer("mean_matching_cost", "trials", trials, minimum=1)
-    if k == 1:
-        return float(2 * x.var(axis=0).sum() * len(x) / (len(x) - 1))
-    generator = np.random.default_rng(_checks.integer("mean_matching_cost", "seed", seed, minimum=0))
-    costs = []
-    while len(costs) < trials:
-        order = generator.permutation(len(x))
-        groups = order[: len(x) // (2 * k) * 2 * k].reshape(-1, 2, k)
-        costs += [_matching_cost(x[first], x[second]) for first, second in groups[: trials - len(costs)]]
-    return float(np.mean(costs))
+    owner = "mean_matching_cost"
+    (cost,), unit = _mean_costs(owner, x, k, trials, seed, (k,))
+    cost = cost * unit * unit
+    if not np.isfinite(cost):
+        _checks.complain(
+            owner,
+            "x must be near enough for squared distances to be finite. Received: x with values as large as "
+            f"{unit:.3g}. Divide x by that.",
+        )
+    return cost
 
 
 def match_alpha(x: Any, k: int, alpha: float, trials: int = 100, seed: int = 0) -> float:
@@ -74,9 +77,11 @@ def match_alpha(x: Any, k: int, alpha: float, trials: int = 100, seed: int = 0) 
         True
     """
     alpha = _checks.number("match_alpha", "alpha", alpha)
-    plain, matched = (mean_matching_cost(x, size, trials, seed) for size in (1, k))
+    (plain, matched), unit = _mean_costs("match_alpha", x, k, trials, seed, (1, k))
+    # Only their ratio counts, so that costs beyond floats may stay in the unit.
+    square = unit * unit if _SMALL < unit < 1 / _SMALL else 1.0
     # Matching costs at most what random pairs do; a few trials may say otherwise.
-    return alpha_for_cost(alpha, plain, min(matched, plain))
+    return alpha_for_cost(alpha, square * plain, square * min(matched, plain))
 
 
 def alpha_for_cost(alpha: float, plain_cost: float, cost: float) -> float:
@@ -106,14 +111,37 @@ def alpha_for_cost(alpha: float, plain_cost: float, cost: float) -> float:
     return float(np.exp(brentq(excess, low, high, xtol=1e-12))) if low < high else alpha
 
 
-def _points(owner: str, x: Any, k: int) -> tuple[np.ndarray, int]:
+def _mean_costs(
+    owner: str, x: Any, k: Any, trials: Any, seed: Any, sizes: tuple[int, ...]
+) -> tuple[list[float], float]:
+    """The mean cost of matching groups of each size, at most k, in squares of a unit; and the unit."""
     k = _checks.integer(owner, "k", k, minimum=1)
-    x = np.asarray(x, dtype=np.float64)
+    x, unit = _points(owner, x, k)
+    trials = _checks.integer(owner, "trials", trials, minimum=1)
+    seed = _checks.integer(owner, "seed", seed, minimum=0)
+    return [_mean_cost(x, size, trials, seed) for size in sizes], unit
+
+
+def _points(owner: str, x: Any, k: int) -> tuple[np.ndarray, float]:
+    x = as_numbers(owner, "x", x)
     if x.ndim == 0 or len(x) < 2 * k:
         raise ValueError(f"{owner}: x must hold at least 2 k = {2 * k} samples. Received: x of shape {x.shape}.")
-    if not np.isfinite(x).all():
-        raise ValueError(f"{owner}: x must be finite. Received: x with NaN or infinite values.")
-    return x.reshape(len(x), -1), k
+    if not x.size:
+        raise ValueError(f"{owner}: x must have features. Received: x of shape {x.shape}.")
+    require_finite(owner, "x", x)
+    return in_units(x)
+
+
+def _mean_cost(x: np.ndarray, k: int, trials: int, seed: int) -> float:
+    if k == 1:
+        return float(2 * x.var(axis=0).sum() * len(x) / (len(x) - 1))
+    generator = np.random.default_rng(seed)
+    costs = []
+    while len(costs) < trials:
+        order = generator.permutation(len(x))
+        groups = order[: len(x) // (2 * k) * 2 * k].reshape(-1, 2, k)
+        costs += [_matching_cost(x[first], x[second]) for first, second in groups[: trials - len(costs)]]
+    return float(np.mean(costs))
 
 
 def _matching_cost(first: np.ndarray, second: np.ndarray) -> float:

@@ -41,8 +41,11 @@ class _Search:
 
     def __init__(self, x: np.ndarray):
         self._x = x
-        self._centre = x.mean(axis=0)
+        # Not x.mean, whose sums may overflow.
+        self._centre = np.full(len(x), 1 / len(x)) @ x
         self._scale = np.abs(x - self._centre).max() or 1.0
+        # A power of two near it, which rounds nothing: squares in this unit neither over- nor underflow.
+        self._unit = np.ldexp(1.0, int(np.frexp(self._scale)[1]) - 1)
         self._prepared = {}
 
     def nearest(self, points: np.ndarray, forbid: Callable[[np.ndarray], None]) -> tuple[np.ndarray, np.ndarray]:
@@ -84,6 +87,6 @@ class _Search:
         size = max(1, _BLOCK // points.shape[1])
         for start in range(0, len(row), size):
             these = slice(start, start + size)
-            apart = points[row[these]] - self._x[column[these]]
+            apart = (points[row[these]] - self._x[column[these]]) / self._unit
             squares[these] = np.einsum("md,md->m", apart, apart)
-        return np.sqrt(squares)
+        return self._unit * np.sqrt(squares)

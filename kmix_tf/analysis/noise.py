@@ -8,7 +8,15 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.analysis.ranges import clip_range, clipped, require, require_floating, require_within
+from kmix_tf.analysis.ranges import (
+    as_tensor,
+    clip_range,
+    clipped,
+    require,
+    require_floating,
+    require_tensors,
+    require_within,
+)
 from kmix_tf.batch.leaves import at_least_float32
 from kmix_tf.seeding import random_bits, random_uniform, split
 
@@ -47,6 +55,7 @@ def gaussian_noise(x: Any, scale: float, seed: int = 0, clip: tuple | None = Non
         return clipped(_noisy(x, scale, _seed_of(seed, index)), clip)
 
     if isinstance(x, tf.data.Dataset):
+        require_tensors("gaussian_noise", x, ("x",))
         return _mapped(x, lambda index, x, *rest: (corrupt(index, x), *rest))
     return _as_came(x, corrupt(0, x))
 
@@ -67,7 +76,8 @@ def background_noise(x: Any, foreground: Any, noise: Any = 0.1, seed: int = 0, c
         As x came, of its shape and dtype, an array, a tensor, or a dataset of `(x, ...)` without the foreground.
 
     Raises:
-        TypeError: if x is not floating. ValueError: for other arguments; or "others" for a single image.
+        TypeError: if x is not floating, or foreground or noise are no arrays. ValueError: for other arguments; or
+            "others" for a single image.
 
     Source: Multi-mix, section IV-E and Table V: random replacement by another image, or noise from N(0, 0.1^2).
 
@@ -83,15 +93,14 @@ def background_noise(x: Any, foreground: Any, noise: Any = 0.1, seed: int = 0, c
 
     def corrupt(index: Any, x: Any, foreground: Any) -> tf.Tensor:
         x = _features(owner, x, clip)
-        kept = _kept(x, tf.convert_to_tensor(foreground))
+        kept = _kept(x, as_tensor(owner, "foreground", foreground))
         return clipped(tf.where(kept, x, background(x, _seed_of(seed, index))), clip)
 
     if not isinstance(x, tf.data.Dataset):
         return _as_came(x, corrupt(0, x, foreground))
     if foreground is not None:
         _checks.refuse(owner, "foreground", "None where x is a dataset", type(foreground).__name__)
-    if not isinstance(x.element_spec, tuple) or len(x.element_spec) < 2:
-        raise ValueError(f"{owner}: a dataset must be of (x, foreground, ...). Received: {x.element_spec}.")
+    require_tensors(owner, x, ("x", "foreground"))
     return _mapped(x, lambda index, x, foreground, *rest: (corrupt(index, x, foreground), *rest))
 
 
@@ -106,7 +115,8 @@ def _background(noise: Any) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     if noise is None or np.ndim(noise) < 3:
         rule = "a number >= 0, 'others' or images (m, height, width, ...)"
         _checks.refuse("background_noise", "noise", rule, noise)
-    return lambda x, seed: _drawn(x, tf.convert_to_tensor(noise), seed)
+    images = as_tensor("background_noise", "noise", noise)
+    return lambda x, seed: _drawn(x, images, seed)
 
 
 def _others(x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -177,7 +187,7 @@ def _normal(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _features(owner: str, x: Any, clip: tuple[float, float] | None) -> tf.Tensor:
-    x = tf.convert_to_tensor(x)
+    x = as_tensor(owner, "x", x)
     require_floating(owner, x)
     if x.shape.rank == 0:
         raise ValueError(f"{owner}: x must be (n, ...). Received: x of shape {x.shape}.")

@@ -36,7 +36,8 @@ def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> Perturb
 
     Args:
         x: numeric `(n, ...)`, finite, n >= 1.
-        y: integer classes `(n,)` of max(y) + 1 classes; or floats `(n,)` or `(n, ...)`: one-hot, soft or regression.
+        y: integer classes `(n,)` of max(y) + 1 classes, at most 16,384; or floats `(n,)` or `(n, ...)`: one-hot, soft
+            or regression.
         alpha: finite and >= 0. 0 perturbs nothing.
         index: which sample, an integer in [0, n).
 

@@ -20,12 +20,35 @@ def clip_range(owner: str, clip: Any) -> tuple[float, float] | None:
     return low, high
 
 
+def as_tensor(owner: str, name: str, value: Any) -> tf.Tensor:
+    """What TensorFlow makes a tensor of.
+
+    Raises:
+        TypeError: for anything else, such as None, objects and rows of several lengths.
+    """
+    try:
+        return tf.convert_to_tensor(value)
+    except (TypeError, ValueError):
+        dtype = getattr(value, "dtype", None)
+    kind = type(value).__name__ + (f" of dtype {dtype}" if dtype is not None else "")
+    raise TypeError(f"{owner}: {name} must be an array of numbers or a tensor. Received: {kind}.")
+
+
+def require_tensors(owner: str, dataset: tf.data.Dataset, names: tuple[str, ...]) -> None:
+    """Refuses datasets whose elements are not tuples that begin with a tensor for each name; for one, or a tensor."""
+    spec = dataset.element_spec
+    parts = spec if isinstance(spec, tuple) else (spec,)
+    if len(parts) < len(names) or not all(isinstance(part, tf.TensorSpec) for part in parts[: len(names)]):
+        raise ValueError(f"{owner}: a dataset must be of ({', '.join(names)}, ...), tensors. Received: {spec}.")
+
+
 def require_floating(owner: str, x: Any) -> None:
     """Refuses features of another kind, such as bytes, which a small step cannot change."""
-    dtype = tf.as_dtype(x.dtype)
-    if not dtype.is_floating:
+    if not tf.as_dtype(x.dtype).is_floating:
+        # By its own name: TensorFlow's of objects would be string.
+        name = getattr(x.dtype, "name", x.dtype)
         raise TypeError(
-            f"{owner}: x must be floating. Received: x of dtype {dtype.name}. Cast it first, images to [0, 1] for "
+            f"{owner}: x must be floating. Received: x of dtype {name}. Cast it first, images to [0, 1] for "
             "instance: tf.cast(x, tf.float32) / 255."
         )
 

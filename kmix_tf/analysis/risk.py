@@ -10,6 +10,7 @@ from scipy.linalg import eigh_tridiagonal
 from kmix_tf import _checks
 from kmix_tf.analysis.approximate_losses import LOSSES, TaylorLoss, targets_of
 from kmix_tf.analysis.asking import ask, one_output
+from kmix_tf.analysis.samples import for_model
 from kmix_tf.analysis.theta import ThetaMoments, theta_moments
 
 # Numbers that a block of inputs, or of second derivatives, may hold: 32 MB in float64.
@@ -247,15 +248,7 @@ def checked_risk(
     """
     _checks.number(owner, "alpha", alpha)
     loss = _checks.choice(owner, "loss", loss, tuple(LOSSES))
-    x = np.asarray(x)
-    x = x if x.dtype == np.float64 else x.astype(np.float32)
-    if x.ndim == 0 or len(x) == 0 or len(x) != len(np.atleast_1d(np.asarray(y))):
-        raise ValueError(
-            f"{owner}: x and y must hold the same number of samples, at least one. "
-            f"Received: x of shape {x.shape} and y of shape {np.shape(y)}."
-        )
-    if not np.isfinite(x).all():
-        raise ValueError(f"{owner}: x must be finite. Received: x with NaN or infinite values.")
+    x = for_model(owner, x, y)
     return x, targets_of(owner, y, one_output(owner, model, x), loss), LOSSES[loss]
 
 

@@ -1,10 +1,18 @@
 """Samples and their targets, as functions of this package take them."""
 
+import contextlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kmix_tf import _checks
+
+# What to do about labels that are names, or numbers with wide gaps.
+RELABEL = "Take np.unique(y, return_inverse=True)[1] for y."
+# The same, where columns say which classes there are.
+COLUMNS = "Take the column of each sample's class; np.unique(y, return_inverse=True)[1] where y has all classes."
+# The labels from which on classes are taken for names: a matrix (classes, classes), as some results are, is 2 GiB.
+_MOST_CLASSES = 2**14
 
 
 class Labelled(NamedTuple):
@@ -15,27 +23,56 @@ class Labelled(NamedTuple):
     classes: np.ndarray
 
 
+def real_array(owner: str, name: str, values: Any, remedy: str = "") -> np.ndarray:
+    """Real numbers in their own dtype, also bfloat16, a stranger to NumPy; objects in float64.
+
+    Raises:
+        ValueError: for anything else, text that spells numbers among it, with the remedy.
+    """
+    array, problem = _converted(values)
+    if problem:
+        _checks.complain(owner, f"{name} must be real numbers. Received: {name} {problem}.{remedy and ' ' + remedy}")
+    return array
+
+
+def as_numbers(owner: str, name: str, values: Any, remedy: str = "") -> np.ndarray:
+    """Real numbers in float64; raises as `real_array`."""
+    return real_array(owner, name, values, remedy).astype(np.float64, copy=False)
+
+
+def for_model(owner: str, x: Any, y: Any) -> np.ndarray:
+    """Features as models are given them: float64 stays, all else becomes float32.
+
+    Raises:
+        ValueError: unless they are finite, at least one, and as many as there are targets.
+    """
+    numbers = real_array(owner, "x", x)
+    count = len(np.atleast_1d(real_array(owner, "y", y, COLUMNS)))
+    x = numbers if np.asarray(x).dtype == np.float64 else numbers.astype(np.float32)
+    if x.ndim == 0 or len(x) == 0 or len(x) != count:
+        raise ValueError(
+            f"{owner}: x and y must hold the same number of samples, at least one. "
+            f"Received: x of shape {x.shape} and y of shape {np.shape(y)}."
+        )
+    require_finite(owner, "x", x)
+    return x
+
+
+def require_finite(owner: str, name: str, values: np.ndarray) -> None:
+    """Refuses NaN and infinite values."""
+    if not np.isfinite(values).all():
+        _checks.complain(owner, f"{name} must be finite. Received: {name} with NaN or infinite values.")
+
+
 def samples_of(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Features and targets in float64, integer classes one-hot.
 
     Raises:
-        ValueError: unless they are finite, equally many and at least one.
+        ValueError: unless they are finite, equally many and at least one; for integer classes of 16,384 and more.
     """
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y)
-    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
-        raise ValueError(
-            f"{owner}: x must be (n, ...) and y (n,) or (n, ...), n >= 1. "
-            f"Received: x of shape {x.shape} and y of shape {y.shape}."
-        )
-    if y.dtype.kind in "iub" and y.ndim == 1:
-        y = y.astype(np.int64)
-        if y.min() < 0:
-            raise ValueError(f"{owner}: integer classes must be >= 0. Received: classes from {y.min()}.")
-        y = np.eye(y.max() + 1)[y]
-    y = y.astype(np.float64)
-    for name, values in (("x", x), ("y", y)):
-        if not np.isfinite(values).all():
-            raise ValueError(f"{owner}: {name} must be finite. Received: {name} with NaN or infinite values.")
+    x, y = _aligned(owner, x, y)
+    y = _one_hot(owner, y) if _are_classes(y) else y.astype(np.float64, copy=False)
+    require_finite(owner, "y", y)
     return x, y
 
 
@@ -66,19 +103,71 @@ def classed(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         ValueError: unless they are finite, equally many, integer or one-hot, and of two classes at least.
     """
-    y = np.asarray(y)
-    if y.ndim == 1 and y.dtype.kind in "iub" and y.size and y.min() >= 0:
-        # Classes may be named by large numbers, of which no one-hot matrix should be made.
-        y = np.unique(y, return_inverse=True)[1]
-    x, y = samples_of(owner, x, y)
+    x, y = _aligned(owner, x, y)
     if x.size == 0:
         raise ValueError(f"{owner}: x must have features. Received: x of shape {x.shape}.")
-    if y.ndim != 2 or not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
+    require_finite(owner, "y", y.astype(np.float64))
+    if _are_classes(y):
+        # Classes may be named by large numbers, of which no one-hot matrix should be made.
+        _require_classes(owner, y)
+    elif y.ndim != 2 or not (np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all()):
         raise ValueError(
             f"{owner}: y must be integer classes (n,) or one-hot (n, classes). "
             f"Received: other numbers, of shape {y.shape}."
         )
-    kinds, classes = np.unique(y.argmax(axis=1), return_inverse=True)
+    kinds, classes = np.unique(y if y.ndim == 1 else y.argmax(axis=1), return_inverse=True)
     if len(kinds) < 2:
         raise ValueError(f"{owner}: y must hold two classes at least. Received: y of one class only.")
     return x, classes
+
+
+def _converted(values: Any) -> tuple[np.ndarray, str]:
+    """An array, and what is wrong with it."""
+    try:
+        array = np.asarray(values)
+    except ValueError:
+        return np.empty(0), "with rows of several lengths"
+    kind = array.dtype.kind
+    if kind in "biuf":
+        return array, ""
+    first = "".join(f", such as {value!r}" for value in array.reshape(-1)[:1].tolist())
+    if kind not in "USMmc" and not (kind == "O" and any(isinstance(value, (str, bytes)) for value in array.flat)):
+        with contextlib.suppress(TypeError, ValueError):
+            numbers = array.astype(np.float64)
+            return (numbers if kind == "O" else array), ""
+    return array, f"of dtype {array.dtype}{first}"
+
+
+def _aligned(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Features in float64, finite, and as many targets as they are, in their own dtype."""
+    x, y = as_numbers(owner, "x", x), real_array(owner, "y", y, RELABEL)
+    if x.ndim == 0 or y.ndim == 0 or len(x) != len(y) or len(x) == 0:
+        raise ValueError(
+            f"{owner}: x must be (n, ...) and y (n,) or (n, ...), n >= 1. "
+            f"Received: x of shape {x.shape} and y of shape {y.shape}."
+        )
+    require_finite(owner, "x", x)
+    return x, y
+
+
+def _are_classes(y: np.ndarray) -> bool:
+    return y.ndim == 1 and y.dtype.kind in "iub"
+
+
+def _require_classes(owner: str, y: np.ndarray) -> None:
+    if y.min() < 0:
+        raise ValueError(f"{owner}: integer classes must be >= 0. Received: classes from {y.min()}.")
+
+
+def _one_hot(owner: str, y: np.ndarray) -> np.ndarray:
+    """float64 `(n, max(y) + 1)`."""
+    _require_classes(owner, y)
+    most = int(y.max())
+    if most >= _MOST_CLASSES:
+        raise ValueError(
+            f"{owner}: integer classes must be < {_MOST_CLASSES}, since there are max(y) + 1 of them. "
+            f"Received: classes up to {most}. {RELABEL}"
+        )
+    hot = np.zeros((len(y), most + 1))
+    hot[np.arange(len(y)), y.astype(np.int64)] = 1
+    return hot

@@ -7,6 +7,7 @@ import numpy as np
 
 from kmix_tf import _checks, _extras
 from kmix_tf.analysis.interpolant import local_mixup_interpolant
+from kmix_tf.analysis.samples import as_numbers
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
 
@@ -29,7 +30,7 @@ def plot_interpolants(y: Any, neighbors: Sequence[int], axes: Any = None) -> Any
     Example:
         >>> axes = plot_interpolants(np.sin(np.arange(20.0)), [1, 2, 8])
     """
-    y = np.asarray(y, dtype=float)
+    y = as_numbers("plot_interpolants", "y", y)
     if y.ndim != 1 or y.size == 0 or not np.isfinite(y).all():
         _checks.refuse("plot_interpolants", "y", "finite numbers (n,), n >= 1", y)
     several = [neighbors] if np.ndim(neighbors) == 0 else list(neighbors)

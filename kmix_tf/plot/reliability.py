@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kmix_tf import _checks
 from kmix_tf.analysis import reliability_curve
 from kmix_tf.plot._axes import axes_or_new
 
@@ -21,17 +22,22 @@ def plot_reliability(y: Any, probabilities: dict[str, Any], bins: int = 10, axes
         The Axes. Bins with fewer than 5 samples are left out; a marker's area grows with its bin's share of samples.
 
     Raises:
-        ImportError: without Matplotlib. ValueError: as `kmix_tf.analysis.reliability_curve`.
+        ImportError: without Matplotlib. TypeError: unless probabilities are a dict of one model at least. ValueError:
+            as `kmix_tf.analysis.reliability_curve`.
 
     Source: On Mixup Regularization, Figure 4 (calibration), after Guo et al. 2017.
 
     Example:
         >>> axes = plot_reliability([0, 1], {"a model": [[0.9, 0.1], [0.35, 0.65]]})
     """
+    if not isinstance(probabilities, dict) or not probabilities:
+        rule = "a dict of (n, classes) by name, of one model at least"
+        _checks.refuse("plot_reliability", "probabilities", rule, probabilities, TypeError)
+    with _checks.speaking_as("plot_reliability"):
+        curves = {name: reliability_curve(y, predicted, bins) for name, predicted in probabilities.items()}
     axes = axes_or_new(axes)
     axes.plot([0, 1], [0, 1], color="0.6", linestyle="--", linewidth=1)
-    for name, predicted in probabilities.items():
-        curve = reliability_curve(y, predicted, bins)
+    for name, curve in curves.items():
         shown = curve.count >= min(5, curve.count.max())
         (line,) = axes.plot(curve.confidence[shown], curve.accuracy[shown], linewidth=1.5, label=name)
         areas = 300 * curve.count[shown] / curve.count.sum() + 4

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from kmix_tf import _checks
-from kmix_tf.analysis.perturbation import samples_of
+from kmix_tf.analysis.samples import samples_of
 from kmix_tf.layers import KMixupLayer
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
@@ -20,8 +20,8 @@ def plot_vicinal(
 
     Args:
         x: `(n, 2)`, finite, n >= 2 k.
-        y: integer classes `(n,)` or soft labels `(n, classes)`: each class has a colour, and mixtures are between; or
-            floats `(n,)`, regression targets, on a scale of colours.
+        y: integer classes `(n,)` below 16,384, or soft labels `(n, classes)`: each class has a colour, and mixtures
+            are between; or floats `(n,)`, regression targets, on a scale of colours.
         k: an integer >= 1. 1 is plain mixup.
         alpha: ratios are drawn from Beta(alpha, alpha), one for each mixture; finite and >= 0.
         samples: how many mixtures, an integer >= 1.

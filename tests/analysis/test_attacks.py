@@ -109,6 +109,7 @@ NAN = lambda x: x * tf.sqrt(x - x)  # noqa: E731  its slope at 0 is infinite
     [
         ({"epsilon": -0.1}, ValueError, "fgsm: epsilon must be >= 0 and finite. Received: epsilon=-0.1."),
         ({"x": (X * 9).astype(np.uint8)}, TypeError, "fgsm: x must be floating. Received: x of dtype uint8."),
+        ({"x": X.astype(object)}, TypeError, "fgsm: x must be floating. Received: x of dtype object."),
         ({"x": X[:3]}, ValueError, "same number of samples"),
         ({"y": None}, ValueError, "same number of samples"),
         ({"y": Y + 1}, ValueError, r"fgsm: labels must be in \[0, 4\)"),

@@ -129,7 +129,7 @@ def test_the_error_over_bins_of_equal_mass_is_that_of_the_definition():
 
 
 def test_another_binning_is_refused():
-    with pytest.raises(ValueError, match="reliability_curve: binning must be one of 'width', 'mass'"):
+    with pytest.raises(ValueError, match="expected_calibration_error: binning must be one of 'width', 'mass'"):
         expected_calibration_error([0], [[1.0, 0.0]], binning="quantile")
 
 

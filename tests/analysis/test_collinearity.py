@@ -116,6 +116,19 @@ def test_images_and_one_hot_labels_are_the_same_data():
     np.testing.assert_array_equal(found.triples, expected.triples)
 
 
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_the_same_triples_are_found_where_squares_are_no_floats(scale):
+    generator = np.random.default_rng(1)
+    x, y = generator.normal(size=(12, 2)), np.arange(12) % 3
+    x[4] = (x[0] + x[2]) / 2
+    found, expected = collinear_samples(x * scale, y), collinear_samples(x, y)
+    assert [4, 0, 2] in expected.triples.tolist()
+    np.testing.assert_array_equal(found.triples, expected.triples)
+    tolerant, wide = collinear_samples(x * scale, y, 0.3 * scale), collinear_samples(x, y, 0.3)
+    np.testing.assert_allclose(tolerant.distance / scale, wide.distance, rtol=1e-6, atol=1e-12)
+    assert len(wide.distance) > 5
+
+
 def test_too_many_samples_are_refused_with_what_to_do():
     x = np.zeros((2001, 1))
     message = (

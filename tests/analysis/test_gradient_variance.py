@@ -197,6 +197,8 @@ def test_any_model_is_asked_as_in_inference_one_mixture_at_a_time(kind):
         ({"seed": -1}, ValueError, "seed must be an integer >= 0"),
         ({"loss": "mse"}, ValueError, "loss must be one of"),
         ({"loss": 3}, TypeError, "loss must be one of"),
+        ({"loss": keras.losses.SparseCategoricalCrossentropy()}, ValueError, "loss must take soft labels"),
+        ({"loss": keras.losses.sparse_categorical_crossentropy}, ValueError, "loss must take soft labels"),
         ({"loss": lambda y, u: tf.reduce_mean(u)}, ValueError, "must not reduce over the batch"),
         ({"x": X[:3]}, ValueError, "same number of samples"),
         ({"x": X * np.nan}, ValueError, "x must be finite"),

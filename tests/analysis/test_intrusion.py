@@ -207,6 +207,14 @@ def test_tensors_images_and_one_hot_labels_are_the_same_data():
     np.testing.assert_array_equal(found.distances, expected.distances)
 
 
+@pytest.mark.parametrize("scale", [1e-315, 1e-200, 1e200, 1e300])
+def test_distances_scale_with_the_data_also_where_their_squares_are_no_floats(scale):
+    x, y = clusters(20, 3, 3, 5)
+    found, expected = (intrusion_distances(values, y, 1.0, epochs=5) for values in (x * scale, x))
+    np.testing.assert_allclose(found.distances / scale, expected.distances, rtol=1e-6)
+    assert label_conflicts(x * scale, y, 1.0, 100) == label_conflicts(x, y, 1.0, 100)
+
+
 def test_a_class_without_samples_has_no_distance():
     x, y = clusters(60, 2, 3, 1)
     found = intrusion_distances(x, y + (y == 2), 1.0)

@@ -227,6 +227,36 @@ def test_too_few_samples_are_refused(x):
         mean_matching_cost(x, 4)
 
 
+def test_alpha_is_matched_at_any_scale_and_whether_or_not_squares_are_floats():
+    x = noise(12)
+    expected = match_alpha(x, 2, 0.5)
+    for scale in (1e-315, 1e-200, 1e-140, 1e140, 1e200, 1e307):
+        assert match_alpha(x * scale, 2, 0.5) == pytest.approx(expected, rel=1e-6)
+
+
+def test_costs_beyond_floats_are_refused():
+    with pytest.raises(
+        ValueError, match=r"mean_matching_cost: x must be near enough for squared distances to be fin"
+    ):
+        mean_matching_cost(noise(12) * 1e200, 2)
+
+
+@pytest.mark.parametrize(
+    ("x", "message"),
+    [
+        (np.zeros((3, 2)), r"x must hold at least 2 k = 4 samples. Received: x of shape \(3, 2\)."),
+        ([], r"x must hold at least 2 k = 4 samples. Received: x of shape \(0,\)."),
+        (np.zeros((12, 0)), r"x must have features. Received: x of shape \(12, 0\)."),
+    ],
+    ids=["too few", "none", "no features"],
+)
+def test_both_functions_refuse_the_same_data_in_their_own_name(x, message):
+    with pytest.raises(ValueError, match=f"match_alpha: {message}"):
+        match_alpha(x, 2, 0.5)
+    with pytest.raises(ValueError, match=f"mean_matching_cost: {message}"):
+        mean_matching_cost(x, 2)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_values_that_are_not_finite_are_refused(value):
     with pytest.raises(ValueError, match="mean_matching_cost: x must be finite"):

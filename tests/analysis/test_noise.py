@@ -137,6 +137,14 @@ IMAGES = np.zeros((4, 5, 6))
         (lambda: background_noise(IMAGES, BOXES[:, [0, 3, 2, 1]]), ValueError, "boxes must be"),
         (lambda: background_noise(IMAGES, BOXES[:, [1, 0, 3, 2]]), ValueError, "boxes must be"),
         (lambda: background_noise(tf.data.Dataset.from_tensors(IMAGES), None), ValueError, "must be of "),
+        (lambda: background_noise(IMAGES, None), TypeError, "foreground must be an array .* Received: NoneType."),
+        (lambda: background_noise(IMAGES, BOXES, IMAGES.astype(object)), TypeError, "noise must be an array of num"),
+        (lambda: gaussian_noise(IMAGES.astype(object), 1), TypeError, "gaussian_noise: x must .* of dtype object."),
+        (
+            lambda: gaussian_noise(tf.data.Dataset.from_tensors({"a": IMAGES}), 1),
+            ValueError,
+            r"gaussian_noise: a dataset must be of \(x, ...\), tensors. Received: {'a'",
+        ),
         (
             lambda: background_noise(tf.data.Dataset.from_tensors(IMAGES), BOXES),
             ValueError,

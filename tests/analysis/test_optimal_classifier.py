@@ -7,10 +7,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 
 from kmix_tf.analysis import chords, optimal_classifier
-from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
+from kmix_tf.analysis.optimal_classifier import BetaLaw, mixup_optimal_classifier
 
 LINE = np.array([[0.0], [1.0], [2.0]]), np.array([0, 1, 0])
 # The chance that one statistical assertion fails for a right estimate, were its seeds chosen anew.
@@ -328,6 +328,14 @@ def test_what_does_not_fit_is_refused(changes, message):
     arguments = {"x": LINE[0], "y": LINE[1], "points": [[1.0]], "alpha": 1.0, "radius": 0.1, **changes}
     with pytest.raises(ValueError, match=re.escape(f"mixup_optimal_classifier: {message}")):
         mixup_optimal_classifier(**arguments)
+
+
+@pytest.mark.parametrize("alpha", [1e-3, 0.2, 0.7, 0.999])
+def test_tails_of_ratios_below_alpha_1_are_scipys(alpha):
+    v = np.concatenate([[0.0], np.geomspace(1e-12, 0.5, 20_000)])
+    mass, moment = BetaLaw(alpha).tails(v)
+    np.testing.assert_allclose(mass, special.betainc(alpha, alpha, v), rtol=1e-13)
+    np.testing.assert_allclose(moment, special.betainc(alpha + 1, alpha, v) / 2, rtol=1e-12)
 
 
 @pytest.mark.parametrize("alpha", [None, [1.0], lambda ratio: 1.0])
