@@ -2,10 +2,13 @@
 
 Verdict, the first that holds:
 
+- "labels contradict one another": at least `COPIES` of the samples have an equal one of another class. Those cannot
+  be asked what mixing does to their labels, and mixing cannot mend them.
 - "mixup fails here": the label of at least `FAILS` of the samples asked is contradicted at an alpha up to 1, or of at
   least `FAILS_STRONG` at any alpha: a model that fits all mixtures is wrong on the training data.
 - "mix locally / with care": at least `CARE` are contradicted at an alpha up to 1 or `CARE_STRONG` at any; or, at
   alpha 1, `CONFLICTS` more mixtures than unmixed samples have their nearest neighbour in a class not theirs.
+- "mix locally / with care", too, where no sample could be asked for another reason.
 - "safe".
 
 Start with:
@@ -27,6 +30,10 @@ from typing import Any
 from kmix_tf.cli.audit.report.words import number, percent
 
 SAFE, CARE_DUE, FAILING = "safe", "mix locally / with care", "mixup fails here"
+CONTRADICTORY = "labels contradict one another"
+
+# What holds for the smaller half of the samples is no verdict on the data.
+COPIES = 0.5
 
 # A training error of 5 % that mixing alone causes is more than mixup usually gains in test error.
 FAILS = 0.05
@@ -46,20 +53,31 @@ LEAST_BATCH = 1 / 16
 
 def verdict(measures: dict[str, Any]) -> dict[str, Any]:
     """level: one of the three. reasons: sentences with the numbers behind it."""
-    weak = _worst(measures, 1.0)
-    strong = _worst(measures, float("inf"))
-    excess = _excess(measures, 1.0)
-    if (weak or 0) >= FAILS or (strong or 0) >= FAILS_STRONG:
-        level = FAILING
-    elif (weak or 0) >= CARE or (strong or 0) >= CARE_STRONG or excess >= CONFLICTS:
-        level = CARE_DUE
-    else:
-        level = SAFE
-    return {"level": level, "reasons": [_of_contradictions(measures), _of_conflicts(measures), *_of_q(measures)]}
+    return {
+        "level": _level(measures),
+        "reasons": [_of_contradictions(measures), _of_conflicts(measures), *_of_q(measures)],
+    }
 
 
-def suggestion(measures: dict[str, Any], level: str, classes: int, standardized: bool) -> dict[str, Any]:
-    """k, alpha, epsilon, rate, `code` to copy, why, alternatives (code and why) and notes."""
+def _level(measures: dict[str, Any]) -> str:
+    if _copies(measures) >= COPIES:
+        return CONTRADICTORY
+    weak, strong = _worst(measures, 1.0), _worst(measures, float("inf"))
+    if weak is None or strong is None:
+        return CARE_DUE
+    if weak >= FAILS or strong >= FAILS_STRONG:
+        return FAILING
+    if weak >= CARE or strong >= CARE_STRONG or _excess(measures, 1.0) >= CONFLICTS:
+        return CARE_DUE
+    return SAFE
+
+
+def suggestion(
+    measures: dict[str, Any], level: str, classes: int, standardized: bool, prepare: str | None = None
+) -> dict[str, Any]:
+    """prepare (a line before, that encodes labels, or None), k, alpha, epsilon, rate, `code` to copy, why,
+    alternatives (code and why) and notes.
+    """
     base = _base_alpha(measures, level)
     k, alpha = _k(measures, level), base
     row = next((row for row in measures["matching"]["by_k"] if row["k"] == k), None)
@@ -73,9 +91,12 @@ def suggestion(measures: dict[str, Any], level: str, classes: int, standardized:
     near = _local(measures["locality"], base, classes)
     ordered = [plain, *near] if level == SAFE else [*near, plain]
     notes = [_use(ordered)] + (["Train without mixing, too, and compare."] if level == FAILING else [])
+    if level == CONTRADICTORY:
+        notes.insert(0, "Mend the labels first, and audit again: no way of mixing can.")
     if standardized:
         notes.append("Bring features to one scale before the layer, as the audit did; epsilon and rate need it.")
     return {
+        "prepare": prepare,
         **ordered[0],
         "k": k,
         "alpha": float(f"{alpha:.2g}"),
@@ -112,6 +133,12 @@ def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, 
     return [{"code": layer.format(alpha, weight, classes), "why": why} for weight, why in weights.items()]
 
 
+def _copies(measures: dict[str, Any]) -> float:
+    """The share of samples with an equal one of another class, of all searched or of those about to be asked."""
+    asked, scanned = measures["contradictions"], measures["copies"]
+    return max(asked["copies"] / asked["samples"], scanned["found"] / scanned["searched"])
+
+
 def _worst(measures: dict[str, Any], largest: float) -> float | None:
     """The largest share contradicted at any alpha up to `largest`; None if no sample could be asked."""
     rows = measures["contradictions"]["by_alpha"]
@@ -132,11 +159,11 @@ def _excess(measures: dict[str, Any], alpha: float) -> float:
 def _base_alpha(measures: dict[str, Any], level: str) -> float:
     if level == SAFE:
         return 1.0
-    if level == FAILING:
+    if level in (FAILING, CONTRADICTORY):
         return measures["contradictions"]["by_alpha"][0]["alpha"]
     for row in reversed(measures["contradictions"]["by_alpha"]):
         alpha = row["alpha"]
-        if alpha <= 1 and (row["share"] or 0) < CARE and _excess(measures, alpha) < CONFLICTS:
+        if alpha <= 1 and row["share"] is not None and row["share"] < CARE and _excess(measures, alpha) < CONFLICTS:
             return alpha
     return measures["contradictions"]["by_alpha"][0]["alpha"]
 
@@ -164,8 +191,18 @@ def _why_k(row: dict[str, Any] | None, k: int, base: float, alpha: float) -> str
 
 def _of_contradictions(measures: dict[str, Any]) -> str:
     found = measures["contradictions"]
+    copies = _copies(measures)
+    equal = f"{percent(copies)} of the samples have an equal one with another label"
     if not found["asked"]:
-        return "No sample could be asked if mixing contradicts its label: each has an equal one of another class."
+        reason = f"{equal}. Mixing cannot mend that" if found["copies"] else found["by_alpha"][0]["reason"]
+        return f"No sample could be asked whether mixing contradicts its label: {reason}."
+    return (f"{equal}, which mixing cannot mend; only drawn samples without such a copy were asked. " if copies else "") + _asked(
+        measures
+    )
+
+
+def _asked(measures: dict[str, Any]) -> str:
+    found = measures["contradictions"]
     if not _worst(measures, float("inf")):
         alphas = ", ".join(f"{row['alpha']:g}" for row in found["by_alpha"])
         return f"A model that fits all mixtures agrees with all {found['asked']} labels asked, at alpha = {alphas}."

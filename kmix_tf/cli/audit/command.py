@@ -1,14 +1,17 @@
 """The audit's command line and its course."""
 
 import argparse
+import dataclasses
 import pathlib
+import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from kmix_tf import _extras
 from kmix_tf.cli.audit.errors import AuditError
 from kmix_tf.cli.audit.measuring import STEPS, measure
-from kmix_tf.cli.audit.reading import FORMATS, Options, collect, open_data
+from kmix_tf.cli.audit.reading import FORMATS, Options, Sample, collect, open_data
 from kmix_tf.cli.audit.report import drawing
 from kmix_tf.cli.audit.report.build import build
 from kmix_tf.cli.audit.report.page import page
@@ -17,6 +20,8 @@ from kmix_tf.cli.audit.report.strict_json import dumps
 from kmix_tf.cli.audit.report.table import text
 
 MAX_SAMPLES = 10_000
+# How often it is tried again with half of the samples where memory is short.
+_HALVINGS = 2
 
 
 def add_parser(commands: Any) -> None:
@@ -77,11 +82,21 @@ def run(arguments: argparse.Namespace) -> int:
     (out / "report.json").write_text(encoded + "\n", encoding="utf-8")
     (out / "report.html").write_text(html, encoding="utf-8")
     if arguments.json:
-        print(encoded)
+        _print(encoded, dumps(report, ascii_only=True))
     else:
-        print(f"\n{text(report)}\n\nThe report: {out / 'report.html'}, and for programs {out / 'report.json'}.")
-        print(f"{time.monotonic() - started:.0f} seconds.")
+        files = f"The report: {out / 'report.html'}, and for programs {out / 'report.json'}."
+        _print(f"\n{text(report)}\n\n{files}\n{time.monotonic() - started:.0f} seconds.")
     return 0
+
+
+def _print(words: str, plain: str | None = None) -> None:
+    """Prints words; where the terminal cannot show them, `plain`, or question marks for the letters it lacks."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        words.encode(encoding)
+    except UnicodeEncodeError:
+        words = words.encode(encoding, "replace").decode(encoding) if plain is None else plain
+    print(words)
 
 
 def _folder(path: str) -> pathlib.Path:
@@ -96,6 +111,8 @@ def _folder(path: str) -> pathlib.Path:
         probe = out / ".kmix-tf-audit"
         probe.touch()
         probe.unlink()
+    except FileExistsError as error:
+        raise AuditError(f"--out must be a folder. Received: {path}, which is a file.") from error
     except OSError as error:
         raise AuditError(f"--out: cannot write into {path} ({error.strerror}).") from error
     return out
@@ -118,7 +135,7 @@ def _audit(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
             bar.set_description(what, refresh=False)
             bar.update(done - bar.n)
 
-        measures = measure(sample, arguments.standardize, arguments.seed, tell)
+        sample, measures = _measured(sample, arguments, tell)
     setting = {
         "seed": arguments.seed,
         "max_samples": arguments.max_samples,
@@ -126,3 +143,25 @@ def _audit(arguments: argparse.Namespace) -> tuple[dict[str, Any], str]:
     }
     report = build(sample, measures, setting)
     return report, page(report, sample, offenders(sample, measures["intrusion"]["examples"]))
+
+
+def _measured(
+    sample: Sample, arguments: argparse.Namespace, tell: Callable[[str, int], object]
+) -> tuple[Sample, dict[str, Any]]:
+    """What was measured, and the measures: of all samples read, or of fewer where memory does not do for all.
+
+    Raises:
+        MemoryError: if it does not for a quarter of them, or they are too few to tell classes apart.
+    """
+    read, notes = len(sample.x), sample.notes
+    for _ in range(_HALVINGS):
+        try:
+            return sample, measure(sample, arguments.standardize, arguments.seed, tell)
+        except MemoryError:
+            fewer = sample.thinned(len(sample.x) // 2, arguments.seed)
+            if not fewer.is_enough:
+                raise
+        # Outside, where the error no longer holds what did not fit.
+        note = f"Memory was short, so that {len(fewer.x):,} samples were measured of the {read:,} read."
+        sample = dataclasses.replace(fewer, notes=[*notes, note])
+    return sample, measure(sample, arguments.standardize, arguments.seed, tell)

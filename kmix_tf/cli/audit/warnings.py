@@ -33,13 +33,11 @@ def warnings(sample: Sample, measures: dict[str, Any], standardized: bool) -> li
 def _contradictory_copies(sample: Sample) -> Iterator[tuple[str, str]]:
     groups = sample.contradictions
     if groups:
-        names = sample.source.names
-        first = [[names[i] if names else i for i in group[:4]] for group in groups[:3]]
-        examples = "; ".join(" and ".join(map(str, group)) for group in first)
+        examples = "; ".join(" and ".join(map(str, group[:4])) for group in groups[:3])
         yield (
             "equal samples with different labels",
-            f"{count(sum(map(len, groups)), 'sample')} have an exact copy with another label, such as {examples}. "
-            "Mixing cannot fix contradictions: mend the labels, or count on that error.",
+            f"Of {sample.searched:,} samples searched, {sum(map(len, groups)):,} have an exact copy with another "
+            f"label, such as {examples}. Mixing cannot fix contradictions: mend the labels, or count on that error.",
         )
 
 

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from kmix_tf.cli.audit.advice import CARE_DUE, FAILING, SAFE, suggestion, verdict
+from kmix_tf.cli.audit.advice import CARE_DUE, CONTRADICTORY, FAILING, SAFE, suggestion, verdict
 
 INF = float("inf")
 
@@ -18,15 +18,26 @@ def made(
     samples=1000,
     q=(1.0, 2.0, 3.0),
     epsilon=2.0,
+    copies=0,
+    found=0,
 ):
-    """Measures in which only what is given speaks. cross: the share across classes by k, alpha_k: for alpha = 1."""
+    """Measures in which only what is given speaks. cross: the share across classes by k, alpha_k: for alpha = 1.
+
+    copies: of 1,000 samples about to be asked, found: of 4,000 searched.
+    """
     cross = {1: 0.9, 2: 0.9, 4: 0.9, 8: 0.9, 16: 0.9, 32: 0.9, 64: 0.9} if cross is None else cross
     alphas = (0.2, 1.0, 32.0)
     return {
         "contradictions": {
+            "samples": 1000,
+            "copies": copies,
             "asked": 0 if contradicted[0] is None else 150,
-            "by_alpha": [{"alpha": a, "share": share} for a, share in zip(alphas, contradicted, strict=True)],
+            "by_alpha": [
+                {"alpha": a, "share": share} | ({"reason": "all are of one class"} if share is None else {})
+                for a, share in zip(alphas, contradicted, strict=True)
+            ],
         },
+        "copies": {"found": found, "searched": 4000},
         "conflicts": {"by_alpha": [{"alpha": a, "share": share} for a, share in zip(alphas, conflict, strict=True)]},
         "closeness": {"nearest_is_other": nearest_is_other, "samples": samples},
         "matching": {
@@ -62,8 +73,8 @@ def level(**changes):
         ((0.0, 0.05, 0.0), FAILING),
         ((0.05, 0.0, 0.0), FAILING),
         ((0.0, 0.0, 0.25), FAILING),
-        # No sample could be asked: that alone says nothing.
-        ((None, None, None), SAFE),
+        # What could not be asked is not called safe.
+        ((None, None, None), CARE_DUE),
     ],
 )
 def test_the_verdict_follows_the_shares_contradicted(contradicted, expected):
@@ -103,7 +114,37 @@ def test_reasons_of_nothing_found_say_so():
     agrees = verdict(made())["reasons"]
     assert "agrees with all 150 labels asked, at alpha = 0.2, 1, 32" in agrees[0]
     none = verdict(made(contradicted=(None, None, None), q=(None, None, None)))["reasons"]
-    assert "No sample could be asked" in none[0] and len(none) == len(agrees) - 1
+    assert none[0] == "No sample could be asked whether mixing contradicts its label: all are of one class."
+    assert len(none) == len(agrees) - 1
+
+
+@pytest.mark.parametrize(
+    ("copies", "found", "expected"),
+    [(500, 0, CONTRADICTORY), (499, 0, SAFE), (0, 2000, CONTRADICTORY), (0, 1999, SAFE), (1000, 4000, CONTRADICTORY)],
+)
+def test_where_half_of_the_labels_contradict_one_another_that_is_the_verdict(copies, found, expected):
+    judged = verdict(made(copies=copies, found=found))
+    assert judged["level"] == expected
+    share = max(copies / 10, found / 40)
+    assert f"{share:.1f} % of the samples have an equal one" in judged["reasons"][0].replace("100 %", "100.0 %")
+    assert "mixing cannot mend" in judged["reasons"][0]
+
+
+def test_contradictory_labels_are_to_be_mended_before_any_mixing_and_nothing_is_called_safe():
+    measures = made(contradicted=(None, None, None), nearest_is_other=1.0, copies=1000, epsilon=0.0)
+    judged = verdict(measures)
+    assert judged["level"] == CONTRADICTORY
+    assert judged["reasons"][0] == (
+        "No sample could be asked whether mixing contradicts its label: 100 % of the samples have an equal one with "
+        "another label. Mixing cannot mend that."
+    )
+    found = suggestion(measures, CONTRADICTORY, 3, False)
+    assert found["notes"][0].startswith("Mend the labels first") and found["alpha"] == 0.2
+
+
+def test_how_labels_are_encoded_comes_with_the_suggestion():
+    assert suggestion(made(), SAFE, 3, False)["prepare"] is None
+    assert suggestion(made(), SAFE, 3, False, "y = y + 1")["prepare"] == "y = y + 1"
 
 
 def test_where_it_is_safe_alpha_matches_plain_mixup_at_1():

@@ -1,3 +1,4 @@
+import io
 import json
 import os
 import pathlib
@@ -111,7 +112,7 @@ def test_contradictory_copies_constants_scales_and_imbalance_are_warned_of(audit
     _, report = audit("messy", x, y)
     about = {warning["about"]: warning["text"] for warning in report["warnings"]}
     assert (
-        "2 samples have an exact copy with another label, such as 0 and 299."
+        "Of 300 samples searched, 2 have an exact copy with another label, such as 0 and 299."
         in about["equal samples with different labels"]
     )
     assert "Mixing cannot fix contradictions" in about["equal samples with different labels"]
@@ -145,7 +146,7 @@ def test_translation_and_scale_of_the_data_change_no_verdict(audit):
         (["{data}", "--image-size", "0"], "--image-size must be from 1 to 4096. Received: 0."),
         (["{data}", "--max-samples", "2"], "--max-samples must be from 3"),
         (["{data}", "--seed", "-1"], "--seed must be from 0"),
-        (["{data}", "--out", "{data}"], "--out: cannot write into"),
+        (["{data}", "--out", "{data}"], "data.npz, which is a file."),
         (["{data}", "--out", "/proc/none"], "--out: cannot write into /proc/none"),
         (["{equal}"], "all samples are equal"),
     ],
@@ -242,3 +243,64 @@ def test_a_table_of_strings_and_a_folder_of_images_are_audited_from_the_command_
     assert near["distance"] == pytest.approx((180 - 21) / 255 * np.sqrt(108), rel=1e-5)
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert page.count("<img") % 4 == 0 and page.count("<img") > 0
+
+
+def run(tmp_path, *options):
+    x = np.random.default_rng(0).normal(size=(24, 3))
+    np.savez(tmp_path / "data.npz", x=x, y=np.array(["katze", "犬"])[np.arange(24) % 2])
+    return main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path / "out"), *options])
+
+
+def test_a_terminal_that_lacks_letters_shows_question_marks_and_json_escapes(tmp_path, monkeypatch):
+    shown = {}
+    for option in ((), ("--json",)):
+        raw = io.BytesIO()
+        monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
+        assert run(tmp_path, *option) == 0
+        sys.stdout.flush()
+        shown[option] = raw.getvalue().decode("ascii")
+    assert "'katze' is 0, '?' is 1" in shown[()]
+    report = json.loads(shown["--json",])
+    assert report["data"]["classes"] == ["katze", "犬"]
+    assert report == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+
+
+def test_where_memory_is_short_fewer_samples_are_measured_and_a_note_says_so(tmp_path, capsys, monkeypatch):
+    measured, sizes = command.measure, []
+
+    def short(sample, *arguments):
+        sizes.append(len(sample.x))
+        return exhausted() if len(sample.x) > 6 else measured(sample, *arguments)
+
+    monkeypatch.setattr(command, "measure", short)
+    assert run(tmp_path, "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    assert sizes == [24, 12, 6] and (report["data"]["samples"], report["data"]["measured"]) == (24, 6)
+    assert report["data"]["notes"] == ["Memory was short, so that 6 samples were measured of the 24 read."]
+    near = report["measures"]["closeness"]["examples"][0]
+    with np.load(tmp_path / "data.npz") as data:
+        distance = np.linalg.norm(data["x"][near["first"]] - data["x"][near["second"]])
+    assert distance == pytest.approx(near["distance"], rel=1e-4)
+
+
+def test_labels_that_contradict_one_another_are_never_called_safe(audit):
+    x = np.repeat(np.random.default_rng(0).random((20, 2)), 2, axis=0)
+    folder, report = audit("contradictory", x, np.arange(40) % 2)
+    assert report["verdict"]["level"] == "labels contradict one another"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert (
+        "Labels contradict one another, which mixing cannot mend" in page
+        and page.count("contradicted: not measured") == 3
+    )
+    # One in four of those searched: a warning, and a verdict on the others.
+    few = np.concatenate([x[:10], 5 + np.random.default_rng(1).random((30, 2))])
+    _, report = audit("less", few, np.arange(40) % 2)
+    assert report["verdict"]["level"] != "labels contradict one another"
+    assert report["verdict"]["reasons"][0].startswith("25.0 % of the samples have an equal one with another label")
+
+
+def test_the_page_says_how_to_encode_labels_before_the_layer(audit):
+    folder, report = audit("named", np.random.default_rng(0).normal(size=(24, 3)), np.array(["_a", "b"] * 12))
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    line = "classes, y = np.unique(y, return_inverse=True)"
+    assert report["suggestion"]["prepare"] == line and page.index(line) < page.index("MixupLayer(")

@@ -59,10 +59,23 @@ def texts(svg):
 def test_the_bars_of_harm_are_the_shares_and_the_dashed_line_the_samples_own(measures, axes_of):
     axes = axes_of(figures.harm, measures)
     contradicted, conflict = axes.containers
-    assert [bar.get_height() for bar in contradicted] == [0, 0.1, 0.3]
+    assert [bar.get_height() for bar in contradicted] == [0.1, 0.3]
+    assert [round(bar.get_x() + bar.get_width() / 2, 6) for bar in contradicted] == [0.84, 1.84]
+    # What was not measured is no 0.
+    assert [(text.get_text().strip(), text.get_position()[0]) for text in axes.texts] == [
+        ("contradicted: not measured", -0.16)
+    ]
     assert [bar.get_height() for bar in conflict] == [0.05, 0.2, 0.4]
     assert set(axes.lines[0].get_ydata()) == {0.15} and axes.get_ylim()[1] > 0.4
     assert [label.get_text() for label in axes.get_xticklabels()] == ["alpha = 0.2", "alpha = 1", "alpha = 32"]
+
+
+def test_where_no_label_could_be_asked_the_figure_says_so(measures, axes_of):
+    rows = [{"alpha": row["alpha"], "share": None} for row in measures["contradictions"]["by_alpha"]]
+    axes = axes_of(figures.harm, {**measures, "contradictions": {"by_alpha": rows}})
+    assert [text.get_text().strip() for text in axes.texts] == ["contradicted: not measured"] * 3
+    assert [len(bars) for bars in axes.containers] == [3]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["unmixed", "in conflict"]
 
 
 def test_matches_across_are_drawn_against_k_above_what_is_least(measures, axes_of):
@@ -109,6 +122,8 @@ def test_each_sample_is_a_dot_in_the_colour_of_its_class(axes_of):
         np.testing.assert_array_equal(dots.get_offsets(), x[y == label])
     assert len({tuple(dots.get_facecolor()[0]) for dots in axes.collections}) == 3
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("width", "height")
+    axes = axes_of(figures.scatter, x, y, ["_a", "b", "c"], ["width", "height"], 0)
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["_a", "b", "c"]
     many = axes_of(figures.scatter, np.zeros((5000, 2)), np.zeros(5000, int), ["a"], ["u", "v"], 0)
     assert sum(len(dots.get_offsets()) for dots in many.collections) == 1500
 

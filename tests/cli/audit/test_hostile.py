@@ -1,14 +1,14 @@
 """Files that are damaged, hostile, ambiguous or merely odd."""
 
 import os
+import zipfile
 
 import numpy as np
 import pytest
-import tensorflow as tf
 from PIL import Image
 
 from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading import Options, collect, open_data
+from kmix_tf.cli.audit.reading import Options, collect, file_copies, open_data
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
 
@@ -45,6 +45,46 @@ def test_pickles_in_an_npz_are_refused_and_never_opened(save, trapped, tmp_path)
     with pytest.raises(AuditError, match=r"is no \.npy file of one plain array"):
         read(tmp_path / "x.npy", tmp_path / "y.npy")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_pickled_labels_are_refused_with_what_would_do(tmp_path):
+    y = np.array(["a", "b"] * 3, object)
+    for save in (np.savez, np.savez_compressed):
+        save(tmp_path / "d.npz", x=X, y=y)
+        with pytest.raises(AuditError, match=r"save strings as y\.astype\(str\)"):
+            read(tmp_path / "d.npz")
+    assert read(saved(tmp_path / "d.npz", x=X, y=y.astype(str))).classes == ["a", "b"]
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("suffix", ["", ".npy"])
+def test_a_zip_of_anything_else_is_refused(compression, suffix, tmp_path):
+    with zipfile.ZipFile(tmp_path / "d.npz", "w", compression) as archive:
+        for name in "xy":
+            archive.writestr(name + suffix, "hello" * 100)
+    with pytest.raises(AuditError, match=r"x(\.npy)? does not begin as arrays saved by NumPy do"):
+        read(tmp_path / "d.npz")
+
+
+def test_a_text_file_is_no_array_and_no_pickle_either(tmp_path):
+    (tmp_path / "x.npy").write_text("1,2\n")
+    np.save(tmp_path / "y.npy", Y)
+    with pytest.raises(AuditError, match="does not begin as arrays saved by NumPy do") as caught:
+        read(tmp_path / "x.npy", tmp_path / "y.npy")
+    assert "pickle" not in str(caught.value)
+
+
+def test_a_compressed_array_damaged_anywhere_is_refused_or_whole(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez_compressed(tmp_path / "d.npz", x=x, y=np.arange(60) % 2)
+    whole, refused = (tmp_path / "d.npz").read_bytes(), 0
+    for start in range(0, len(whole) - 30, 41):
+        (tmp_path / "bad.npz").write_bytes(whole[:start] + b"\xff" * 30 + whole[start + 30 :])
+        try:
+            np.testing.assert_array_equal(read(tmp_path / "bad.npz").x, x)
+        except AuditError:
+            refused += 1
+    assert refused > 20
 
 
 def test_an_npz_cut_anywhere_is_refused(tmp_path):
@@ -179,6 +219,43 @@ def test_tables_that_are_none_are_refused_with_the_place(content, message, tmp_p
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "classes", "noted"),
+    [
+        (["007", "7", "8"], ["007", "7", "8"], "read them as text"),
+        (["1_0", "10", "2"], ["10", "1_0", "2"], "read them as text"),
+        (["007", "a"], ["007", "a"], None),
+        (["1", "1.0", "2"], ["1", "2"], "count as one: 1 and 1.0"),
+        (["9007199254740993", "9007199254740992"], ["9007199254740992", "9007199254740993"], None),
+        (["9007199254740992.5", "9007199254740992.0"], ["9007199254740992.0", "9007199254740992.5"], "more digits"),
+        (["-1", "+1"], ["-1", "1"], None),
+        (["\N{ARABIC-INDIC DIGIT SEVEN}", "7"], ["7", "\N{ARABIC-INDIC DIGIT SEVEN}"], "as text"),
+    ],
+)
+def test_labels_of_a_table_that_are_not_written_as_numbers_are_names(written, classes, noted, tmp_path):
+    lines = [f"{i},{i * i},{written[i % len(written)]}" for i in range(6)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b,y", *lines]), encoding="utf-8")
+    sample = read(tmp_path / "t.csv")
+    assert sample.classes == classes
+    if len(classes) == len(written):
+        name = {"+1": "1"}.get
+        assert [sample.classes[i] for i in sample.y] == [
+            name(written[i % len(written)], written[i % len(written)]) for i in range(6)
+        ]
+    assert len(sample.notes) == (noted is not None) and all(noted in note for note in sample.notes)
+
+
+def test_a_last_column_without_a_name_is_no_target_unless_asked_for(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b,y,\n1,2,0,\n3,4,1,\n5,6,0,\n")
+    with pytest.raises(
+        AuditError, match=r"the last column has no name.*Others: a, b, y\. Leave it out with --drop ''"
+    ):
+        read(tmp_path / "t.csv")
+    assert read(tmp_path / "t.csv", drop=("",)).y.tolist() == [0, 1, 0]
+    (tmp_path / "u.csv").write_text("a,b,\n1,2,0\n3,4,1\n5,6,0\n")
+    assert read(tmp_path / "u.csv", target="").y.tolist() == [0, 1, 0]
+
+
 def images(folder, **files):
     """`cat__0="L"`: an image of that mode in cat/0.png; `cat__0=bytes`: a file of them."""
     generator = np.random.default_rng(0)
@@ -243,66 +320,51 @@ def test_a_class_that_few_images_miss_is_kept_among_the_classes(tmp_path):
         assert sample.place(row).startswith("abc"[label])
 
 
+def test_copies_with_other_labels_are_found_among_the_images_that_were_not_drawn(tmp_path):
+    names = {f"{label}__{i}": "L" for label in "ab" for i in range(8)}
+    folder = images(tmp_path / "d", **names)
+    copied = [(folder / "a/3.png").read_bytes(), (folder / "a/5.png").read_bytes()]
+    (folder / "b/9.png").write_bytes(copied[0])
+    # Of one class, so that they contradict nothing.
+    (folder / "a/8.png").write_bytes(copied[1])
+    for seed in range(3):
+        sample = read(folder, limit=5, seed=seed)
+        assert sample.contradictions == [["a/3.png", "b/9.png"]]
+        assert (sample.scanned, sample.searched) == (5, 18)
+    assert any(
+        "by their pixels among the 5 drawn, and by the bytes of their files among 18 of 18" in n for n in sample.notes
+    )
+    whole = read(folder)
+    assert whole.contradictions == [["a/3.png", "b/9.png"]] and whole.searched == 18 and len(whole.notes) == 1
+
+
+def test_no_more_bytes_are_read_for_copies_than_allowed_and_the_rest_is_told(tmp_path, monkeypatch):
+    files, labels = [], []
+    for i, size in enumerate((3, 3, 500, 500)):
+        files.append(tmp_path / str(i))
+        files[-1].write_bytes(bytes(size))
+        labels.append("ab"[i % 2])
+    assert file_copies.contradictory_copies(files, labels) == ([[0, 1], [2, 3]], 4)
+    monkeypatch.setattr(file_copies, "_MOST_BYTES", 600)
+    assert file_copies.contradictory_copies(files, labels) == ([[0, 1]], 2)
+
+
+def test_groups_of_copies_found_twice_are_one():
+    assert file_copies.joined([["c", "a"], ["d", "e"], ["b", "c"], ["e", "d"]]) == [["a", "b", "c"], ["d", "e"]]
+
+
+def test_a_folder_whose_name_is_no_unicode_is_a_class_that_files_can_name(tmp_path):
+    folder = images(tmp_path / "d", a__0="L", a__1="L", b__0="L", b__1="L")
+    try:
+        os.rename(folder / "b", os.fsencode(folder) + b"/\xff\xfe")
+    except OSError:
+        pytest.skip("this file system takes Unicode only")
+    sample = read(folder)
+    assert "".join([*sample.classes, *map(str, map(sample.place, range(4)))]).encode("utf-8")
+    assert sample.classes[1] == r"\udcff\udcfe" and sample.counts.tolist() == [2, 2]
+
+
 def test_many_classes_of_few_drawn_images_are_no_identifiers(tmp_path):
     folder = images(tmp_path / "d", **{f"c{label:02d}__{i}": ("L", (2, 2)) for label in range(40) for i in range(3)})
     sample = read(folder, limit=50)
     assert len(sample.classes) == 40 and set(sample.counts) == {3}
-
-
-def dataset(path, x, y, *, batch=None, drop=False, take=None):
-    made = tf.data.Dataset.from_tensor_slices((x, y))
-    made = made if batch is None else made.batch(batch, drop_remainder=drop)
-    (made if take is None else made.take(take)).save(str(path))
-    return path
-
-
-@pytest.mark.parametrize(("batch", "drop", "kept"), [(None, False, 6), (4, False, 6), (4, True, 4), (2, True, 6)])
-@pytest.mark.parametrize("hot", [False, True])
-def test_batches_of_every_kind_hold_the_same_samples(batch, drop, kept, hot, tmp_path):
-    y = np.eye(2, dtype=np.float32)[Y] if hot else Y
-    # Two features and two classes: shapes alone do not tell a sample from a batch of two.
-    sample = read(dataset(tmp_path / "d", X, y, batch=batch, drop=drop))
-    np.testing.assert_array_equal(sample.x, X[:kept])
-    assert sample.y.tolist() == Y[:kept].tolist()
-
-
-@pytest.mark.parametrize("batch", [None, 4])
-def test_an_empty_dataset_is_refused(batch, tmp_path):
-    with pytest.raises(AuditError, match="is empty: it holds no samples"):
-        read(dataset(tmp_path / "d", X, Y, batch=batch, take=0))
-
-
-@pytest.mark.parametrize("batch", [None, 2])
-def test_a_saved_dataset_cut_short_is_refused_rather_than_halved(batch, tmp_path):
-    path = dataset(tmp_path / "d", X, Y, batch=batch)
-    (shard,) = path.rglob("*.snapshot")
-    whole = shard.read_bytes()
-    shard.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(AuditError, match=r"cut short|can be read"):
-        read(path)
-
-
-@pytest.mark.parametrize(
-    ("x", "y", "message"),
-    [
-        (tf.ragged.constant([[1.0], [1.0, 2.0], [2.0]]), [0, 1, 0], r"must be pairs \(x, y\) of tensors"),
-        ({"a": X}, Y, r"must be pairs \(x, y\) of tensors"),
-        (X.astype(str), Y, "x must be numbers"),
-        (X, [b"\xff", b"a"] * 3, "can be read"),
-    ],
-)
-def test_elements_that_are_no_pairs_of_numbers_and_labels_are_refused(x, y, message, tmp_path):
-    with pytest.raises(AuditError, match=message) as caught:
-        read(dataset(tmp_path / "d", x, y))
-    assert "\n" not in str(caught.value)
-
-
-def test_samples_of_several_shapes_are_refused(tmp_path):
-    signature = (tf.TensorSpec([None]), tf.TensorSpec([], tf.int32))
-    made = tf.data.Dataset.from_generator(
-        lambda: iter([(np.zeros(2), 0), (np.zeros(3), 1)]), output_signature=signature
-    )
-    made.save(str(tmp_path / "d"))
-    with pytest.raises(AuditError, match="different shapes") as caught:
-        read(tmp_path / "d")
-    assert "function_node" not in str(caught.value)

@@ -107,14 +107,46 @@ def _share_near_zero(first, second, alpha):
 
 def test_the_nearest_mixtures_are_as_far_from_their_sample_as_told():
     x, y = clouds(80)
-    told = intrusion(x.astype(float), y, 1.0, 0)
-    assert told["examples"] and told["least"] == pytest.approx(told["examples"][0]["distance"])
+    told = intrusion(x.astype(float), y, [0.2, 1.0, 32.0], 0)
+    assert told["examples"] and told["by_alpha"][1]["least"] == pytest.approx(told["examples"][0]["distance"])
     pairs = [(example["first"], example["second"]) for example in told["examples"]]
     assert len(set(pairs)) == len(pairs)
     for example in told["examples"]:
         mixture = example["ratio"] * x[example["first"]] + (1 - example["ratio"]) * x[example["second"]]
         assert np.linalg.norm(mixture - x[example["sample"]]) == pytest.approx(example["distance"], rel=1e-4)
         assert y[example["sample"]] not in (y[example["first"]], y[example["second"]])
+
+
+def test_intrusion_is_measured_at_each_alpha():
+    x, y = np.array([[0.0], [10.0], [5.0], [5.5]] * 10), np.array([0, 2, 1, 1] * 10)
+    told = intrusion(x, y, [1e-9, 1e4], 0)["by_alpha"]
+    assert [row["alpha"] for row in told] == [1e-9, 1e4]
+    # Mixtures that are one of their ends: the nearest samples of another class.
+    assert told[0]["least"] == pytest.approx(4.5) and told[0]["mean"] == pytest.approx(np.mean([5, 4.5, 5, 4.5]))
+    # Midpoints: those of 0 and 10 fall upon 5; of classes 1 and 1 none is nearer to 0 than 5, or to 10 than 5.5.
+    assert told[1]["mean"] == pytest.approx(np.mean([5, 4.5, 0, 0.5]), abs=0.1) and told[1]["least"] < 0.05
+
+
+def test_where_no_mixture_of_other_classes_is_met_the_reason_stands_for_each_alpha():
+    told = intrusion(np.arange(400.0)[:, np.newaxis], (np.arange(400) > 0).astype(int), [0.2, 1.0], 0)
+    assert [(row["alpha"], row["least"], row["mean"]) for row in told["by_alpha"]] == [
+        (0.2, None, None),
+        (1.0, None, None),
+    ]
+    assert all("too few samples" in row["reason"] for row in told["by_alpha"]) and told["examples"] == []
+
+
+@pytest.mark.parametrize("distance", [0.0, 3.0, 30.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_matches_across_are_never_fewer_than_any_matching_has(distance, seed):
+    generator = np.random.default_rng(seed)
+    y = generator.integers(0, 3, 150)
+    x = generator.normal(size=(150, 3)) + distance * np.eye(3)[y]
+    rows = matching(x, y, [1.0], seed)["by_k"]
+    assert all(row["least_share"] <= row["cross_share"] <= 1 for row in rows)
+    # Far apart, nothing is left to chance but which groups are drawn, and that is known exactly.
+    assert distance < 30 or rows[-1]["standard_error"] < 0.003
+    assert rows[0]["standard_error"] == 0 < rows[-1]["cross_share"]
 
 
 def test_alphas_that_no_ratio_reaches_are_none_with_a_reason():

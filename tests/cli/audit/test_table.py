@@ -15,7 +15,7 @@ def report_of(**changes):
     rows = [
         {"k": k, "cross_share": 0.5 / k, "least_share": 0.25 / k, "distance": 1234.5 / k}
         | {"alphas": [{"alpha": 0.2, "alpha_k": 0.2 * k}, {"alpha": 1.0, "alpha_k": 1.0 if k == 1 else None}]}
-        | {"standard_error": 0.0}
+        | {"standard_error": 0.0125 * (k - 1)}
         for k in (1, 2)
     ]
     report = {
@@ -25,11 +25,13 @@ def report_of(**changes):
             "measured": 500,
             "shape": [8, 8],
             "classes": ["a", "b"],
+            "encoding": {"a": 0, "b": 1},
             "notes": [],
         },
         "setting": {"seed": 7, "standardize": False},
         "verdict": {"level": "safe", "reasons": ["One reason. " * 12]},
         "suggestion": {
+            "prepare": "y = numbers(y)",
             "code": f"KMixupLayer(16, alpha=1, num_classes={'9' * 90})",
             "why": "this is why",
             "alternatives": [{"code": "LocalMixupLayer()", "why": "that is why"}],
@@ -39,7 +41,17 @@ def report_of(**changes):
         "measures": {
             "contradictions": {"by_alpha": [{"alpha": 0.2, "share": None}, {"alpha": 1.0, "share": 0.0004}]},
             "conflicts": {"by_alpha": [{"alpha": 0.2, "share": 0.125}, {"alpha": 1.0, "share": 1.0}]},
+            "intrusion": {
+                "by_alpha": [{"alpha": 0.2, "least": None, "mean": None}, {"alpha": 1.0, "least": 0.5, "mean": 2.25}]
+            },
             "matching": {"by_k": rows},
+            "balance": {
+                "classes": [
+                    {"class": "a", "samples": 1500, "share": 0.75},
+                    {"class": "b", "samples": 500, "share": 0.25},
+                ]
+            },
+            "closeness": {"least": 0.125, "median": 4.5},
         },
     }
     report["data"].update(changes.pop("data", {}))
@@ -63,6 +75,7 @@ def test_code_is_on_a_line_of_its_own_and_all_else_fits_the_terminal():
         next(i for i, line in enumerate(lines) if word in line) for word in ("Verdict: safe", "Start with", "alpha ")
     ]
     assert order == sorted(order)
+    assert lines[lines.index("Start with") + 1] == "    y = numbers(y)"
     assert "  - This is why." in lines and "  - That is why." in lines
     assert "  - Mind this." in lines and "  - Beware of things." in lines and "Notes" not in lines
     assert "Warnings" not in text(report_of(warnings=[]))
@@ -76,15 +89,27 @@ def test_a_number_is_on_the_line_of_its_name(start):
     assert "alpha = 0.2" in shown and "12.5 %" in shown and "\N{NO-BREAK SPACE}" not in shown
 
 
+def test_classes_are_told_by_size_number_and_distance():
+    shown = text(report_of())
+    expected = (
+        "2 classes; the smallest is 'b' with 500 samples (25.0 %), the largest 'a' with 1,500 samples (75.0 %)."
+    )
+    assert expected in " ".join(shown.split()) and "  - Labels are numbered: 'a' is 0, 'b' is 1." in shown
+    assert "The nearest sample of another class is 0.125 away at least, 4.5 in the median." in shown
+    many = {f"c{i:02d}": i for i in range(12)}
+    assert "'c09' is 9 and 2 more." in " ".join(text(report_of(data={"encoding": many})).split())
+    assert "numbered" not in text(report_of(data={"encoding": None}))
+
+
 def test_tables_have_a_row_for_each_alpha_and_each_k():
     cells = [line.split("  ") for line in by_alpha(report_of()["measures"])]
     assert [[cell.strip() for cell in line if cell.strip()] for line in cells[2:]] == [
-        ["0.2", "-", "12.5 %"],
-        ["1", "< 0.1 %", "100 %"],
+        ["0.2", "-", "12.5 %", "-", "-"],
+        ["1", "< 0.1 %", "100 %", "0.5", "2.25"],
     ]
     rows = by_k(report_of()["measures"])
     assert rows[2].split() == ["1", "50.0", "%", "25.0", "%", "1,234", "0.2", "1"]
-    assert rows[3].split() == ["2", "25.0", "%", "12.5", "%", "617", "0.4", "none"]
+    assert rows[3].split() == ["2", "25.0", "%", "±", "1.2", "12.5", "%", "617", "0.4", "none"]
 
 
 def test_columns_are_ranged_right_under_a_line():
@@ -103,9 +128,15 @@ def drawn(tmp_path_factory):
 def full_measures(**closeness):
     alphas = [{"alpha": alpha, "share": 0.0, "examples": [2, 19]} for alpha in (0.2, 1.0, 32.0)]
     conflict = [{"alpha": alpha, "share": 0.0, "worst": []} for alpha in (0.2, 1.0, 32.0)]
-    matched = {"k": 1, "cross_share": 0.5, "alphas": [{"alpha": a, "alpha_k": a} for a in (0.2, 1.0, 32.0)]}
+    matched = {
+        "k": 1,
+        "cross_share": 0.5,
+        "standard_error": 0.0,
+        "alphas": [{"alpha": a, "alpha_k": a} for a in (0.2, 1.0, 32.0)],
+    }
     return {
-        "contradictions": {"asked": 20, "samples": 20, "by_alpha": alphas},
+        "contradictions": {"asked": 20, "copies": 0, "samples": 20, "by_alpha": alphas},
+        "copies": {"searched": 60, "found": 0},
         "conflicts": {"by_alpha": conflict},
         "closeness": {"samples": 20, "nearest_is_other": 0.0, **closeness},
         "intrusion": {"examples": [{"sample": 0, "first": 1, "second": 2, "ratio": 0.5, "distance": 1.0}]},
@@ -135,9 +166,10 @@ def test_samples_are_named_by_their_place_in_the_dataset(drawn):
 
 def test_a_report_holds_what_a_program_needs_to_go_on(drawn):
     report = build(drawn, full_measures(), {"seed": 5, "max_samples": 20, "standardize": False})
-    assert report["format"] == 1 and json.loads(json.dumps(report)) == report
+    assert report["format"] == 2 and json.loads(json.dumps(report)) == report
     assert report["data"] | {"notes": []} == {
-        "name": "d.npz", "kind": "arrays", "samples": 60, "measured": 20, "shape": [3], "classes": ["3", "8"],
+        "name": "d.npz", "kind": "arrays", "samples": 60, "measured": 20, "scanned": 60, "searched": 60, "shape": [3],
+        "classes": ["3", "8"],
         "encoding": {"3": 0, "8": 1}, "notes": [],
     }  # fmt: skip
     assert report["setting"] == {"seed": 5, "max_samples": 20, "standardize": False, "alphas": [0.2, 1.0, 32.0]}

@@ -16,11 +16,11 @@ def sample_of(counts=(50, 50), measured=None, shape=(4,), constant=(), contradic
         y=y,
         index=np.arange(len(y)),
         classes=[f"kind {i}" for i in range(len(counts))],
-        encoded=True,
         counts=np.array(counts),
         total=sum(counts),
         constant=list(constant),
-        contradictions=list(contradictions),
+        contradictions=[[names[i] if names else i for i in group] for group in contradictions],
+        searched=sum(counts),
         scanned=sum(counts),
         notes=[],
     )
@@ -123,7 +123,7 @@ def test_copies_with_other_labels_are_counted_and_some_named_by_place_or_file():
     groups = [[0, 4], [1, 5, 6], [2, 7], [3, 8]]
     found = told(sample_of(contradictions=groups))["equal samples with different labels"]
     assert found.startswith(
-        "9 samples have an exact copy with another label, such as 0 and 4; 1 and 5 and 6; 2 and 7."
+        "Of 100 samples searched, 9 have an exact copy with another label, such as 0 and 4; 1 and 5 and 6; 2 and 7."
     )
     names = [f"a/{i}.png" for i in range(9)]
     by_name = told(sample_of(contradictions=groups, names=names))["equal samples with different labels"]

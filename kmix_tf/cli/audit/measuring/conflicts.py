@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kmix_tf.analysis.intrusion import intrusion_distances, label_conflicts
+from kmix_tf.analysis.intrusion import IntrusionDistances, intrusion_distances, label_conflicts
 
 _MIXTURES = 4000
 # Samples compared with the mixtures of one epoch of them.
@@ -47,27 +47,38 @@ def conflicts(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) 
     return {"mixtures": _MIXTURES, "by_alpha": told}
 
 
-def intrusion(x: np.ndarray, y: np.ndarray, alpha: float, seed: int) -> dict[str, Any]:
+def intrusion(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) -> dict[str, Any]:
     """How near mixtures of other classes come to samples, and the nearest of them, on a random subset.
 
     Returns:
-        samples, alpha. least, mean: distances, or None and the reason. examples: sample, first, second (rows of x),
-        ratio (what first weighs), distance.
+        samples. by_alpha: for each alpha least and mean of samples' distances to the nearest mixture, or None and the
+        reason. examples, at alpha 1 or the first: sample, first, second (rows of x), ratio (what first weighs),
+        distance.
     """
     chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(x))[:_SAMPLES])
-    told: dict[str, Any] = {"samples": len(chosen), "alpha": alpha, "least": None, "mean": None, "examples": []}
-    try:
-        # Several epochs, that samples of few data meet mixtures of other classes, too.
-        epochs = int(np.clip(_SAMPLES // len(chosen), 1, 10))
-        found = intrusion_distances(
-            x[chosen], y[chosen], alpha, epochs, same_class=True, offenders=5 * _EXAMPLES, seed=seed
-        )
-    except ValueError:
-        return {**told, "reason": "too few samples for each to meet a mixture of other classes"}
-    # One mixture may come near to several samples.
+    by_alpha, examples = [], []
+    for alpha in alphas:
+        try:
+            # Several epochs, that samples of few data meet mixtures of other classes, too.
+            epochs = int(np.clip(_SAMPLES // len(chosen), 1, 10))
+            found = intrusion_distances(
+                x[chosen], y[chosen], alpha, epochs, same_class=True, offenders=5 * _EXAMPLES, seed=seed
+            )
+        except ValueError:
+            reason = "too few samples for each to meet a mixture of other classes"
+            by_alpha.append({"alpha": alpha, "least": None, "mean": None, "reason": reason})
+            continue
+        by_alpha.append({"alpha": alpha, "least": found.minimum, "mean": found.mean})
+        if alpha == (1.0 if 1.0 in alphas else alphas[0]):
+            examples = _clearest(found, chosen)
+    return {"samples": len(chosen), "by_alpha": by_alpha, "examples": examples}
+
+
+def _clearest(found: IntrusionDistances, chosen: np.ndarray) -> list[dict[str, Any]]:
+    """One mixture may come near to several samples, and is named once."""
     different = {(near.first, near.second): near for near in reversed(found.nearest)}
     clearest = sorted(different.values(), key=lambda near: near.distance)[:_EXAMPLES]
-    examples = [
+    return [
         {
             "sample": int(chosen[near.index]),
             "first": int(chosen[near.first]),
@@ -77,4 +88,3 @@ def intrusion(x: np.ndarray, y: np.ndarray, alpha: float, seed: int) -> dict[str
         }
         for near in clearest
     ]
-    return {**told, "least": found.minimum, "mean": found.mean, "examples": examples}

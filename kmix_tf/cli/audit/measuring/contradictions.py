@@ -27,19 +27,24 @@ def contradictions(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: 
         x: float32 `(n, d)`, centred. y: int `(n,)`.
 
     Returns:
-        samples, asked: how many. by_alpha: for each alpha the share contradicted, and examples, rows of x. A share is
-        None, with a reason, where every sample has an equal one of another class.
+        samples, copies, asked: how many, how many of them have an equal one of another class, and how many of the
+        others were asked. by_alpha: for each alpha the share contradicted, and examples, rows of x. A share is None,
+        with a reason, where none could be asked.
     """
     size = int(np.clip(_VALUES // x.shape[1], _LEAST_SAMPLES, _SAMPLES))
     chosen = np.sort(np.random.default_rng([seed, 1]).permutation(len(x))[:size])
     x, y = x[chosen].astype(np.float64), y[chosen]
-    radius = nearest(x, y).other_distance / 2 if len(np.unique(y)) > 1 else np.zeros(len(y))
+    told = {"samples": len(x), "copies": 0, "asked": 0}
+    if len(np.unique(y)) < 2:
+        return {**told, "by_alpha": _untold(alphas, f"the {len(x)} samples drawn to be asked are of one class")}
+    radius = nearest(x, y).other_distance / 2
     radius[radius <= _SMALLEST * np.abs(x).max()] = 0
+    told["copies"] = int((radius == 0).sum())
     if not radius.any():
-        return {"samples": len(x), "asked": 0, "by_alpha": [_untold(alpha) for alpha in alphas]}
+        return {**told, "by_alpha": _untold(alphas, "every sample has an equal one of another class")}
     found = contradicted_at(x, y, alphas, radius, max_points=_POINTS, seed=seed)
     return {
-        "samples": len(x),
+        **told,
         "asked": len(found[0].checked),
         "by_alpha": [
             {"alpha": alpha, "share": at.share, "examples": chosen[at.index[:_EXAMPLES]].tolist()}
@@ -48,6 +53,5 @@ def contradictions(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: 
     }
 
 
-def _untold(alpha: float) -> dict[str, Any]:
-    reason = "every sample has an equal one, or none, of another class"
-    return {"alpha": alpha, "share": None, "reason": reason, "examples": []}
+def _untold(alphas: Sequence[float], reason: str) -> list[dict[str, Any]]:
+    return [{"alpha": alpha, "share": None, "reason": reason, "examples": []} for alpha in alphas]

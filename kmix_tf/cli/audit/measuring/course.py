@@ -47,7 +47,7 @@ def measure(
         raise AuditError(f"{sample.source.name}: distances must be measurable. Received: {received}.")
     # Of size 1, so that squares in float32 neither over- nor underflow.
     near = (x / unit).astype(np.float32)
-    measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x)}
+    measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x), "copies": _copies(sample)}
     tell("nearest samples", 0)
     measures["closeness"] = closeness(near, y, unit)
     tell("contradicted labels", 1)
@@ -55,7 +55,7 @@ def measure(
     tell("conflicts", 2)
     measures["conflicts"] = conflicts(x, y, ALPHAS, seed)
     tell("nearest mixtures", 3)
-    measures["intrusion"] = intrusion(x, y, 1.0, seed)
+    measures["intrusion"] = intrusion(x, y, ALPHAS, seed)
     tell("matching", 4)
     measures["matching"] = by_k.matching(x, y, ALPHAS, seed)
     tell("distances", 5)
@@ -75,6 +75,11 @@ def _balance(sample: Sample) -> dict[str, Any]:
             for name, count, share, of_sample in zip(sample.classes, sample.counts, shares, measured, strict=True)
         ]
     }
+
+
+def _copies(sample: Sample) -> dict[str, int]:
+    """How many samples have an exact copy with another label, of how many that were searched."""
+    return {"searched": sample.searched, "found": sum(map(len, sample.contradictions))}
 
 
 def _scales(sample: Sample, x: np.ndarray) -> dict[str, Any] | None:

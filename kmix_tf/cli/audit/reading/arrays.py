@@ -2,7 +2,9 @@
 
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Iterator
+from typing import IO
 
 import numpy as np
 
@@ -11,6 +13,8 @@ from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
 
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
 _ZIP_HEADER = 30
+# What damaged, encrypted and otherwise compressed files raise.
+_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, RuntimeError)
 
 
 def read_npz(path: pathlib.Path) -> Source:
@@ -26,8 +30,10 @@ def read_npz(path: pathlib.Path) -> Source:
         if missing:
             raise AuditError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
         x, y = (_member(path, names[name]) for name in ("x", "y"))
-    except (zipfile.BadZipFile, ValueError, EOFError, OSError, KeyError) as error:
-        raise error if isinstance(error, AuditError) else _no_such_file(path, ".npz", error) from error
+    except AuditError:
+        raise
+    except _DAMAGED as error:
+        raise _no_such_file(path, ".npz", error) from error
     return _source(path.name, x, y)
 
 
@@ -36,6 +42,9 @@ def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
     arrays = []
     for path in (x_path, y_path):
         try:
+            if not zipfile.is_zipfile(path):
+                with path.open("rb") as file:
+                    _read_header(file, "the array")
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
         except (ValueError, EOFError, OSError) as error:
             raise _no_such_file(path, ".npy", error) from error
@@ -53,21 +62,38 @@ def _no_such_file(path: pathlib.Path, suffix: str, error: Exception) -> AuditErr
 def _member(path: pathlib.Path, info: zipfile.ZipInfo) -> np.ndarray:
     """One array of an .npz: mapped if it is stored as it is, read otherwise."""
     if info.compress_type != zipfile.ZIP_STORED:
-        with np.load(path, allow_pickle=False) as archive:
-            return archive[info.filename.removesuffix(".npy")]
+        with zipfile.ZipFile(path) as archive:
+            with archive.open(info) as file:
+                _read_header(file, info.filename)
+            with archive.open(info) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(_ZIP_HEADER)
         skip = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         file.seek(info.header_offset + _ZIP_HEADER + skip)
-        version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, fortran, dtype = read_header[version](file)
-        if dtype.hasobject:
-            raise ValueError(f"array {info.filename} holds Python objects")
+        shape, fortran, dtype = _read_header(file, info.filename)
         if 0 in shape:
             return np.zeros(shape, dtype)
         return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
+
+
+def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and dtype, with the file left at the first value."""
+    try:
+        version = np.lib.format.read_magic(file)
+    except ValueError as error:
+        raise ValueError(f"{name} does not begin as arrays saved by NumPy do") from error
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"{name} is of version {version} of NumPy's format, whose names of fields are no numbers")
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(
+            f"{name} holds Python objects, which are not opened; save strings as y.astype(str), numbers as "
+            "x.astype('float32')"
+        )
+    return shape, fortran, dtype
 
 
 def _source(name: str, x: np.ndarray, y: np.ndarray) -> Source:

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.audit.reading.file_copies import contradictory_copies
+from kmix_tf.cli.audit.reading.source import Block, Source, first_line, printable, rows_of_a_block
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
 # Without --image-size images keep their common size up to this; distances change little by shrinking what is larger.
@@ -47,9 +48,20 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
     source.target = "the subfolders"
     source.notes = _notes(counts, others, shape, resized)
     paths, drawn = [files[i] for i in chosen], np.array(labels)[chosen]
-    source.names = [f"{file.parent.name}/{file.name}" for file in paths]
+    source.names = [_name(file) for file in paths]
     source.blocks = _blocks(paths, drawn, shape, resized, source.notes)
+    if len(chosen) < len(files):
+        groups, source.searched = contradictory_copies(files, labels)
+        source.copies = [[_name(files[place]) for place in group] for group in groups]
+        source.notes.append(
+            f"Equal images with different labels were looked for by their pixels among the {len(chosen):,} drawn, "
+            f"and by the bytes of their files among {source.searched:,} of {len(files):,}."
+        )
     return source
+
+
+def _name(file: pathlib.Path) -> str:
+    return printable(f"{file.parent.name}/{file.name}")
 
 
 def _notes(counts: dict[str, int], others: int, shape: tuple[int, ...], resized: bool) -> list[str]:
@@ -59,9 +71,9 @@ def _notes(counts: dict[str, int], others: int, shape: tuple[int, ...], resized:
     ]
     if others:
         notes.append(f"Files that are no images by their names were left out: {others}.")
-    empty = [name for name, count in counts.items() if not count]
+    empty = [name for name, amount in counts.items() if not amount]
     if empty:
-        notes.append(f"Subfolders without images were left out: {', '.join(empty)}.")
+        notes.append(f"Subfolders without images were left out: {printable(', '.join(empty))}.")
     return notes
 
 

@@ -6,10 +6,13 @@ from collections.abc import Callable
 import numpy as np
 
 from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.file_copies import joined
 from kmix_tf.cli.audit.reading.labels import encode
+from kmix_tf.cli.audit.reading.preparing import preparation
 from kmix_tf.cli.audit.reading.sampling import Reservoir
 from kmix_tf.cli.audit.reading.scanning import Scanner
-from kmix_tf.cli.audit.reading.source import Source
+from kmix_tf.cli.audit.reading.source import Source, printable
+from kmix_tf.cli.audit.reading.written import labels_as_written
 
 # Values of a sample: 400 MB at 8 bytes each. Measures hold two or three copies of it.
 MOST_VALUES = 50_000_000
@@ -23,8 +26,9 @@ class Sample:
 
     x: float32 or float64 `(m, ...)`, as read. y: int64 `(m,)`, classes from 0. index: places in the dataset.
     classes: names. counts: samples of each class in the whole dataset, int `(classes,)`. total: samples in all.
-    constant: features that never change. contradictions: groups of places with equal features and different labels.
-    scanned: samples that the two were looked for in.
+    prepare: a line of Python that encodes labels as `y`, or None if they are so already. constant: features that
+    never change, of `scanned` samples. contradictions: groups of places (see `place`) with equal features and
+    different labels, of `searched` samples.
     """
 
     source: Source
@@ -32,18 +36,34 @@ class Sample:
     y: np.ndarray
     index: np.ndarray
     classes: list[str]
-    encoded: bool
     counts: np.ndarray
     total: int
     constant: list[str]
-    contradictions: list[list[int]]
+    contradictions: list[list[int | str]]
     scanned: int
+    searched: int
     notes: list[str]
+    prepare: str | None = None
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether there is something to measure."""
+        return len(self.x) >= LEAST_SAMPLES and len(np.unique(self.y)) >= 2
 
     @property
     def is_sampled(self) -> bool:
         """Whether only some of the data are measured."""
         return len(self.x) < self.total
+
+    @property
+    def encoded(self) -> bool:
+        """Whether labels are found otherwise than as `y` has them."""
+        return self.prepare is not None
+
+    def thinned(self, size: int, seed: int) -> "Sample":
+        """So many of the samples, drawn at random."""
+        rows = np.sort(np.random.default_rng([seed, 5]).permutation(len(self.x))[:size])
+        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], index=self.index[rows])
 
     def place(self, row: int) -> int | str:
         """Where in the dataset a row of the sample is: its number, or its file."""
@@ -74,7 +94,7 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
     if reservoir is None:
         raise AuditError(f"{source.name} is empty: it holds no samples.")
     sample = _sample(source, scanner, reservoir, np.concatenate(labels))
-    if len(sample.x) < LEAST_SAMPLES or len(np.unique(sample.y)) < 2:
+    if not sample.is_enough:
         kinds = len(np.unique(sample.y))
         raise AuditError(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
@@ -95,36 +115,31 @@ def _allowed(source: Source, limit: int, values: int) -> int:
 
 
 def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.ndarray) -> Sample:
-    if source.kind == "table" and all(map(_is_number, np.unique(labels))):
-        labels = labels.astype(np.float64)
-    is_text = labels.dtype.kind == "U"
+    notes = list(source.notes)
+    if source.kind == "table":
+        labels, of_labels = labels_as_written(labels, source.target)
+        notes += of_labels
     target = source.target if source.kind == "table" else f"{source.name}: {source.target}"
     y, names = encode(labels, target, list(source.counts) if source.counts else None)
     x, index = reservoir.sample()
-    classes = [str(name) for name in names]
-    counts = np.bincount(y, minlength=len(classes))
+    counts = np.bincount(y, minlength=len(names))
     if source.counts is not None:
-        counts = np.array([source.counts[name] for name in classes])
-    encoded = is_text or not np.array_equal(names, np.arange(len(names)))
+        counts = np.array([source.counts[name] for name in names])
+    groups = scanner.contradictions(y)
+    if source.names:
+        groups = joined([[source.names[i] for i in group] for group in groups] + source.copies)
     return Sample(
         source=source,
         x=x,
         y=y[index],
         index=index,
-        classes=classes,
-        encoded=encoded,
+        classes=[printable(str(name)) for name in names],
         counts=counts,
         total=source.total or len(y),
         constant=scanner.constant(),
-        contradictions=scanner.contradictions(y),
+        contradictions=groups,
         scanned=len(y),
-        notes=list(source.notes),
+        searched=max(len(y), source.searched),
+        notes=notes,
+        prepare=preparation(labels, names, source.kind),
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

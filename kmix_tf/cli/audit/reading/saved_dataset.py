@@ -13,6 +13,9 @@ from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_
 SPEC = "dataset_spec.pb"
 # Elements whose labels are looked at, where shapes do not tell whether they are batches.
 _LOOKED_AT = 100
+# So many batches of shuffled labels 0 and 1 have exactly one 1 each less than once in a million times: at best, in
+# batches of two, half of them do.
+_ENOUGH = 20
 
 
 def read_saved(path: pathlib.Path) -> Source:
@@ -50,15 +53,36 @@ def _is_batched(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
     if y.shape.rank > 1 or None in (x.shape[0], y.shape[0]):
         return True
     # Images ten high, and labels of ten classes: only labels tell that they are no batch of ten.
-    return x.shape[0] == y.shape[0] and not (y.dtype.is_floating and _are_one_hot(path, dataset.take(_LOOKED_AT)))
+    return x.shape[0] == y.shape[0] and not (y.dtype != tf.string and _are_one_hot(path, dataset))
 
 
 def _are_one_hot(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
+    """Whether labels are one-hot rows, though they might be batches of labels 0 and 1.
+
+    Raises:
+        AuditError: where few integers are either.
+    """
+    places, seen = set(), 0
     try:
-        labels = [y.numpy() for _, y in dataset]
+        # In data ordered by class, one-hot rows have their 1 in one place for long.
+        for y in dataset.map(lambda x, y: y).as_numpy_iterator():
+            y = y.astype(np.float64)
+            if not np.isin(y, (0, 1)).all() or y.sum() != 1:
+                return False
+            places.add(int(y.argmax()))
+            seen += 1
+            if seen >= _LOOKED_AT and len(places) > 1:
+                break
     except tf.errors.OpError as error:
         raise _unreadable(path, error) from error
-    return all(np.isin(y, (0, 1)).all() and y.sum() == 1 for y in labels)
+    # Floats are what one-hot rows are made of, and what labels 0 and 1 hardly ever are.
+    if seen and not dataset.element_spec[1].dtype.is_floating and (seen < _ENOUGH or len(places) == 1):
+        raise AuditError(
+            f"{path}: elements must tell whether they are samples or batches. Received: {dataset.element_spec}, with "
+            f"one 1 in each of {seen} y, which may be a one-hot label or a batch of labels. Save them in batches "
+            "with a smaller last one: dataset.batch(64) if these are samples, dataset.unbatch().batch(64) if batches."
+        )
+    return True
 
 
 def _blocks(path: pathlib.Path, dataset: tf.data.Dataset, elements: int, batched: bool) -> Iterator[Block]:

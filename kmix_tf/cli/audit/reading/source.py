@@ -26,6 +26,8 @@ class Source:
     total: samples, or None if only reading tells. columns: names of a table's features. counts: samples of each label
     where blocks hold only some of them. names: of the samples in blocks, where they have any (files). target: what
     the labels are called. notes: what was done while reading; a reader may add to them until its last block.
+    copies: groups of equal files with different labels, by name, also of those that blocks leave out. searched: how
+    many files they were looked for in.
     """
 
     name: str
@@ -37,6 +39,16 @@ class Source:
     names: list[str] | None = None
     target: str = "y"
     notes: list[str] = dataclasses.field(default_factory=list)
+    copies: list[list[str]] = dataclasses.field(default_factory=list)
+    searched: int = 0
+
+    def __post_init__(self) -> None:
+        self.name = printable(self.name)
+
+
+def printable(text: str) -> str:
+    """Text that files in UTF-8 can hold: names of folders need not be Unicode."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def rows_of_a_block(values_of_a_sample: int) -> int:

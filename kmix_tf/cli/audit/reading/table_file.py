@@ -110,6 +110,12 @@ def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list
         if name is not None and names.count(name) != 1:
             found = f"{names.count(name)} columns" if name in names else "no column"
             raise AuditError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
+    if target is None and not names[-1] and "" not in drop:
+        raise AuditError(
+            f"{path}: the last column has no name, as if lines ended with a delimiter. Others: "
+            f"{', '.join(filter(None, names[:20]))}. Leave it "
+            "out with --drop '', or name the target with --target."
+        )
     left = [i for i, name in enumerate(names) if name not in drop]
     label = names.index(target) if target is not None else (left or [-1])[-1]
     features = [i for i in left if i != label]

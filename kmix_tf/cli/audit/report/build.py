@@ -1,8 +1,9 @@
 """The report as a plain dictionary: what report.json holds, and what the table and the page are made of.
 
-Keys: `format` (1); `data`: name, kind, samples, measured, shape, classes, encoding, notes; `setting`: seed,
-max_samples, standardize, alphas; `verdict`: level, reasons; `suggestion`: code, why, k, alpha, epsilon, rate,
-alternatives, notes; `warnings`: about, text; `measures`, as the modules of `measuring` return them. Distances are in
+Keys: `format` (2); `data`: name, kind, samples, measured, scanned (for features that never change), searched (for
+equal samples with different labels), shape, classes, encoding, notes; `setting`: seed, max_samples, standardize,
+alphas; `verdict`: level, reasons; `suggestion`: prepare, code, why, k, alpha, epsilon, rate, alternatives, notes;
+`warnings`: about, text; `measures`, as the modules of `measuring` return them. Distances are in
 the units of the data. Samples are named by their number in the dataset, from 0, or by their file. What could not be
 measured is null, with a `reason` beside it; infinity is the string "infinity".
 """
@@ -14,7 +15,7 @@ from kmix_tf.cli.audit.measuring import ALPHAS
 from kmix_tf.cli.audit.reading import Sample
 from kmix_tf.cli.audit.warnings import warnings
 
-FORMAT = 1
+FORMAT = 2
 # Keys of measures that hold rows of the sample.
 _ROWS = {"first", "second", "sample"}
 
@@ -28,7 +29,7 @@ def build(sample: Sample, measures: dict[str, Any], setting: dict[str, Any]) -> 
         "data": _data(sample),
         "setting": {**setting, "alphas": list(ALPHAS)},
         "verdict": judged,
-        "suggestion": advice.suggestion(measures, judged["level"], len(sample.classes), standardized),
+        "suggestion": advice.suggestion(measures, judged["level"], len(sample.classes), standardized, sample.prepare),
         "warnings": warnings(sample, measures, standardized),
         "measures": _located(measures, sample),
     }
@@ -40,6 +41,8 @@ def _data(sample: Sample) -> dict[str, Any]:
         "kind": sample.source.kind,
         "samples": sample.total,
         "measured": len(sample.x),
+        "scanned": sample.scanned,
+        "searched": sample.searched,
         "shape": list(sample.x.shape[1:]),
         "classes": sample.classes,
         "encoding": {name: i for i, name in enumerate(sample.classes)} if sample.encoded else None,

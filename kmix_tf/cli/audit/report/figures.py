@@ -22,15 +22,32 @@ def harm(measures: dict[str, Any]) -> str:
     """Contradicted labels and conflicts at each alpha."""
     first, second = measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"]
     baseline = measures["closeness"]["nearest_is_other"]
-    shares = [[row["share"] or 0 for row in rows] for rows in (first, second)]
+    asked = [(place, row["share"]) for place, row in enumerate(first) if row["share"] is not None]
+    shares = [[share for _, share in asked], [row["share"] for row in second]]
 
     def draw(axes: Any) -> None:
         places = np.arange(len(first))
-        axes.bar(places - 0.16, shares[0], 0.3, color=ORANGE, label="contradicted")
+        if asked:
+            axes.bar([place - 0.16 for place, _ in asked], shares[0], 0.3, color=ORANGE, label="contradicted")
         axes.bar(places + 0.16, shares[1], 0.3, color=BLUE, label="in conflict")
         axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1.2, label="unmixed")
         axes.set_xticks(places, [f"alpha = {row['alpha']:g}" for row in first])
-        axes.set(ylabel="share", ylim=(0, 1.08 * max(*shares[0], *shares[1], baseline, 0.05)))
+        for place in set(range(len(first))) - {place for place, _ in asked}:
+            axes.text(
+                place - 0.16,
+                0,
+                " contradicted: not measured",
+                rotation=90,
+                ha="center",
+                va="bottom",
+                fontsize=8,
+                color=ORANGE,
+            )
+        axes.set(
+            ylabel="share",
+            xlim=(-0.5, len(first) - 0.5),
+            ylim=(0, 1.08 * max(*shares[0], *shares[1], baseline, 0.05)),
+        )
         axes.yaxis.set_major_formatter(_percents)
         _legend_above(axes, 3)
 
@@ -124,17 +141,19 @@ def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], 
     x, y = x[shown].astype(np.float64), y[shown]
 
     def draw(axes: Any) -> None:
-        for label, name in enumerate(classes):
+        for label in range(len(classes)):
             look = {
                 "s": 20 if len(x) < 100 else 8,
                 "alpha": 0.6,
                 "linewidths": 0,
                 "color": COLORS[label % len(COLORS)],
             }
-            axes.scatter(*x[y == label].T, label=_shortened(name), **look)
+            axes.scatter(*x[y == label].T, label=str(label), **look)
         axes.set(xlabel=names[0], ylabel=names[1])
         if len(classes) <= len(COLORS):
-            _legend_above(axes, 4)
+            # Afterwards, as Matplotlib leaves out what is labelled with an underscore in front.
+            for text, name in zip(_legend_above(axes, 4).get_texts(), classes, strict=True):
+                text.set_text(_shortened(name))
 
     return drawn("samples", "The samples, a colour a class", draw, HEIGHT + 0.5)
 
@@ -147,9 +166,9 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 
-def _legend_above(axes: Any, columns: int) -> None:
+def _legend_above(axes: Any, columns: int) -> Any:
     """Where it hides nothing."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2, borderpad=0.2)
+    return axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2, borderpad=0.2)
 
 
 def _doublings(axes: Any, rows: list[dict[str, Any]]) -> None:

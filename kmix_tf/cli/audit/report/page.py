@@ -8,14 +8,15 @@ from kmix_tf.cli.audit import advice
 from kmix_tf.cli.audit.reading import Sample
 from kmix_tf.cli.audit.report import figures
 from kmix_tf.cli.audit.report.style import STYLE
-from kmix_tf.cli.audit.report.table import alpha_k, described, usual
-from kmix_tf.cli.audit.report.words import count, escaped, number, percent, sentence
+from kmix_tf.cli.audit.report.table import ALPHA_HEAD, alpha_k, alpha_rows, described, usual
+from kmix_tf.cli.audit.report.words import balance, escaped, estimate, near_other, number, percent, sentence
 
-_TONES = {advice.SAFE: "good", advice.CARE_DUE: "fair", advice.FAILING: "bad"}
+_TONES = {advice.SAFE: "good", advice.CARE_DUE: "fair", advice.FAILING: "bad", advice.CONTRADICTORY: "bad"}
 _HEADLINES = {
     advice.SAFE: "Safe: mixing does no harm that was found here",
     advice.CARE_DUE: "Mix locally, or with care",
     advice.FAILING: "Mixup fails here",
+    advice.CONTRADICTORY: "Labels contradict one another, which mixing cannot mend",
 }
 
 
@@ -50,7 +51,10 @@ def _verdict(found: dict[str, Any]) -> str:
 
 
 def _suggestion(found: dict[str, Any]) -> str:
-    parts = [f"<section><h2>Start with</h2>{_code(found['code'], found['why'])}"]
+    before = ""
+    if found["prepare"]:
+        before = _code(found["prepare"], "before, as the layer takes integers from 0 (below, Classes)")
+    parts = [f"<section><h2>Start with</h2>{before}{_code(found['code'], found['why'])}"]
     if found["alternatives"]:
         parts.append("<h3>Or</h3>" + "".join(_code(other["code"], other["why"]) for other in found["alternatives"]))
     parts += [f"<p>{escaped(note)}</p>" for note in found["notes"]]
@@ -104,13 +108,7 @@ def _section(title: str, words: str, *parts: str) -> str:
 
 
 def _alpha_table(measures: dict[str, Any]) -> str:
-    rows = [
-        (f"{first['alpha']:g}", percent(first["share"]), f"{percent(second['share'])}")
-        for first, second in zip(
-            measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"], strict=True
-        )
-    ]
-    return _table(("alpha", "labels contradicted", "mixtures in conflict"), rows)
+    return _table(ALPHA_HEAD[:3], [row[:3] for row in alpha_rows(measures)])
 
 
 def _strips(strips: list[dict[str, Any]]) -> str:
@@ -138,7 +136,7 @@ def _matching_section(measures: dict[str, Any]) -> str:
     cells = [
         (
             str(row["k"]),
-            percent(row["cross_share"]),
+            estimate(row["cross_share"], row["standard_error"]),
             number(row["distance"]),
             *(alpha_k(row, place) for place in usual(rows)),
         )
@@ -146,12 +144,13 @@ def _matching_section(measures: dict[str, Any]) -> str:
     ]
     words = (
         "The larger k, the nearer are matched pairs and the fewer join different classes, so the less is perturbed. "
-        "With alpha_k, k-mixup perturbs as much as plain mixup with alpha; none: no ratio perturbs so much."
+        "With alpha_k, k-mixup perturbs as much as plain mixup with alpha; none: no ratio perturbs so much. "
+        "±: the standard error of an estimate from random groups."
     )
     # A line needs two points.
     if len(rows) > 1:
         words += (
-            " No matching of groups with these classes has fewer matches across than the dashed line; if classes "
+            " On average over groups, no matching has fewer matches across than the dashed line; if classes "
             "were far apart, the best matching would lie within the grey band. Bars are two standard errors."
         )
     draw = (figures.crossing, figures.cost, figures.alphas) if len(rows) > 1 else ()
@@ -162,19 +161,22 @@ def _distance_section(measures: dict[str, Any]) -> str:
     found, near = measures["locality"], measures["closeness"]
     kept, plain = found["same_class"], found["plain_same_class"]
     words = (
-        f"epsilon = {number(found['epsilon'])} is the median distance of a sample to the nearest of another class; "
-        f"the least is {number(near['least'])}. With that threshold, a batch of {found['batch_size']} counts as "
+        f"{near_other(near)} epsilon = {number(found['epsilon'])} estimates that median from some of the "
+        f"samples. With that threshold, a batch of {found['batch_size']} counts as "
         f"{number(found['effective_batch'])} mixtures, and {percent(kept)} of the weight lies within classes; "
         f"without, {percent(plain)}."
     )
     rows = [(f"{pair['first']}, {pair['second']}", number(pair["distance"])) for pair in near["examples"]]
-    return _section("Distances", words, figures.distances(measures), _table(("nearest pairs", "distance"), rows))
+    words += " Below the nearest pairs: how far samples are from the nearest mixture of other classes."
+    pairs = _table(("nearest pairs", "distance"), rows)
+    mixtures = _table(("alpha", *ALPHA_HEAD[3:]), [(row[0], *row[3:]) for row in alpha_rows(measures)])
+    return _section("Distances", words, figures.distances(measures), pairs + mixtures)
 
 
 def _balance_section(report: dict[str, Any]) -> str:
     encoding = report["data"]["encoding"]
     classes = len(report["data"]["classes"])
-    words = f"{count(classes, 'class')}."
+    words = balance(report["measures"]["balance"]["classes"])
     if classes > figures.NAMED:
         words += f" Shown are the {figures.NAMED // 2} largest and as many of the smallest."
     table = ""
@@ -186,7 +188,7 @@ def _balance_section(report: dict[str, Any]) -> str:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     names = "".join(f"<th>{html.escape(name)}</th>" for name in head)
-    cells = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    cells = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return f"<div class='scroll'><table><thead><tr>{names}</tr></thead><tbody>{cells}</tbody></table></div>"
 
 

@@ -28,6 +28,6 @@ def strict(value: Any) -> Any:
     return value
 
 
-def dumps(value: Any) -> str:
-    """Strict JSON of a report."""
-    return json.dumps(strict(value), indent=2, allow_nan=False, ensure_ascii=False)
+def dumps(value: Any, ascii_only: bool = False) -> str:
+    """Strict JSON of a report; if asked, with escapes for what is not ASCII."""
+    return json.dumps(strict(value), indent=2, allow_nan=False, ensure_ascii=ascii_only)

@@ -3,9 +3,20 @@
 import textwrap
 from typing import Any
 
-from kmix_tf.cli.audit.report.words import count, kept_together, number, percent, sentence
+from kmix_tf.cli.audit.report.words import (
+    balance,
+    count,
+    estimate,
+    kept_together,
+    near_other,
+    number,
+    numbered,
+    percent,
+    sentence,
+)
 
 WIDTH = 100
+ALPHA_HEAD = ("alpha", "labels contradicted", "mixtures in conflict", "least distance", "mean distance")
 
 
 def text(report: dict[str, Any]) -> str:
@@ -19,6 +30,8 @@ def text(report: dict[str, Any]) -> str:
         "",
         "Start with",
         *_suggested(report["suggestion"]),
+        "",
+        *_classes(report),
         "",
         *_tables(report["measures"]),
         *(
@@ -43,8 +56,17 @@ def described(report: dict[str, Any]) -> str:
     return words
 
 
+def _classes(report: dict[str, Any]) -> list[str]:
+    measures, encoding = report["measures"], report["data"]["encoding"]
+    words = [balance(measures["balance"]["classes"]), near_other(measures["closeness"])]
+    if encoding:
+        words.insert(1, f"Labels are numbered: {numbered(encoding)}.")
+    return ["Classes", *map(_item, words)]
+
+
 def _suggested(found: dict[str, Any]) -> list[str]:
-    lines = [f"    {found['code']}", _item(found["why"])]
+    lines = [f"    {found['prepare']}"] if found["prepare"] else []
+    lines += [f"    {found['code']}", _item(found["why"])]
     for other in found["alternatives"]:
         lines += [f"  or {other['code']}", _item(other["why"])]
     return lines + [_item(note) for note in found["notes"]]
@@ -53,21 +75,34 @@ def _suggested(found: dict[str, Any]) -> list[str]:
 def _tables(measures: dict[str, Any]) -> list[str]:
     legends = (
         "Contradicted: where a model that fits all mixtures predicts another class at the sample itself. In "
-        "conflict: a mixture whose nearest sample, its own two aside, is of a class that has no part in it.",
-        "At least: the fewest matches across classes that any matching has. Distance: of matched pairs, root mean "
-        "square. alpha_k: with it, k-mixup perturbs as much as mixup at the alpha named, if there is one; far above "
-        "4, it is not worth having.",
+        "conflict: a mixture whose nearest sample, its own two aside, is of a class that has no part in it. "
+        "Distance: of a sample to the nearest mixture of other classes, the least and the mean.",
+        "±: the standard error of an estimate from random groups. At least: what any matching of such groups has on "
+        "average, exactly. Distance: of matched pairs, root mean square. alpha_k: with it, k-mixup perturbs as much "
+        "as mixup at the alpha named, if there is one; far above 4, it is not worth having.",
     )
     first, second = (textwrap.fill(words, WIDTH) for words in legends)
     return [*by_alpha(measures), first, "", *by_k(measures), second]
 
 
 def by_alpha(measures: dict[str, Any]) -> list[str]:
-    """Contradicted labels and conflicts, a row for each alpha."""
-    rows = [("alpha", "labels contradicted", "mixtures in conflict")]
-    for first, second in zip(measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"], strict=True):
-        rows.append((f"{first['alpha']:g}", percent(first["share"]), percent(second["share"])))
-    return aligned(rows)
+    """Contradicted labels, conflicts and distances, a row for each alpha."""
+    return aligned([ALPHA_HEAD, *alpha_rows(measures)])
+
+
+def alpha_rows(measures: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Cells under `ALPHA_HEAD`."""
+    found = (measures[name]["by_alpha"] for name in ("contradictions", "conflicts", "intrusion"))
+    return [
+        (
+            f"{first['alpha']:g}",
+            percent(first["share"]),
+            percent(second["share"]),
+            number(third["least"]),
+            number(third["mean"]),
+        )
+        for first, second, third in zip(*found, strict=True)
+    ]
 
 
 def by_k(measures: dict[str, Any]) -> list[str]:
@@ -84,7 +119,7 @@ def by_k(measures: dict[str, Any]) -> list[str]:
     cells = [
         (
             str(row["k"]),
-            percent(row["cross_share"]),
+            estimate(row["cross_share"], row["standard_error"]),
             percent(row["least_share"]),
             number(row["distance"]),
             *(alpha_k(row, place) for place in shown),

@@ -3,6 +3,7 @@
 import html
 import math
 import re
+from typing import Any
 
 
 def number(value: float | None, digits: int = 3) -> str:
@@ -23,6 +24,34 @@ def percent(share: float | None) -> str:
     if share < 0.001:
         return "< 0.1 %"
     return f"{100 * share:.1f} %" if share < 0.999 else "> 99.9 %"
+
+
+def estimate(share: float, error: float) -> str:
+    """A share in percent, with its standard error if it has one."""
+    digits = ".1f" if error >= 0.0005 else ".1g"
+    return f"{percent(share)} ± {100 * error:{digits}}" if error else percent(share)
+
+
+def numbered(encoding: dict[str, int], most: int = 10) -> str:
+    """What labels become, the first of them."""
+    return listed([f"{name!r} is {place}" for name, place in encoding.items()], most)
+
+
+def balance(classes: list[dict[str, Any]]) -> str:
+    """How many classes there are, and how large the smallest and the largest."""
+    ends = [pick(classes, key=lambda row: row["samples"]) for pick in (min, max)]
+    if ends[0]["samples"] == ends[1]["samples"]:
+        return f"{count(len(classes), 'class')} of {count(ends[0]['samples'], 'sample')} each."
+    words = [f"{row['class']!r} with {count(row['samples'], 'sample')} ({percent(row['share'])})" for row in ends]
+    return f"{count(len(classes), 'class')}; the smallest is {words[0]}, the largest {words[1]}."
+
+
+def near_other(closeness: dict[str, Any]) -> str:
+    """How far samples are from another class."""
+    return (
+        f"The nearest sample of another class is {number(closeness['least'])} away at least, "
+        f"{number(closeness['median'])} in the median."
+    )
 
 
 def listed(names: list[str], most: int = 10) -> str:
@@ -46,7 +75,7 @@ def sentence(words: str) -> str:
 def kept_together(words: str) -> str:
     """Words in which a number stays on the line of its name or sign, by spaces that do not break."""
     gap = "\N{NO-BREAK SPACE}"
-    return re.sub(r" = (?=\S)", f"{gap}={gap}", words).replace(" %", f"{gap}%")
+    return re.sub(r" = (?=\S)", f"{gap}={gap}", words).replace(" %", f"{gap}%").replace("± ", f"±{gap}")
 
 
 def escaped(words: str) -> str:
