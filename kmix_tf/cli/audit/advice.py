@@ -196,9 +196,9 @@ def _of_contradictions(measures: dict[str, Any]) -> str:
     if not found["asked"]:
         reason = f"{equal}. Mixing cannot mend that" if found["copies"] else found["by_alpha"][0]["reason"]
         return f"No sample could be asked whether mixing contradicts its label: {reason}."
-    return (f"{equal}, which mixing cannot mend; only drawn samples without such a copy were asked. " if copies else "") + _asked(
-        measures
-    )
+    if not copies:
+        return _asked(measures)
+    return f"{equal}, which mixing cannot mend; only drawn samples without such a copy were asked. {_asked(measures)}"
 
 
 def _asked(measures: dict[str, Any]) -> str:
