@@ -16,14 +16,18 @@ class SalientBlend:
     Args:
         axes: how many axes the image has.
         saliency: a saliency source, or None: of the model being trained in `MixModel`, `SpectralResidualSaliency`
-            elsewhere.
+            elsewhere. A Keras model is none: it takes no targets, and says nothing of places.
     """
 
     uses_saliency = True
 
     def __init__(self, axes: int, saliency: Callable | None):
+        owner = type(self).__name__
+        if isinstance(saliency, keras.Model):
+            rule = "a callable (features, targets) -> (batch, *axes); of a model, GradientSaliency(model, loss)"
+            _checks.refuse(owner, "saliency", rule, saliency, TypeError)
         self.axes = axes
-        self.saliency = _checks.function(type(self).__name__, "saliency", saliency)
+        self.saliency = _checks.function(owner, "saliency", saliency)
 
     def saliency_of(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
         """What the source, or the default one, says of features: float32 `(batch, *axes)`, checked."""

@@ -1,5 +1,6 @@
 """A pass over the batch as it is, before it is mixed: for what matters in it, and for the model's own gradients."""
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kmix_tf._compat import IS_KERAS_3
-from kmix_tf.batch.leaves import image_of
+from kmix_tf.batch.leaves import at_least_float32, image_of
 from kmix_tf.saliency.gradient import saliency_of_gradient
 
 
@@ -18,7 +19,15 @@ class FirstPass(NamedTuple):
     gradients: list[tf.Tensor]
 
 
-def first_pass(model: keras.Model, axes: int | None, data: Any, with_weights: bool) -> FirstPass:
+def first_pass(
+    model: keras.Model,
+    axes: int | None,
+    data: Any,
+    *,
+    with_weights: bool,
+    with_added: bool = False,
+    smoothing: Sequence[float] | None = None,
+) -> FirstPass:
     """Asks a compiled `MixModel` for its loss on the batch, and differentiates it once, by all that is wanted.
 
     Args:
@@ -26,38 +35,53 @@ def first_pass(model: keras.Model, axes: int | None, data: Any, with_weights: bo
         axes: those of the image that saliency is wanted of, or None.
         with_weights: whether gradients of the weights are wanted. If so, the model is asked as in training, which is
             what they belong to; otherwise as in inference.
+        with_added: whether the loss has weight penalties and `add_loss` in it.
+        smoothing: of saliency, a standard deviation for each axis, or None.
     """
     leaves, converted = model.layer.converted(*data)
     image = [] if axes is None else [image_of(type(model).__name__, leaves, axes)]
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(converted)
-    with tf.GradientTape() as tape, model.without_penalties():
+    silence = contextlib.nullcontext() if with_added else model.without_penalties()
+    with tf.GradientTape() as tape, silence:
         tape.watch(image)
         loss = _data_loss(model, x, y, model(x, training=with_weights), sample_weight)
         scaled, scale = _scaled(model.optimizer, loss)
     sources = [*image, *(_values(model.trainable_variables) if with_weights else [])]
     gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    saliency = saliency_of_gradient(gradients.pop(0), axes) if image else None
+    saliency = saliency_of_gradient(gradients.pop(0), axes, smoothing) if image else None
     return FirstPass(saliency, [_unscaled(gradient, scale) for gradient in gradients])
 
 
 def carrying(weights: Sequence[Any], gradients: list[tf.Tensor], factor: float) -> tf.Tensor:
-    """Zero, with `factor` times these gradients: added to a loss, it takes them through whatever scaling there is."""
+    """Zero, with `factor` times these gradients: added to a loss, it takes them through whatever scaling there is.
+
+    Args:
+        weights: trainable ones. gradients: of each, float32 or float64, whatever the weights are.
+    """
 
     @tf.custom_gradient
     def zero(*values: tf.Tensor) -> tuple[tf.Tensor, Any]:
-        del values
-        return tf.zeros([]), lambda upstream: [factor * upstream * gradient for gradient in gradients]
+        def carried(upstream: tf.Tensor) -> list[tf.Tensor]:
+            scaled = [factor * tf.cast(upstream, gradient.dtype) * gradient for gradient in gradients]
+            return [tf.cast(each, value.dtype) for each, value in zip(scaled, values, strict=True)]
+
+        return tf.zeros([]), carried
 
     return zero(*[tf.convert_to_tensor(value) for value in _values(weights)])
 
 
 def _data_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
-    """The compiled loss, leaving no trace in the metrics of `fit`, whose logs are those of the mixtures."""
+    """The loss, leaving no trace in the metrics of `fit`, whose logs are those of the mixtures."""
     if not IS_KERAS_3 and not model.compiled_loss.built:
         model.compiled_loss.build(y_pred)  # So that its metrics exist, to be left alone.
     tracked = [variable for metric in model.metrics for variable in metric.variables]
     before = [tf.identity(value) for value in _values(tracked)]
     loss = model.compute_loss(x, y, y_pred, sample_weight)
+    if loss is None:
+        raise ValueError(
+            f"{type(model).__name__}: saliency is the gradient of a loss. Received: compile() without a loss, and a "
+            "model that adds none by add_loss."
+        )
     for variable, value in zip(tracked, before, strict=True):
         variable.assign(value)
     return loss
@@ -74,7 +98,8 @@ def _scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _unscaled(gradient: Any, scale: tf.Tensor) -> tf.Tensor:
-    gradient = tf.convert_to_tensor(gradient)
+    """In float32 at least: float16 has neither room for the scale nor for what is left without it."""
+    gradient = at_least_float32(tf.convert_to_tensor(gradient))
     return gradient / tf.cast(scale, gradient.dtype)
 
 

@@ -13,6 +13,8 @@ from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
+from kmix_tf.saliency.fallback import FallbackCount
+from kmix_tf.saliency.pooling import gaussian_sizes
 
 
 @register
@@ -33,14 +35,21 @@ class MixModel(MixingWrapper):
         clean_weight: adds so many times the gradient of the loss on the unmixed batch, finite and >= 0, default 0.
             A blend that asks for saliency, such as `PuzzleMixBlend` with `saliency=None`, is told the gradient of
             that loss by the image, which takes a pass of its own before the step. That pass gives this gradient as
-            well: the model is then asked as in training, and else as in inference.
+            well: the model is then asked as in training, and else as in inference. That loss is the one given to
+            `compile`, with its weights and the samples'; penalties of weights and `add_loss` are not in it. Without
+            a loss in `compile`, saliency is that of what `add_loss` added, and `clean_weight` must be 0.
+        smoothing: standard deviation, in places, of a Gaussian to smooth this saliency by, or one for each axis;
+            default None. Worth having with `SaliencyMixBlend`, whose box else follows a single noisy pixel.
+
+    Samples whose saliency is NaN or infinite, as where gradients overflow, are mixed as if it were uniform; `fit`
+    warns of how many there were, after each epoch.
 
     Call:
         `model(x, training=None)`, x as the wrapped model takes it, and returns.
 
     Raises:
         TypeError, ValueError: for other arguments, a model that is not built, or at `compile` for `jit_compile=True`
-            with a layer that needs the host.
+            with a layer that needs the host; in training, for a `clean_weight` without a loss in `compile`.
 
     Source: k-mixup, Section 2; multi-mix, Section III; Local Mixup, eq. (3), each as the layer says. The pass before
         the step: Kim et al., *Puzzle Mix* (2020).
@@ -60,12 +69,15 @@ class MixModel(MixingWrapper):
         layer: MixLayer,
         seed: int | None = None,
         clean_weight: float = 0.0,
+        smoothing: Any = None,
         **kwargs: Any,
     ):
         super().__init__(model, layer, "layer", seed, **kwargs)
         require_floating_inputs(type(self).__name__, model, layer)
         self.clean_weight = _checks.number(type(self).__name__, "clean_weight", clean_weight)
+        self.smoothing = _checked_smoothing(type(self).__name__, smoothing, layer.blend)
         self._carried = threading.local()
+        self._fallbacks = FallbackCount() if getattr(layer.blend, "uses_saliency", False) else None
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         return self.model(x, training=training)
@@ -75,11 +87,47 @@ class MixModel(MixingWrapper):
         data = keras.utils.unpack_x_y_sample_weight(data)
         axes = _salient_axes(self.layer.blend)
         if axes is None and not self.clean_weight:
-            return super().train_step(self.layer(*data, training=True, seed=seed, step=step))
-        before = first_pass(self, axes, data, with_weights=bool(self.clean_weight))
-        mixed = self.layer(*data, training=True, seed=seed, step=step, saliency=before.saliency)
+            return super().train_step(self._mixed(data, seed, step))
+        added = self._has_added_losses_alone()
+        before = first_pass(
+            self, axes, data, with_weights=bool(self.clean_weight), with_added=added, smoothing=self.smoothing
+        )
         with self._carrying(before.gradients):
-            return super().train_step(mixed)
+            return super().train_step(self._mixed(data, seed, step, before.saliency))
+
+    def _mixed(self, data: Any, seed: tf.Tensor, step: tf.Tensor, saliency: tf.Tensor | None = None) -> Any:
+        with contextlib.nullcontext() if self._fallbacks is None else self._fallbacks.counting():
+            return self.layer(*data, training=True, seed=seed, step=step, saliency=saliency)
+
+    def _has_added_losses_alone(self) -> bool:
+        """Whether `compile` was given no loss, so that there is but what the model adds itself.
+
+        Raises:
+            ValueError: where gradients of the clean batch are wanted: penalties of weights would be in them.
+        """
+        is_alone = type(self).compute_loss is MixModel.compute_loss and not self.loss
+        if is_alone and self.clean_weight:
+            raise ValueError(
+                f"{type(self).__name__}: clean_weight must be 0 without a loss in compile(): what add_loss added "
+                f"cannot be told from penalties of weights. Received: clean_weight={self.clean_weight}."
+            )
+        return is_alone
+
+    def fit(self, *args: Any, **kwargs: Any) -> Any:
+        """As `keras.Model.fit`; warns after each epoch of samples whose saliency was NaN or infinite."""
+        try:
+            return super().fit(*args, **kwargs)
+        finally:
+            self._warn_of_fallbacks()
+
+    def reset_metrics(self) -> None:
+        """As `keras.Model.reset_metrics`, with which Keras begins every epoch and evaluation."""
+        super().reset_metrics()
+        self._warn_of_fallbacks()
+
+    def _warn_of_fallbacks(self) -> None:
+        if self._fallbacks is not None:
+            self._fallbacks.warn(type(self).__name__)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         loss = super().compute_loss(*args, **kwargs)
@@ -120,6 +168,7 @@ class MixModel(MixingWrapper):
             "layer": keras.saving.serialize_keras_object(self.layer),
             "seed": self._counter.seed,
             "clean_weight": self.clean_weight,
+            "smoothing": None if self.smoothing is None else list(self.smoothing),
         }
 
 
@@ -127,3 +176,14 @@ def _salient_axes(blend: Any) -> int | None:
     """The axes of the image whose saliency the model in training has to say, if it has."""
     asks = getattr(blend, "uses_saliency", False) and blend.saliency is None
     return blend.axes if asks else None
+
+
+def _checked_smoothing(owner: str, smoothing: Any, blend: Any) -> tuple[float, ...] | None:
+    """A standard deviation for each axis, refused where nothing would be smoothed."""
+    axes = _salient_axes(blend)
+    if smoothing is None:
+        return None
+    if axes is None:
+        rule = f"None for {type(blend).__name__}, which takes no saliency from the training step"
+        _checks.refuse(owner, "smoothing", rule, smoothing)
+    return gaussian_sizes(owner, "smoothing", smoothing, axes)

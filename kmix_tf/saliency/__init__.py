@@ -1,13 +1,17 @@
 """Which places of an image matter: sources of saliency, and what blends do with them."""
 
 from kmix_tf.saliency.asking import ask, ask_pair, given_pair
+from kmix_tf.saliency.fallback import FallbackCount
 from kmix_tf.saliency.gradient import GradientSaliency, saliency_of_gradient
+from kmix_tf.saliency.inputs import NamedFeatures
 from kmix_tf.saliency.pooling import pooled, smooth
 from kmix_tf.saliency.source import checked, normalized, unusable
 from kmix_tf.saliency.spectral import SpectralResidualSaliency
 
 __all__ = [
+    "FallbackCount",
     "GradientSaliency",
+    "NamedFeatures",
     "SpectralResidualSaliency",
     "ask",
     "ask_pair",

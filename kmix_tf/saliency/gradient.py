@@ -1,6 +1,6 @@
 """Gradients as saliency: places that a small change of which would move the loss most."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -9,10 +9,9 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.batch.leaves import at_least_float32, image_of
+from kmix_tf.saliency.inputs import as_taken, only
+from kmix_tf.saliency.levelled import is_half, levelled_gradient
 from kmix_tf.saliency.pooling import gaussian_sizes, smooth
-
-# Gradients of half-precision models are multiplied by this on their way, lest they underflow; saliency has no scale.
-_SCALE = 256.0
 
 
 def saliency_of_gradient(gradient: tf.Tensor, axes: int, smoothing: Any = None) -> tf.Tensor:
@@ -53,7 +52,8 @@ class GradientSaliency:
     takes saliency from the training step itself.
 
     Args:
-        model: a built Keras model that takes what the mix's features are, in their order.
+        model: a built Keras model that takes what the mix's features are, in their structure: by name where they have
+            names, or else in their order. Of float16, it is taken to make each output of one sample alone.
         loss: a Keras loss, its name, or a callable `(targets, prediction) -> float`, differentiable; of several
             outputs or targets, lists of them. Losses take targets as the mix prepares them: soft labels.
         axes: how many axes the image has: 2 (default), 1 for signals, 3 for volumes and videos.
@@ -61,12 +61,13 @@ class GradientSaliency:
 
     Call:
         `source(features, targets)`: of the first feature with so many axes, float32 `(batch, *axes)`, >= 0, or
-        float64; of any scale.
+        float64; of any scale, each sample's its own.
 
     Raises:
-        TypeError: for something else than a Keras model, or a loss that is none.
-        ValueError: for other numbers; on a call, without targets, with another number of features than the model
-            has inputs, for a loss that doesn't fit outputs and targets, and where nothing depends on the image.
+        TypeError: for something else than a Keras model, or a loss that is none, or returns no tensor.
+        ValueError: for other numbers, or a name that Keras does not know; on a call, without targets, with other
+            numbers, sizes or names of features than the model has inputs, for a loss that doesn't fit outputs and
+            targets, and where nothing depends on the image.
 
     Source: Kim et al. 2020 (Puzzle Mix), Section 3; Simonyan et al. 2014.
 
@@ -81,10 +82,7 @@ class GradientSaliency:
         owner = type(self).__name__
         if not isinstance(model, keras.Model):
             _checks.refuse(owner, "model", "a Keras model", model, TypeError)
-        if not isinstance(loss, str) and not callable(loss):
-            _checks.refuse(owner, "loss", "a Keras loss, its name or a callable", loss, TypeError)
-        self.model, self.loss = model, loss
-        self._function = keras.losses.get(loss)
+        self.model, self.loss, self._function = model, loss, _checked_loss(owner, loss)
         self.axes = _checks.integer(owner, "axes", axes, minimum=1)
         if self.axes > 3:
             _checks.refuse(owner, "axes", "1, 2 or 3", axes)
@@ -98,14 +96,11 @@ class GradientSaliency:
                 f"{owner}: gradients need targets. Received: targets=None. Mix features with their targets, or use "
                 "SpectralResidualSaliency, which needs none."
             )
+        paths = getattr(features, "paths", None)
         features = [_floating(tf.convert_to_tensor(leaf)) for leaf in features]
-        _require_as_many(owner, self.model, features)
-        _require_sizes(owner, self.model, features)
-        image = image_of(owner, features, self.axes)
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(image)
-            loss = self._loss(features, [tf.convert_to_tensor(target) for target in targets])
-        gradient = tape.gradient(loss, image)
+        taken, image = as_taken(owner, self.model, features, paths), image_of(owner, features, self.axes)
+        targets = [tf.convert_to_tensor(target) for target in targets]
+        gradient = self._gradient(lambda: tf.nest.flatten(self.model(taken, training=False)), targets, image)
         if gradient is None:
             raise ValueError(
                 f"{owner}: the loss must depend on the image, by differentiable operations. Received: model "
@@ -113,14 +108,28 @@ class GradientSaliency:
             )
         return saliency_of_gradient(gradient, self.axes, self.smoothing)
 
-    def _loss(self, features: list[tf.Tensor], targets: list[tf.Tensor]) -> tf.Tensor:
-        prediction = tf.nest.flatten(self.model(_as_taken(self.model, features), training=False))
+    def _gradient(self, predict: Callable, targets: list[tf.Tensor], image: tf.Tensor) -> tf.Tensor | None:
+        if is_half(self.model):
+            return levelled_gradient(predict, lambda outputs: self._loss(targets, outputs), image)
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(image)
+            loss = self._loss(targets, predict())
+        return tape.gradient(loss, image)
+
+    def _loss(self, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> tf.Tensor:
+        owner = type(self).__name__
         if isinstance(self.loss, (str, keras.losses.Loss)):
-            targets = _aligned(type(self).__name__, self.loss, targets, prediction)
+            targets = _aligned(owner, self.loss, targets, prediction)
         try:
-            return _SCALE * tf.reduce_sum(at_least_float32(self._function(_only(targets), _only(prediction))))
-        except (TypeError, ValueError, tf.errors.InvalidArgumentError) as problem:
-            raise ValueError(_misfit(type(self).__name__, self.loss, targets, prediction)) from problem
+            value = self._function(only(targets), only(prediction))
+        except (TypeError, ValueError, NotImplementedError, tf.errors.InvalidArgumentError) as problem:
+            raise ValueError(_misfit(owner, self.loss, targets, prediction)) from problem
+        if not tf.is_tensor(value):
+            raise TypeError(
+                f"{owner}: loss must return a float tensor, made of the outputs by differentiable operations. "
+                f"Received: loss {_name(self.loss)}, which returned {value!r}."
+            )
+        return tf.reduce_sum(at_least_float32(value))
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -144,37 +153,6 @@ def _floating(leaf: tf.Tensor) -> tf.Tensor:
     return leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32)
 
 
-def _only(values: list[tf.Tensor]) -> Any:
-    """Models and losses take one tensor as it is, several as a list."""
-    return values[0] if len(values) == 1 else values
-
-
-def _require_as_many(owner: str, model: keras.Model, features: list[tf.Tensor]) -> None:
-    inputs = getattr(model, "inputs", None)
-    if inputs is not None and len(inputs) != len(features):
-        raise ValueError(
-            f"{owner}: features must be as many as the model's inputs. Received: {len(features)} features of shapes "
-            f"{[str(leaf.shape) for leaf in features]} for model {model.name!r} with {len(inputs)} inputs. "
-            "Features that only ride along can be named in passthrough=."
-        )
-
-
-def _require_sizes(owner: str, model: keras.Model, features: list[tf.Tensor]) -> None:
-    for leaf, wanted in zip(features, getattr(model, "inputs", None) or (), strict=False):
-        # Keras adds or drops a last axis of length 1 itself.
-        if leaf.shape.rank == len(wanted.shape) and not leaf.shape[1:].is_compatible_with(wanted.shape[1:]):
-            raise ValueError(
-                f"{owner}: features must have the sizes that the model takes. Received: features of shape "
-                f"{leaf.shape} for model {model.name!r}, which takes {tuple(wanted.shape)}."
-            )
-
-
-def _as_taken(model: keras.Model, features: list[tf.Tensor]) -> Any:
-    """Features in the structure of a functional model's inputs; others take one as it is, several as a list."""
-    inputs = getattr(model, "input", None) if getattr(model, "inputs", None) else None
-    return _only(features) if inputs is None else tf.nest.pack_sequence_as(inputs, features)
-
-
 def _aligned(owner: str, loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> list[tf.Tensor]:
     """Targets with the predictions' shape, which may differ by a last axis of one.
 
@@ -195,10 +173,28 @@ def _aligned(owner: str, loss: Any, targets: list[tf.Tensor], prediction: list[t
 
 
 def _misfit(owner: str, loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> str:
-    name = loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
     shapes = [str([f"{leaf.dtype.name} {leaf.shape}" for leaf in leaves]) for leaves in (targets, prediction)]
     return (
-        f"{owner}: loss must fit the model's outputs and the targets. Received: loss {name}, targets {shapes[0]} and "
-        f"outputs {shapes[1]}. Targets come as the mix prepares them, as soft labels; for several, give a callable "
-        "(targets, outputs) of lists."
+        f"{owner}: loss must fit the model's outputs and the targets. Received: loss {_name(loss)}, targets "
+        f"{shapes[0]} and outputs {shapes[1]}. Targets come as the mix prepares them, as soft labels; for several, "
+        "give a callable (targets, outputs) of lists."
     )
+
+
+def _name(loss: Any) -> str:
+    return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
+
+
+def _checked_loss(owner: str, loss: Any) -> Callable:
+    """What computes a loss, of an object, a name or a callable; a class in want of brackets computes nothing."""
+    rule = "a Keras loss, its name or a callable (targets, outputs)"
+    if isinstance(loss, type):
+        _checks.refuse(owner, "loss", f"{rule}, here with brackets: {loss.__name__}(...)", loss, TypeError)
+    if not isinstance(loss, str) and not callable(loss):
+        _checks.refuse(owner, "loss", rule, loss, TypeError)
+    try:
+        return keras.losses.get(loss)
+    except (TypeError, ValueError) as problem:
+        raise ValueError(
+            f"{owner}: loss must be {rule}. Received: loss={loss!r}, which Keras does not know."
+        ) from problem

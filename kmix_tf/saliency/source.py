@@ -2,7 +2,7 @@
 
 A source is a callable `source(features, targets) -> float (batch, *axes)`, >= 0, of any scale: how much each place of
 the image matters. `features` is the list of feature tensors as blends see them, `targets` the list of prepared
-targets, or None.
+targets, or None. Where the mix knows of names, the list is a `NamedFeatures`.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf.batch.leaves import after, at_least_float32, require
+from kmix_tf.saliency.fallback import tell_of_fallback
 
 Source = Callable[[Sequence[tf.Tensor], Any], tf.Tensor]
 
@@ -20,7 +21,9 @@ def checked(owner: str, values: Any, image: tf.Tensor, axes: int) -> tf.Tensor:
     """Saliency that a blend can rely on, made of what a source gave.
 
     A sample whose values are NaN or infinite anywhere, or zero everywhere, becomes uniformly salient: one gradient
-    that overflows must not stop a job that runs for a week. `unusable` says which samples these are.
+    that overflows must not stop a job that runs for a week. `unusable` says which samples these are. NaN and infinity
+    are told of: eagerly by a warning, in graphs on standard error, and within a `FallbackCount` by what it counts;
+    under XLA elsewhere they are not.
 
     Args:
         owner: the source, for messages.
@@ -46,10 +49,10 @@ def checked(owner: str, values: Any, image: tf.Tensor, axes: int) -> tf.Tensor:
     if not (values.dtype.is_floating or values.dtype.is_integer):
         raise TypeError(f"{owner}: saliency must be of a float dtype. Received: saliency of {values.dtype.name}.")
     values = at_least_float32(tf.stop_gradient(values))
-    values = after(_shape_checks(owner, values, image, axes), [values])[0]
-    values.set_shape(image.shape[: 1 + axes])
+    values = _of_the_images_shape(owner, values, image, axes)
     message = f"{owner}: saliency must be >= 0. Received: negative values; tf.abs, if their size is meant."
     (values,) = after(require(~tf.reduce_any(values < 0), message), [values])
+    tell_of_fallback(owner, ~_all_finite(values))
     return _scaled(tf.maximum(values, 0))
 
 
@@ -67,11 +70,9 @@ def unusable(values: tf.Tensor) -> tf.Tensor:
         [False, True, True]
     """
     values = at_least_float32(tf.convert_to_tensor(values))
-    places = range(1, values.shape.rank)
-    finite = tf.reduce_all(tf.math.is_finite(values), axis=places)
     # Subnormal numbers are zeros to some processors, and not to others.
     smallest = np.finfo(values.dtype.as_numpy_dtype).tiny
-    return ~(finite & tf.reduce_any(tf.abs(values) >= smallest, axis=places))
+    return ~(_all_finite(values) & tf.reduce_any(tf.abs(values) >= smallest, axis=range(1, values.shape.rank)))
 
 
 def normalized(saliency: tf.Tensor) -> tf.Tensor:
@@ -84,6 +85,10 @@ def normalized(saliency: tf.Tensor) -> tf.Tensor:
     return saliency / tf.reduce_sum(saliency, axis=range(1, saliency.shape.rank), keepdims=True)
 
 
+def _all_finite(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_all(tf.math.is_finite(values), axis=range(1, values.shape.rank))
+
+
 def _scaled(values: tf.Tensor) -> tf.Tensor:
     """Divided by each sample's largest before they become float32, which float64 values might leave."""
     places = range(1, values.shape.rank)
@@ -92,17 +97,25 @@ def _scaled(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.where(says_nothing, tf.ones_like(values), values / largest), tf.float32)
 
 
-def _shape_checks(owner: str, values: tf.Tensor, image: tf.Tensor, axes: int) -> list[tf.Operation]:
+def _of_the_images_shape(owner: str, values: tf.Tensor, image: tf.Tensor, axes: int) -> tf.Tensor:
     """Refuses values of another shape than the image's: now where that is known, otherwise when the graph runs."""
     wanted = image.shape[: 1 + axes]
-    message = (
-        f"{owner}: saliency must be of shape {wanted}, a value for each place of each image. "
-        f"Received: saliency of shape {values.shape} for images of shape {image.shape}."
-    )
     if not values.shape.is_compatible_with(wanted):
-        raise ValueError(message)
-    if values.shape.is_fully_defined() and wanted.is_fully_defined():
-        return []
-    if values.shape.rank is None:
-        return require(tf.reduce_all(tf.equal(tf.rank(values), 1 + axes)), message)
-    return require(tf.reduce_all(tf.equal(tf.shape(values), tf.shape(image)[: 1 + axes])), message)
+        raise ValueError(
+            f"{owner}: saliency must be of shape {wanted}, a value for each place of each image. "
+            f"Received: saliency of shape {values.shape} for images of shape {image.shape}."
+        )
+    if not (values.shape.is_fully_defined() and wanted.is_fully_defined()):
+        received, sizes = tf.shape(values), tf.shape(image)[: 1 + axes]
+        is_same = tf.cond(
+            tf.equal(tf.size(received), 1 + axes),
+            lambda: tf.reduce_all(tf.equal(received, sizes)),
+            lambda: tf.constant(False),
+        )
+        message = (f"{owner}: saliency must be of shape", sizes, "as the image's places. Received: one of", received)
+        told = tf.debugging.Assert(is_same, message, summarize=8)
+        # From here on the shape is the image's: a check further on, under another name, has nothing to say.
+        with tf.control_dependencies([told]):
+            values = tf.reshape(values, sizes)
+    values.set_shape(wanted)
+    return values

@@ -266,3 +266,23 @@ def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_
     assert done.returncode == 0, done.stderr
     for name, mixed in expected.items():
         assert (np.load(tmp_path / f"{name}.npy") == mixed).all()
+
+
+def test_a_model_gets_features_by_name_whatever_the_order_of_its_inputs():
+    left, right = (keras.Input((6, 6, 1), name=name) for name in ("left", "right"))
+    weights = np.random.default_rng(0).normal(size=(36, 3)).astype(np.float32)
+    scores = keras.layers.Dense(3, use_bias=False)
+    model = keras.Model([right, left], scores(keras.layers.Flatten()(left)))
+    scores.set_weights([weights])
+    x = {name: np.random.default_rng(i).normal(size=(5, 6, 6, 1)).astype("f4") for i, name in enumerate("lr")}
+    x = {"right": x["r"], "left": x["l"]}
+    # The scores' sum moves with each place by the sum of its weights.
+    layer = SaliencyMixLayer(saliency=GradientSaliency(model, lambda y, scores: tf.reduce_sum(scores)))
+    told = np.tile(np.abs(weights.sum(axis=1)).reshape(1, 6, 6), (5, 1, 1))
+    y = np.eye(5, dtype=np.float32)
+    for ours, expected in zip(
+        tf.nest.flatten(layer(x, y, seed=2)),
+        tf.nest.flatten(SaliencyMixLayer(saliency=lambda features, targets: tf.constant(told))(x, y, seed=2)),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, expected)

@@ -19,6 +19,7 @@ from kmix_tf import (
     PuzzleMixLayer,
     SaliencyMixLayer,
 )
+from kmix_tf.models import first_pass
 
 IS_KERAS_3 = keras.__version__.startswith("3")
 RNG = np.random.default_rng(2)
@@ -200,6 +201,32 @@ def test_in_float16_a_scaled_loss_gives_the_step_of_float32():
     assert max(np.abs(step).max() for step in steps[0]) > 0.01
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+def test_weights_of_any_dtype_get_the_clean_gradient(dtype):
+    steps = []
+    for clean_weight in (0.0, 3.0):
+        keras.utils.set_random_seed(0)
+        layers = [keras.layers.Flatten(dtype=dtype), keras.layers.Dense(3, dtype=dtype)]
+        model = keras.Sequential([keras.layers.Input((4, 5, 2)), *layers])
+        before = np.float64(model.get_weights()[0])
+        # Nothing is mixed, so that the clean gradient is the other one.
+        layer = MixLayer(blend=SalienceAsRatio(), num_classes=3, probability=0.0)
+        fit(compiled(layer, model, clean_weight, jit_compile=False))
+        steps.append(np.float64(model.get_weights()[0]) - before)
+    assert np.abs(steps[0]).max() > 0.01
+    np.testing.assert_allclose(steps[1], 4 * steps[0], atol=1e-6 if dtype == "float64" else 0.02)
+
+
+def test_a_scale_beyond_float16_leaves_the_clean_gradient_whole():
+    gradient = first_pass._unscaled(tf.constant([[8.0, 65504.0]], tf.float16), tf.constant(2.0**16))
+    np.testing.assert_allclose(gradient, [[2.0**-13, 65504 / 2**16]], rtol=1e-6)
+    layer = keras.layers.Dense(2, use_bias=False, dtype="float16")
+    layer.build((None, 1))
+    with tf.GradientTape() as tape:
+        loss = 2.0**16 * first_pass.carrying(layer.trainable_variables, [gradient], 0.5)
+    assert tape.gradient(loss, tf_variable(layer.kernel)).numpy().tolist() == [[4.0, 32752.0]]
+
+
 def test_a_blend_with_a_source_of_its_own_is_not_told_otherwise():
     layer = MixLayer(blend=SalienceAsRatio(by_brightness), num_classes=3)
     mixing = compiled(layer)
@@ -221,7 +248,7 @@ def test_packed_targets_have_a_first_pass_too():
 
 # Logical devices must be made before TensorFlow starts, so the steps are taken in a process of their own.
 REPLICAS = """
-import json, keras, numpy as np, tensorflow as tf
+import json, keras, numpy as np, tensorflow as tf, warnings
 from kmix_tf import MixModel, SaliencyMixLayer
 devices = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], devices)
@@ -241,7 +268,12 @@ def step(strategy, rate, layer=None):
 
 one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 unmixed = lambda: SaliencyMixLayer(alpha=0.0)
-print(json.dumps([step(one, 1.5), step(one, 0.5, unmixed()), step(two, 0.5, unmixed())]))
+steps = [step(one, 1.5), step(one, 0.5, unmixed()), step(two, 0.5, unmixed())]
+x, kernel = np.where(np.arange(8)[:, None, None] % 4 == 0, 1e30, x).astype("float32"), 1e30 * kernel
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    step(two, 0.5, unmixed())
+print(json.dumps([*steps, [str(each.message) for each in caught if "saliency" in str(each.message)]]))
 """
 
 
@@ -249,15 +281,76 @@ def test_on_two_replicas_the_clean_gradient_is_that_of_one_device():
     # Of batches that alpha = 0 leaves as they are, so that the step is three times the plain one.
     done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
-    plain, one, two = json.loads(done.stdout.splitlines()[-1])
+    plain, one, two, (told,) = json.loads(done.stdout.splitlines()[-1])
     np.testing.assert_allclose(one, plain, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(two, plain, rtol=1e-5, atol=1e-6)
+    # One sample of each replica's four overflows.
+    assert "the saliency of 2 samples was NaN or infinite" in told
 
 
-def test_the_weight_of_the_clean_gradient_is_saved(tmp_path):
-    mixing = compiled(KMixupLayer(2, num_classes=3), clean_weight=0.25)
+def test_the_weight_of_the_clean_gradient_and_smoothing_are_saved(tmp_path):
+    mixing = MixModel(network(), SaliencyMixLayer(num_classes=3), clean_weight=0.25, smoothing=[1.0, 0.5])
     mixing.save(tmp_path / "model.keras")
-    assert keras.models.load_model(tmp_path / "model.keras").clean_weight == 0.25
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert (loaded.clean_weight, list(loaded.smoothing)) == (0.25, [1.0, 0.5])
+
+
+@pytest.mark.parametrize("size", [0.8, [1.0, 0.0]], ids=str)
+def test_saliency_is_smoothed_where_that_is_asked_for(size):
+    mixing = MixModel(network(), MixLayer(blend=SalienceAsRatio(), num_classes=3), smoothing=size)
+    mixing.compile("sgd", ENTROPY)
+    rough, ours = (
+        first_pass.first_pass(mixing, 2, (X, Y, None), with_weights=False, smoothing=each).saliency
+        for each in (None, mixing.smoothing)
+    )
+    sizes = size if isinstance(size, list) else [size, size]
+    places = [np.arange(count) for count in X.shape[1:3]]
+    # Gaussians as matrices, renormalised at the edges.
+    blurs = [np.exp(-0.5 * (np.subtract.outer(p, p) / max(s, 1e-9)) ** 2) for p, s in zip(places, sizes, strict=True)]
+    blurs = [blur * (abs(np.subtract.outer(p, p)) <= 3 * s) for blur, p, s in zip(blurs, places, sizes, strict=True)]
+    wanted = np.einsum("ip,nij,jq->npq", blurs[0].T, rough, blurs[1].T)
+    wanted /= np.outer(blurs[0].sum(axis=1), blurs[1].sum(axis=1))
+    np.testing.assert_allclose(ours, wanted, rtol=1e-4, atol=1e-7)
+
+
+def test_smoothing_reaches_the_step():
+    trained = []
+    for smoothing in (None, 2.0):
+        keras.utils.set_random_seed(0)
+        mixing = MixModel(network(), MixLayer(blend=SalienceAsRatio(), num_classes=3), seed=1, smoothing=smoothing)
+        mixing.compile(keras.optimizers.SGD(RATE), ENTROPY)
+        fit(mixing)
+        trained.append(np.array(mixing.trainable_variables[0]))
+    assert np.abs(trained[0] - trained[1]).max() > 1e-4
+
+
+class Adding(keras.layers.Layer):
+    def call(self, x):
+        self.add_loss(tf.reduce_mean(tf.square(x[:, 0])))
+        return x
+
+
+def adding(clean_weight):
+    inputs = keras.Input((4, 5, 2))
+    penalty = keras.regularizers.L2(0.1)
+    flat = keras.layers.Flatten()(inputs)
+    model = keras.Model(inputs, Adding()(keras.layers.Dense(2, kernel_regularizer=penalty)(flat)))
+    mixing = MixModel(model, MixLayer(blend=SalienceAsRatio(), num_classes=3), seed=1, clean_weight=clean_weight)
+    mixing.compile(keras.optimizers.SGD(RATE))
+    return mixing
+
+
+def test_a_model_that_adds_its_loss_itself_says_by_it_what_is_salient():
+    mixing = adding(0.0)
+    ours = first_pass.first_pass(mixing, 2, (X, Y, None), with_weights=False, with_added=True).saliency
+    kernel, bias = mixing.model.get_weights()
+    # Of the mean of squares of the first output: its kernel, times the output, times 2 / batch.
+    output = X.reshape(16, -1) @ kernel[:, 0] + bias[0]
+    wanted = 2 / 16 * np.abs(output)[:, None, None] * np.linalg.norm(kernel[:, 0].reshape(4, 5, 2), axis=-1)
+    np.testing.assert_allclose(ours, wanted, rtol=1e-4)
+    assert np.isfinite(fit(mixing).history["loss"][0])
+    with pytest.raises(ValueError, match=r"MixModel: clean_weight must be 0 without a loss in compile\(\)"):
+        fit(adding(1.0))
 
 
 def test_bad_arguments_are_refused():
@@ -266,6 +359,16 @@ def test_bad_arguments_are_refused():
         ValueError, match=r"MixModel: clean_weight must be >= 0 and finite\. Received: clean_weight=-1"
     ):
         MixModel(network(), layer, clean_weight=-1)
+    message = "MixModel: smoothing must be None for LinearBlend, which takes no saliency.* Received: smoothing=1.0"
+    with pytest.raises(ValueError, match=message):
+        MixModel(network(), layer, smoothing=1.0)
+    with pytest.raises(ValueError, match="MixModel: smoothing must be a number, or one for each of 2 axes"):
+        MixModel(network(), SaliencyMixLayer(num_classes=3), smoothing=[1.0])
+    for blend in (SaliencyMixLayer, PuzzleMixLayer):
+        with pytest.raises(
+            TypeError, match=r"saliency must be a callable .*of a model, GradientSaliency\(model, loss\)"
+        ):
+            blend(num_classes=3, saliency=network())
     with pytest.raises(ValueError, match="KMixupLayer: saliency must be None for LinearBlend, which asks for none"):
         layer(X, Y, saliency=np.ones([16, 4, 5]))
     with pytest.raises(ValueError, match=r"MixModel: jit_compile=True needs .* Give it solver='graph'"):

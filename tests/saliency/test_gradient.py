@@ -229,18 +229,29 @@ def test_a_loss_that_does_not_depend_on_the_image_is_refused():
         GradientSaliency(network(), lambda y, p: tf.reduce_sum(y))([tf.constant(X)], [Y])
 
 
+@pytest.mark.parametrize("answer", [None, 0.5, np.float32(2)], ids=str)
+def test_a_loss_that_returns_no_tensor_is_refused(answer):
+    message = (
+        rf"GradientSaliency: loss must return a float tensor.*Received: loss <lambda>, which returned .*{answer}"
+    )
+    with pytest.raises(TypeError, match=message):
+        GradientSaliency(network(), lambda y, p: answer)([tf.constant(X)], [Y])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ({"model": lambda x: x}, "model must be a Keras model"),
         ({"loss": None}, "loss must be a Keras loss, its name or a callable"),
         ({"loss": 3}, "loss must be a Keras loss, its name or a callable"),
+        ({"loss": "foo"}, "loss must be a Keras loss, its name or a callable"),
+        ({"loss": keras.losses.CategoricalCrossentropy}, "loss must be .* with brackets: CategoricalCrossentropy"),
         ({"axes": 0}, "axes must be"),
         ({"axes": 4}, "axes must be"),
         ({"smoothing": -1.0}, "smoothing must be"),
         ({"smoothing": [1.0]}, "smoothing must be"),
     ],
-    ids=["model", "no loss", "loss", "axes", "many axes", "smoothing", "short smoothing"],
+    ids=["model", "no loss", "loss", "unknown loss", "class", "axes", "many axes", "smoothing", "short smoothing"],
 )
 def test_other_arguments_are_refused(arguments, message):
     with pytest.raises((TypeError, ValueError), match=f"GradientSaliency: {message}.* Received: "):

@@ -129,6 +129,20 @@ def test_compiled_negative_saliency_is_clipped_where_no_check_can_be():
     assert (compiled(values).numpy() == np.maximum(values, 0)).all()
 
 
+def test_a_shape_that_shows_late_is_said_in_numbers_and_put_down_to_the_source():
+    def half(features, targets):
+        return tf.numpy_function(lambda x: x[:, :2, :, 0], features, tf.float32)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 4, 5, 2])])
+    def asked_and_given(x):
+        saliency = ask("Blend", half, [x], None, 2)
+        return ask_pair("Blend", None, [x], [x], (saliency, saliency), 2)
+
+    message = r"half: saliency must be of shape\] \[3 4 5\] .* Received: one of\] \[3 2 5\]"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+        asked_and_given(IMAGE)
+
+
 @pytest.mark.parametrize("values", [np.ones((3, 4, 5), bool), np.ones((3, 4, 5), complex)], ids=["bool", "complex"])
 def test_saliency_that_is_no_number_is_refused(values):
     with pytest.raises(TypeError, match=r"mine: saliency must be of a float dtype. Received: saliency of"):
