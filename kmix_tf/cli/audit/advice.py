@@ -52,7 +52,7 @@ LEAST_BATCH = 1 / 16
 
 
 def verdict(measures: dict[str, Any]) -> dict[str, Any]:
-    """level: one of the three. reasons: sentences with the numbers behind it."""
+    """level: one of the four. reasons: sentences with the numbers behind it."""
     return {
         "level": _level(measures),
         "reasons": [_of_contradictions(measures), _of_conflicts(measures), *_of_q(measures)],

@@ -3,7 +3,7 @@
 import collections
 import hashlib
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 # Bytes that are read for it at most: a second or two.
 _MOST_BYTES = 2**30
@@ -34,12 +34,11 @@ def contradictory_copies(files: list[pathlib.Path], labels: list[str]) -> Copies
 
 def joined(groups: list[list]) -> list[list]:
     """Groups such that those with a member in common are one, each in order."""
-    apart: list[set] = []
+    whole: dict[Any, set] = {}
     for group in groups:
-        members = set(group)
-        touching = [other for other in apart if other & members]
-        apart = [other for other in apart if not other & members] + [members.union(*touching)]
-    return sorted(sorted(group) for group in apart)
+        members = set(group).union(*(whole.get(member, ()) for member in group))
+        whole.update(dict.fromkeys(members, members))
+    return sorted(sorted(group) for group in {id(group): group for group in whole.values()}.values())
 
 
 def _disagree(places: list[int], labels: list[str]) -> bool:
