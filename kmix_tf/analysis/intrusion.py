@@ -8,7 +8,7 @@ from scipy.special import betaincinv
 
 from kmix_tf import _checks
 from kmix_tf.analysis.nearest import nearest_rows
-from kmix_tf.analysis.samples import labelled
+from kmix_tf.analysis.samples import labelled, numbered
 
 Progress = Callable[[int, int], None]
 
@@ -186,7 +186,7 @@ def label_conflicts(
         _checks.refuse(owner, "confidence", "in (0, 1)", confidence)
     generator = np.random.default_rng(_checks.integer(owner, "seed", seed, minimum=0))
     progress = _checks.function(owner, "progress", progress, lambda done, total: None)
-    x, y, classes = labelled(owner, x, y, least=2)
+    x, classes, kinds = numbered(owner, x, y, least=2)
     if len(x) < 3:
         raise ValueError(f"{owner}: x must hold at least 3 samples: two to mix, and another. Received: {len(x)}.")
     made = _pairs(len(x), mixtures, alpha, generator)
@@ -200,7 +200,7 @@ def label_conflicts(
 
     nearest, _ = nearest_rows(points, mixtures, x, forbid, progress)
     ends = np.sort(np.stack([classes[made.first], classes[made.second]]), axis=0)
-    return _counted(*ends, classes[nearest], y.shape[1], confidence)
+    return _counted(*ends, classes[nearest], kinds, confidence)
 
 
 def _require_third_class(owner: str, classes: np.ndarray, same_class: bool) -> None:
@@ -274,9 +274,9 @@ def _summary(
 
 
 def _counted(
-    first: np.ndarray, second: np.ndarray, nearest: np.ndarray, classes: int, confidence: float
+    first: np.ndarray, second: np.ndarray, nearest: np.ndarray, names: np.ndarray, confidence: float
 ) -> LabelConflicts:
-    wrong = (nearest != first) & (nearest != second)
+    classes, wrong = len(names), (nearest != first) & (nearest != second)
     pairs = dict(zip(*np.unique(first * classes + second, return_counts=True), strict=True))
     keys = np.ravel_multi_index((first[wrong], second[wrong], nearest[wrong]), (classes,) * 3)
     kinds, counts = np.unique(keys, return_counts=True)
@@ -284,7 +284,7 @@ def _counted(
     for i in np.argsort(-counts, kind="stable"):
         a, b, c = (int(part) for part in np.unravel_index(kinds[i], (classes,) * 3))
         conflicts, of = int(counts[i]), int(pairs[a * classes + b])
-        triples.append(Conflict(a, b, c, conflicts, of, *_share(conflicts, of, confidence)))
+        triples.append(Conflict(*names[[a, b, c]].tolist(), conflicts, of, *_share(conflicts, of, confidence)))
     conflicts = int(wrong.sum())
     return LabelConflicts(*_share(conflicts, len(wrong), confidence), conflicts, len(wrong), tuple(triples))
 

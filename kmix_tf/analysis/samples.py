@@ -97,6 +97,24 @@ def labelled(owner: str, x: Any, y: Any, least: int = 1) -> Labelled:
     return Labelled(x.reshape(len(x), -1), y, classes)
 
 
+def numbered(owner: str, x: Any, y: Any, least: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Flattened features, classes from 0 without gaps, and what these are called: integers or columns of y.
+
+    As `labelled`, which it asks of labels that are no integers; of integers, which may be large, it makes no matrix.
+    """
+    whole = real_array(owner, "y", y, RELABEL)
+    if _are_classes(whole) and len(whole):
+        _require_classes(owner, whole)
+        # One class for all: what is wrong with x is said there.
+        x, classes = labelled(owner, x, np.zeros(len(whole), int)).x, whole
+    else:
+        x, _, classes = labelled(owner, x, y)
+    kinds, classes = np.unique(classes, return_inverse=True)
+    if len(kinds) < least:
+        raise ValueError(f"{owner}: y must have samples of at least {least} classes. Received: {len(kinds)}.")
+    return x, classes, kinds
+
+
 def classed(owner: str, x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:
     """Features in float64, and classes as int64 `(n,)` from 0, without gaps.
 

@@ -76,9 +76,16 @@ def conflicts_by_brute_force(x, y, made):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 40), st.integers(2, 5), st.sampled_from([0.0, 0.3, 1.0, 99.0]), st.integers(0, 1000))
-def test_conflicts_are_those_of_all_distances(dimension, classes, alpha, seed):
+@given(
+    st.integers(1, 40),
+    st.integers(2, 5),
+    st.sampled_from([0.0, 0.3, 1.0, 99.0]),
+    st.integers(0, 1000),
+    st.sampled_from([1, 10**9]),
+)
+def test_conflicts_are_those_of_all_distances_however_classes_are_numbered(dimension, classes, alpha, seed, gap):
     x, y = clusters(50, dimension, classes, seed)
+    y = gap * y + gap - 1
     with pytest.MonkeyPatch.context() as patch:
         drawn = recorded(patch)
         found = label_conflicts(x, y, alpha, mixtures=300, seed=seed)

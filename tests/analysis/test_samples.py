@@ -22,7 +22,6 @@ NAMES = np.array(["cat", "dog", "emu"])[Y]
 
 ONE_HOT = {
     "intrusion_distances": lambda x, y: intrusion_distances(x, y, 1.0, epochs=9),
-    "label_conflicts": lambda x, y: label_conflicts(x, y, 1.0, 20),
     "mixup_optimal_classifier": lambda x, y: mixup_optimal_classifier(x, y, X[:1], 1.0, 0.5),
     "flip_threshold": lambda x, y: flip_threshold(x, y, 0.1, max_points=1),
     "collinear_samples": collinear_samples,
@@ -33,6 +32,7 @@ ONE_HOT = {
 }
 ANY_CLASSES = {
     "distance_profile": analysis.distance_profile,
+    "label_conflicts": lambda x, y: label_conflicts(x, y, 1.0, 20),
     "lipschitz_lower_bound": lambda x, y: analysis.lipschitz_lower_bound(x, y, 0.1),
 }
 LABELLED = {**ONE_HOT, **ANY_CLASSES}

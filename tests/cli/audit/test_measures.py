@@ -127,6 +127,16 @@ def test_intrusion_is_measured_at_each_alpha():
     assert told[1]["mean"] == pytest.approx(np.mean([5, 4.5, 0, 0.5]), abs=0.1) and told[1]["least"] < 0.05
 
 
+def test_of_many_classes_of_which_few_were_drawn_measures_are_those_of_the_few():
+    x, y = clouds()
+    for measured in (contradictions, intrusion, conflicts):
+        few, many = (measured(x, labels, [1.0], 0) for labels in (y, 20_000 * y))
+        if measured is conflicts:
+            for pair in few["by_alpha"][0]["worst"]:
+                pair.update(classes=[20_000 * label for label in pair["classes"]], third=20_000 * pair["third"])
+        assert few == many
+
+
 def test_where_no_mixture_of_other_classes_is_met_the_reason_stands_for_each_alpha():
     told = intrusion(np.arange(400.0)[:, np.newaxis], (np.arange(400) > 0).astype(int), [0.2, 1.0], 0)
     assert [(row["alpha"], row["least"], row["mean"]) for row in told["by_alpha"]] == [

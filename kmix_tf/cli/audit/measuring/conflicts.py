@@ -56,13 +56,15 @@ def intrusion(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) 
         distance.
     """
     chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(x))[:_SAMPLES])
+    # Without gaps: of thousands of classes, few may have been drawn.
+    classes = np.unique(y[chosen], return_inverse=True)[1]
     by_alpha, examples = [], []
     for alpha in alphas:
         try:
             # Several epochs, that samples of few data meet mixtures of other classes, too.
             epochs = int(np.clip(_SAMPLES // len(chosen), 1, 10))
             found = intrusion_distances(
-                x[chosen], y[chosen], alpha, epochs, same_class=True, offenders=5 * _EXAMPLES, seed=seed
+                x[chosen], classes, alpha, epochs, same_class=True, offenders=5 * _EXAMPLES, seed=seed
             )
         except ValueError:
             reason = "too few samples for each to meet a mixture of other classes"
