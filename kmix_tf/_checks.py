@@ -25,17 +25,20 @@ def _shown(value: Any) -> str:
 def complain(owner: str, text: str, error: type[Exception] = ValueError) -> None:
     """Raises `error`, remembering its text so that `speaking_as` can name another owner."""
     problem = error(f"{owner}: {text}")
-    problem.kmix_text = text
+    problem.kmix_owner, problem.kmix_text = owner, text
     raise problem
 
 
 @contextlib.contextmanager
-def speaking_as(owner: str) -> Iterator[None]:
-    """Lets a refusal inside the block name `owner`: users know the layer they wrote, not its parts."""
+def speaking_as(owner: str, *parts: str) -> Iterator[None]:
+    """Lets a refusal inside the block name `owner`: users know the layer they wrote, not its parts.
+
+    parts: those whose refusals are meant; default, any.
+    """
     try:
         yield
     except (TypeError, ValueError) as problem:
-        if not hasattr(problem, "kmix_text"):
+        if not hasattr(problem, "kmix_text") or (parts and problem.kmix_owner not in parts):
             raise
         named = problem
     else:

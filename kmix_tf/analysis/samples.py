@@ -106,7 +106,8 @@ def numbered(owner: str, x: Any, y: Any, least: int = 1) -> tuple[np.ndarray, np
     if _are_classes(whole) and len(whole):
         _require_classes(owner, whole)
         # One class for all: what is wrong with x is said there.
-        x, classes = labelled(owner, x, np.zeros(len(whole), int)).x, whole
+        x = labelled(owner, x, np.zeros(len(whole), int)).x
+        classes = whole.astype(int) if whole.dtype == bool else whole
     else:
         x, _, classes = labelled(owner, x, y)
     kinds, classes = np.unique(classes, return_inverse=True)

@@ -144,19 +144,18 @@ def image_of(owner: str, features: Sequence[tf.Tensor], axes: int) -> tf.Tensor:
             f"features must have {axes} axes after the batch's, as images have; axes=1 is for signals, and tables "
             f"are for KMixupLayer. Received: features of shapes {[str(leaf.shape) for leaf in features]}.",
         )
-    if axes == 2:
-        _warn_of_channels_first(owner, images[0].shape)
     return images[0]
 
 
-def _warn_of_channels_first(owner: str, shape: tf.TensorShape) -> None:
+def warn_of_channels_first(owner: str, features: Sequence[tf.Tensor]) -> None:
     """An axis of 1 or 3, and then two long ones: no height, most likely."""
-    if shape.rank == 4 and shape[1] in (1, 3) and min(shape[2] or 0, shape[3] or 0) > 4:
-        warnings.warn(
-            f"{owner}: features of shape {shape} look like images with channels first. Axes 1 and 2 are taken for "
-            "height and width: transpose images to (batch, height, width, channels).",
-            stacklevel=2,
-        )
+    for shape in (leaf.shape for leaf in features):
+        if shape.rank == 4 and shape[1] in (1, 3) and min(shape[2] or 0, shape[3] or 0) > 4:
+            warnings.warn(
+                f"{owner}: features of shape {shape} look like images with channels first. Axes 1 and 2 are taken "
+                "for height and width: transpose images to (batch, height, width, channels).",
+                stacklevel=2,
+            )
 
 
 def have_axes(features: Sequence[tf.Tensor], axes: int) -> list[bool]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
 from kmix_tf.batch import Batch, Rules, prepare, require_alike
+from kmix_tf.batch.leaves import warn_of_channels_first
 from kmix_tf.batch.selection import as_selectors
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
@@ -337,7 +338,10 @@ class MixLayer(keras.layers.Layer):
         self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None, saliency: Any = None
     ) -> Batch:
         owner, packed = type(self).__name__, self.targets == "packed"
-        with _checks.speaking_as(owner):
+        if getattr(self.blend, "axes", None) == 2:
+            warn_of_channels_first(owner, first.x)
+        # In the layer's name, but for what a saliency source says.
+        with _checks.speaking_as(owner, "MixLayer", type(self.blend).__name__):
             blend = told_saliency(owner, self.blend, first, second, saliency)
             mixture = apply_plan(first, second, plan, blend, weight, packed)
         return mixture if packed or weight is None else weighted(owner, mixture, weight)

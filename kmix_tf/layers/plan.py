@@ -41,7 +41,8 @@ def drawn_ratio(owner: str, ratio: Callable, group: tf.Tensor, seed: tf.Tensor) 
     if values.shape.rank not in (1, 2) or not values.shape[-1:].is_compatible_with([size]):
         _checks.complain(
             owner,
-            f"ratio must give ratios ({size},) or (interpolations, {size}). Received: some of shape {values.shape}.",
+            f"ratio must give ratios ({size},) or (interpolations, {size}). Received: some of shape {values.shape}."
+            + (" See tf.ensure_shape." if values.shape.rank is None else ""),
         )
     in_range = tf.reduce_all((values >= 0) & (values <= 1))
     message = f"{owner}: ratio must give ratios in [0, 1]. Received: ratios outside, or NaN."

@@ -115,10 +115,9 @@ class MixModel(MixingWrapper):
 
     def fit(self, *args: Any, **kwargs: Any) -> Any:
         """As `keras.Model.fit`; warns after each epoch of samples whose saliency was NaN or infinite."""
-        try:
-            return super().fit(*args, **kwargs)
-        finally:
-            self._warn_of_fallbacks()
+        history = super().fit(*args, **kwargs)
+        self._warn_of_fallbacks()
+        return history
 
     def reset_metrics(self) -> None:
         """As `keras.Model.reset_metrics`, with which Keras begins every epoch and evaluation."""
@@ -126,7 +125,7 @@ class MixModel(MixingWrapper):
         self._warn_of_fallbacks()
 
     def _warn_of_fallbacks(self) -> None:
-        if self._fallbacks is not None:
+        if self._fallbacks is not None and tf.executing_eagerly():
             self._fallbacks.warn(type(self).__name__)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:

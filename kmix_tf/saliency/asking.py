@@ -62,7 +62,8 @@ def _answer(owner: str, source: Source, features: Sequence[tf.Tensor], targets: 
     """What a source gives; where a plain function fails, because it was not made for lists, say so."""
     asked = f"{owner}: saliency must be a callable (features, targets) -> (batch, *axes) of lists of tensors"
     try:
-        answer = source(features, targets)
+        # TensorFlow and Keras take lists apart, but not subclasses of list.
+        answer = source(features if getattr(source, "takes_names", False) else list(features), targets)
     except (TypeError, AttributeError) as error:
         if hasattr(source, "get_config"):  # A source that is a class knows its protocol; the error is another.
             raise

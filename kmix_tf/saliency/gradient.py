@@ -78,6 +78,8 @@ class GradientSaliency:
         TensorShape([4, 8, 8])
     """
 
+    takes_names = True
+
     def __init__(self, model: keras.Model, loss: Any, *, axes: int = 2, smoothing: Any = None):
         owner = type(self).__name__
         if not isinstance(model, keras.Model):

@@ -38,7 +38,9 @@ def as_taken(owner: str, model: keras.Model, features: Sequence[tf.Tensor], path
         ValueError: for another number, other sizes, or other names than a functional model's inputs have.
     """
     if not getattr(model, "inputs", None):
-        return only(features) if paths is None else nested(paths, features)
+        # A list of one would be taken for a tensor of one axis more.
+        is_alone = len(features) == 1 and not (paths and paths[0] and isinstance(paths[0][0], str))
+        return only(features) if paths is None or is_alone else nested(paths, features)
     _require_as_many(owner, model, features)
     if paths is not None and len(features) > 1 and all(isinstance(key, str) for key, *_ in paths):
         features = _by_name(owner, model, features, paths)
@@ -84,7 +86,7 @@ def _by_name(
     """
     wanted = [path for path, _ in leaf_paths(_inputs(model))]
     if not all(path and isinstance(path[0], str) for path in wanted):
-        wanted = [(leaf.name,) for leaf in model.inputs]
+        wanted = [(leaf._keras_history[0].name,) for leaf in model.inputs]
     if sorted(wanted) != sorted(paths):
         ours, theirs = ([leaf_name("", path) for path in each] for each in (paths, wanted))
         raise ValueError(

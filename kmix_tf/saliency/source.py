@@ -2,7 +2,7 @@
 
 A source is a callable `source(features, targets) -> float (batch, *axes)`, >= 0, of any scale: how much each place of
 the image matters. `features` is the list of feature tensors as blends see them, `targets` the list of prepared
-targets, or None. Where the mix knows of names, the list is a `NamedFeatures`.
+targets, or None. Sources that say `takes_names = True` get a `NamedFeatures` where the mix knows of names.
 """
 
 from collections.abc import Callable, Sequence

@@ -143,6 +143,12 @@ def test_labels_below_the_limit_are_one_hot_with_a_column_for_each_up_to_the_lar
     np.testing.assert_array_equal(samples.samples_of("f", x, [True, False, True])[1], [[0, 1], [1, 0], [0, 1]])
 
 
+def test_conflicts_of_booleans_are_those_of_the_classes_0_and_1():
+    found = label_conflicts(X, Y > 0, 1.0, 200)
+    assert found == label_conflicts(X, (Y > 0).astype(int), 1.0, 200)
+    assert {type(label) for one in found.triples for label in one[:3]} == {int}
+
+
 def test_conflicts_of_far_labels_are_those_of_near_ones():
     near, far = (label_conflicts(X, np.array(names)[Y], 1.0, 200) for names in ([0, 1, 2], [5, 700, 10**18]))
     assert near[:5] == far[:5] and len(near.triples) == len(far.triples) > 1

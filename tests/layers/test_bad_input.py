@@ -105,7 +105,7 @@ def test_a_ratio_of_ones_own_of_another_shape_is_refused(shape):
 
 def test_images_with_channels_first_are_warned_of():
     x = np.zeros((4, 3, 8, 8), np.float32)
-    message = r"CutMixBlend: features of shape \(4, 3, 8, 8\) look like images with channels first"
+    message = r"CutMixLayer: features of shape \(4, 3, 8, 8\) look like images with channels first"
     with pytest.warns(UserWarning, match=message):
         CutMixLayer()(x, np.zeros(4, np.float32), seed=1)
 

@@ -286,3 +286,46 @@ def test_a_model_gets_features_by_name_whatever_the_order_of_its_inputs():
         strict=True,
     ):
         np.testing.assert_array_equal(ours, expected)
+
+
+IMAGE = np.random.default_rng(3).normal(size=(4, 6, 6, 1)).astype("f4")
+
+
+@pytest.mark.parametrize(
+    ("source", "other"),
+    [
+        (lambda xs, ys: tf.reduce_mean(tf.nest.map_structure(tf.abs, xs)[0], -1), IMAGE),
+        (lambda xs, ys: tf.reduce_mean(tf.abs(keras.layers.Add()(xs)), -1), IMAGE),
+        (lambda xs, ys: tf.reshape(tf.abs(keras.layers.Concatenate()([xs[0], xs[1]])[..., 0]), [4, 6, 6]), IMAGE),
+    ],
+    ids=["taken apart", "added", "one by one"],
+)
+def test_sources_of_ones_own_get_lists_that_tensorflow_and_keras_take_apart(source, other):
+    layer = SaliencyMixLayer(saliency=source)
+    x, y = layer((IMAGE, other), np.eye(4, dtype="f4"), seed=1)
+    assert x[0].shape == IMAGE.shape and y.shape == (4, 4)
+
+
+def test_a_subclassed_model_gets_a_list_of_one_as_a_tensor():
+    class Scores(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.scores = keras.layers.Dense(4)
+
+        def call(self, x):
+            return self.scores(tf.reshape(x, [-1, 36]))
+
+    model = Scores()
+    model(IMAGE)
+    layer = SaliencyMixLayer(saliency=GradientSaliency(model, "mse"))
+    np.testing.assert_array_equal(
+        layer((IMAGE,), np.eye(4, dtype="f4"), seed=1)[0][0], layer(IMAGE, np.eye(4, dtype="f4"), seed=1)[0]
+    )
+
+
+def test_a_source_speaks_in_its_own_name():
+    inputs = keras.Input((6, 6))
+    model = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
+    layer = SaliencyMixLayer(saliency=GradientSaliency(model, "mse", axes=3))
+    with pytest.raises(ValueError, match=r"GradientSaliency: features must have 3 axes"):
+        layer(IMAGE[..., 0], np.eye(4, dtype="f4"), seed=1)

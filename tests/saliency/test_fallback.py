@@ -93,3 +93,17 @@ def test_a_model_in_training_tells_after_each_epoch_and_nothing_else_changes(opt
     assert list(logs[0]) == ["loss"]
     # A kernel, a bias and the count of steps, as without saliency.
     assert len(mixing.weights) == 3
+
+
+def test_metrics_can_be_reset_in_a_graph():
+    model = keras.Sequential([keras.Input((2, 2)), keras.layers.Flatten(), keras.layers.Dense(3)])
+    mixing = MixModel(model, SaliencyMixLayer(axes=1), seed=0)
+    mixing.compile("sgd", "mse")
+    mixing.fit(np.ones([4, 2, 2], np.float32), np.eye(4, 3), verbose=0)
+
+    @tf.function
+    def reset():
+        mixing.reset_metrics()
+        return tf.constant(True)
+
+    assert reset()

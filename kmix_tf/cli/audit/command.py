@@ -95,7 +95,7 @@ def _print(words: str, plain: str | None = None) -> None:
     try:
         words.encode(encoding)
     except UnicodeEncodeError:
-        words = words.encode(encoding, "replace").decode(encoding) if plain is None else plain
+        words = words.replace("±", "+/-").encode(encoding, "replace").decode(encoding) if plain is None else plain
     print(words)
 
 

@@ -159,6 +159,20 @@ def test_matches_across_are_never_fewer_than_any_matching_has(distance, seed):
     assert rows[0]["standard_error"] == 0 < rows[-1]["cross_share"]
 
 
+def test_estimates_of_matches_across_are_possible_and_never_certain():
+    # Of a hundred classes of two, few draws hold a pair: most runs of fifty see no match within a class.
+    y = np.arange(200) // 2
+    x = np.random.default_rng(5).normal(size=(200, 5))
+    within = np.array(
+        [
+            [matching(x, y, [1.0], seed)["by_k"][1][key] for key in ("cross_share", "standard_error")]
+            for seed in (1, 34, 38, 90)
+        ]
+    )
+    assert (within[:, 0] <= 1).all() and (within[:, 0] >= 1 - 2 / 199).all()
+    assert (within[:, 1] >= 1 / (2 * 50)).all()
+
+
 def test_alphas_that_no_ratio_reaches_are_none_with_a_reason():
     x, y = clouds(200, features=3)
     rows = matching(x, y, [0.2, 32.0], 0)["by_k"]

@@ -166,6 +166,7 @@ BAD = [
     (text("d.csv", b"a,y\n1,0\n2,1,3\n"), "d.csv", "must have 2 cells. Received: 3 in line 3"),
     (text("d.csv", b"a,y\n1,0\n2,\n"), "d.csv", "target 'y' is missing in line 3"),
     (text("d.csv", b"a,y\n1,0.25\n2,1\n3,1\n"), "d.csv", "about classes, not about regression"),
+    (text("d.csv", b"a,y\n1,.5\n2,1.5\n3,.5\n"), "d.csv", "about classes, not about regression"),
     (text("d.csv", b"a,y\n1,0\ninf,1\n"), "d.csv", "'inf' in line 3"),
     (lambda folder: (folder / "d").mkdir(), "d", "one subfolder of images for each class"),
     (

@@ -54,13 +54,14 @@ def _crossing(x: np.ndarray, y: np.ndarray, k: int, least: float, seed: int) -> 
     """The share of matches that join classes, estimated in the surer of two ways.
 
     One is the mean share of random draws. The other is what the share is at least, which is exact, and the mean of
-    what draws have beyond their own least: it varies less where classes are distant, and cannot be below that bound.
+    what draws have beyond their own least: it varies less where classes are distant. Neither may leave what is
+    possible.
     """
     if k == 1:
         return CrossMatchShare(k, least, 0.0)
     shares, leasts = _drawn(x, y, k, seed)
-    ways = [_mean(k, 0.0, shares), _mean(k, least, shares - leasts)]
-    return min(ways, key=lambda way: (not least <= way.share <= 1, way.standard_error))
+    surer = min((_mean(k, 0.0, shares), _mean(k, least, shares - leasts)), key=lambda way: way.standard_error)
+    return surer._replace(share=min(max(surer.share, least), 1.0))
 
 
 def _drawn(x: np.ndarray, y: np.ndarray, k: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +78,9 @@ def _drawn(x: np.ndarray, y: np.ndarray, k: int, seed: int) -> tuple[np.ndarray,
 
 
 def _mean(k: int, base: float, values: np.ndarray) -> CrossMatchShare:
-    return CrossMatchShare(k, float(base + values.mean()), float(values.std(ddof=1) / np.sqrt(_TRIALS)))
+    # Draws that are all alike may have missed what is rare: by one match in all of them, say.
+    error = max(values.std(ddof=1) / np.sqrt(_TRIALS), 1 / (k * _TRIALS))
+    return CrossMatchShare(k, float(base + values.mean()), float(error))
 
 
 def _matched(alpha: float, plain: float, cost: float) -> dict[str, Any]:

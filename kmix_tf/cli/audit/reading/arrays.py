@@ -1,5 +1,6 @@
 """NumPy's files: an .npz with x and y, or a pair of .npy; mapped into memory where they are not compressed."""
 
+import lzma
 import pathlib
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
 _ZIP_HEADER = 30
 # What damaged, encrypted and otherwise compressed files raise.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, ValueError, EOFError, OSError, KeyError, RuntimeError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, KeyError, RuntimeError)
 
 
 def read_npz(path: pathlib.Path) -> Source:

@@ -19,9 +19,7 @@ def preparation(labels: np.ndarray, names: np.ndarray, kind: str) -> str | None:
     if are_places and labels.dtype.kind in ("f" if is_hot else "iub"):
         return None
     if kind == "images":
-        return (
-            "# y: subfolders numbered from 0 in the order of their names; image_dataset_from_directory of Keras does."
-        )
+        return "# y: subfolders that hold images, numbered from 0 in the order of their names"
     return _mapped(names, is_hot, are_places) if kind == "tf.data" else _array(is_hot, labels.ndim)
 
 
@@ -46,5 +44,4 @@ def _mapped(names: np.ndarray, is_hot: bool, are_places: bool) -> str:
 def _classes(names: np.ndarray) -> tuple[str, str]:
     if len(names) <= _LISTED:
         return repr(names.tolist()), ""
-    read = 'json.load(open("report.json"))["data"]["classes"]'
-    return "classes", f"classes = {read if names.dtype.kind == 'U' else f'[int(name) for name in {read}]'}; "
+    return "classes", "classes = np.unique(np.concatenate([np.ravel(y) for _, y in dataset])).tolist(); "
