@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import BetaRatio, MixLayer, OptimalTransportPairing
+from kmix_tf import BetaRatio, MixLayer, OptimalTransportPairing, mix
 from kmix_tf.blend.puzzle.blend import PuzzleMixBlend
 from kmix_tf.layers.puzzlemix import PuzzleMixLayer
 
@@ -101,3 +101,17 @@ def test_only_the_solver_in_the_graph_compiles(same):
 def test_bad_arguments_name_the_layer(name, value):
     with pytest.raises(ValueError, match=rf"PuzzleMixLayer: {name} must be .* Received: {name}="):
         PuzzleMixLayer(**{name: value})
+
+
+@pytest.mark.parametrize("solver", ["host", "graph"])
+def test_a_pipeline_that_draws_numbers_of_blocks_is_saved_in_mid_epoch_and_goes_on_alike(solver, tmp_path):
+    x = RNG.normal(size=(12, 8, 8, 1)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((x, np.eye(12, dtype=np.float32))).batch(4)
+    dataset = dataset.apply(mix(PuzzleMixLayer(solver=solver), seed=0))
+    iterator, resumed = iter(dataset), iter(dataset)
+    next(iterator)
+    path = tf.train.Checkpoint(iterator=iterator).save(str(tmp_path / "iterator"))
+    tf.train.Checkpoint(iterator=resumed).restore(path)
+    for ours, theirs in zip(iterator, resumed, strict=True):
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(one, other)

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, block_starts
 from kmix_tf.blend.puzzle.swaps import swap_assignment
-from kmix_tf.pairing.assignment import solve_assignment
+from kmix_tf.pairing.graph_solver import solve_in_graph
 from kmix_tf.seeding import random_uniform
 
 # Blocks of different sizes cannot change places. Saliency sums to 1, so no permutation gains as much.
@@ -88,7 +88,9 @@ def transport_plan(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor, solver
 def _plan_in_graph(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor) -> tf.Tensor:
     def exact() -> tf.Tensor:
         wide = tf.cast(saliency, tf.float64), tf.cast(share, tf.float64)
-        return solve_assignment(way - wide[1][:, :, tf.newaxis] * wide[0][:, tf.newaxis, :], "graph")
+        # Without a check that costs are finite, as these are: an assertion in a choice between counts of blocks would
+        # keep tf.data from saving its iterators.
+        return solve_in_graph(way - wide[1][:, :, tf.newaxis] * wide[0][:, tf.newaxis, :])
 
     def near() -> tf.Tensor:
         return swap_assignment(tf.cast(way, tf.float32) - share[:, :, tf.newaxis] * saliency[:, tf.newaxis, :])
