@@ -28,7 +28,7 @@ def saliency_of_gradient(gradient: tf.Tensor, axes: int, smoothing: Any = None) 
     Raises:
         ValueError: for a gradient with fewer axes.
 
-    Source: Kim et al. 2020 (Puzzle Mix), Section 3: saliency is the l2 norm over the input's channels.
+    Source: Kim et al. 2020 (Puzzle Mix): saliency is the l2 norm over the input's channels.
 
     Example:
         >>> saliency_of_gradient(tf.constant([[[3.0, 4.0], [0.0, 1.0]]]), axes=1).numpy()
@@ -69,7 +69,7 @@ class GradientSaliency:
             numbers, sizes or names of features than the model has inputs, for a loss that doesn't fit outputs and
             targets, and where nothing depends on the image.
 
-    Source: Kim et al. 2020 (Puzzle Mix), Section 3; Simonyan et al. 2014.
+    Source: Kim et al. 2020 (Puzzle Mix); Simonyan et al. 2014.
 
     Example:
         >>> model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3)])
