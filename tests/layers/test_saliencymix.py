@@ -291,14 +291,21 @@ def test_a_model_gets_features_by_name_whatever_the_order_of_its_inputs():
 IMAGE = np.random.default_rng(3).normal(size=(4, 6, 6, 1)).astype("f4")
 
 
+def two_inputs():
+    """A model that says how bright each place of an image is, whatever the table."""
+    image, table = keras.Input((6, 6, 1)), keras.Input((2,))
+    brightness = keras.layers.Reshape((6, 6))(keras.layers.ReLU()(image))
+    return keras.Model([image, table], brightness + 0 * keras.layers.Dense(1)(table)[:, tf.newaxis])
+
+
 @pytest.mark.parametrize(
     ("source", "other"),
     [
         (lambda xs, ys: tf.reduce_mean(tf.nest.map_structure(tf.abs, xs)[0], -1), IMAGE),
         (lambda xs, ys: tf.reduce_mean(tf.abs(keras.layers.Add()(xs)), -1), IMAGE),
-        (lambda xs, ys: tf.reshape(tf.abs(keras.layers.Concatenate()([xs[0], xs[1]])[..., 0]), [4, 6, 6]), IMAGE),
+        (lambda xs, ys: two_inputs()(xs), np.ones([4, 2], np.float32)),
     ],
-    ids=["taken apart", "added", "one by one"],
+    ids=["taken apart", "added", "given to a model"],
 )
 def test_sources_of_ones_own_get_lists_that_tensorflow_and_keras_take_apart(source, other):
     layer = SaliencyMixLayer(saliency=source)

@@ -11,6 +11,7 @@ import numpy as np
 
 from kmix_tf.cli.audit.errors import AuditError
 from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+from kmix_tf.cli.audit.reading.written import is_number
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 
@@ -50,8 +51,8 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
 
 def _is_header(first: list[str], second: list[str]) -> bool:
     """Names stand above numbers; a first sample whose class is a word has its numbers where the next has them."""
-    above = [_is_number(cell) for cell in first]
-    return not any(above) or any(_is_number(cell) and not number for cell, number in zip(second, above, strict=False))
+    above = [is_number(cell) for cell in first]
+    return not any(above) or any(is_number(cell) and not number for cell, number in zip(second, above, strict=False))
 
 
 def _notes(names: list[str], headed: bool, drop: list[str]) -> list[str]:
@@ -127,8 +128,8 @@ def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list
 def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], features: list[int]) -> None:
     if len(row) != len(names):
         return  # said with its line when it is read
-    strings = [names[i] for i in features if not _is_number(row[i]) and row[i].strip().lower() not in _MISSING]
-    if strings and all(_is_number(row[names.index(name)].replace(",", ".")) for name in strings):
+    strings = [names[i] for i in features if not is_number(row[i]) and row[i].strip().lower() not in _MISSING]
+    if strings and all(is_number(row[names.index(name)].replace(",", ".")) for name in strings):
         raise AuditError(
             f"{path}: features must be numbers with decimal points. Received: {row[names.index(strings[0])]!r} in "
             f"column {strings[0]!r}. Write points for commas first."
@@ -140,14 +141,6 @@ def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], featur
             f"leave them out with {' '.join('--drop ' + repr(name) for name in strings[:3])}, or name the target: "
             f"--target {strings[0]!r}."
         )
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 class _Table:
@@ -194,4 +187,4 @@ class _Table:
 
 
 def _is_finite(cell: str) -> bool:
-    return _is_number(cell) and math.isfinite(float(cell))
+    return is_number(cell) and math.isfinite(float(cell))

@@ -41,7 +41,7 @@ def _exponent_fits(name: str) -> bool:
 
 def _named(names: list[str], target: str) -> list[str]:
     """What a reader that turns into numbers what it can would take for others."""
-    if not all(map(_looks_like_a_number, names)):
+    if not all(map(is_number, names)):
         return []
     return [f"{target} holds labels that are not written as numbers are, so all count as names: read them as text."]
 
@@ -54,7 +54,8 @@ def _several(names: list[str], target: str) -> list[str]:
     return [f"{target} has classes written in several ways, which count as one: {', '.join(alike)}."] if alike else []
 
 
-def _looks_like_a_number(name: str) -> bool:
+def is_number(name: str) -> bool:
+    """Whether Python makes a number of it, which is less strict than how numbers are written."""
     try:
         float(name)
     except ValueError:
