@@ -1,7 +1,11 @@
 """What the tests share: quiet TensorFlow, repeatable Hypothesis, and oracles that know nothing of the package."""
 
+import json
 import os
+import pathlib
 import re
+import subprocess
+import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before TensorFlow is imported, which reads it once
 
@@ -71,6 +75,32 @@ def _same(first, second, rtol=1e-6, atol=1e-6):
 def same():
     """`same(first, second)`: equal structures, dtypes and, but for rounding, values."""
     return _same
+
+
+@pytest.fixture(scope="session")
+def elsewhere():
+    """`elsewhere(program, *arguments, folder=".")`: what a program printed, run in a process of its own, to its end.
+
+    For what must hold in another process. Each is forked from one that has imported TensorFlow, which takes seconds,
+    and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other program.
+    """
+    server = subprocess.Popen(
+        [sys.executable, str(pathlib.Path(__file__).with_name("elsewhere.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+    def run(program, *arguments, folder="."):
+        told = {"program": program, "arguments": list(map(str, arguments)), "folder": os.path.abspath(folder)}
+        print(json.dumps(told), file=server.stdin, flush=True)
+        status, out, error = json.loads(server.stdout.readline())
+        assert status == 0, error[-3000:]
+        return out
+
+    yield run
+    server.communicate()
 
 
 def pytest_make_parametrize_id(val, argname):

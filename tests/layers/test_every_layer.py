@@ -1,8 +1,6 @@
 """What holds for all layers and options alike: one way of calling them is as good as another, here or elsewhere."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -130,7 +128,7 @@ def test_inference_converts_alike_and_mixes_nothing(every):
     assert y.shape[1:] == trained.shape[1:]
 
 
-def test_the_mixture_in_another_process_is_the_same(layers, tmp_path):
+def test_the_mixture_in_another_process_is_the_same(layers, tmp_path, elsewhere):
     of_this_module = ("any distribution", "embedded", "saliencymix by brightness")
     made = {name: make() for name, make in layers.items() if name not in of_this_module}
     configs = {name: keras.saving.serialize_keras_object(layer) for name, layer in made.items()}
@@ -149,8 +147,7 @@ for name, config in json.load(open(folder + "/layers.json")).items():
         parts[f"{name}/{number}"] = np.asarray(part)
 np.savez(folder + "/mixed.npz", **parts)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     with np.load(tmp_path / "mixed.npz") as there:
         for name, layer in made.items():
             for number, part in enumerate(call(layer)):

@@ -1,8 +1,6 @@
 """FMix as a layer: labels count the pixels that show, whatever the features are and wherever it runs."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -183,7 +181,7 @@ def test_the_configuration_makes_an_equal_layer(same):
     same(back(x, y, seed=1), layer(x, y, seed=1), rtol=0, atol=0)
 
 
-def test_the_mixture_in_another_process_is_the_same(tmp_path):
+def test_the_mixture_in_another_process_is_the_same(tmp_path, elsewhere):
     layer = FMixLayer(interpolations=2, scope="sample", num_classes=6)
     (tmp_path / "layer.json").write_text(json.dumps(keras.saving.serialize_keras_object(layer)))
     program = """
@@ -194,8 +192,7 @@ x = np.arange(6, dtype=np.float32).reshape(6, 1, 1) + np.zeros((6, 9, 8), np.flo
 x, y = layer(x, np.arange(6), seed=9)
 np.savez(sys.argv[1] + "/mixed.npz", x=x, y=y)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     x, y = layer(constants(6, 9, 8), np.arange(6), seed=9)
     with np.load(tmp_path / "mixed.npz") as there:
         assert (there["x"] == x.numpy()).all() and (there["y"] == y.numpy()).all()

@@ -1,8 +1,5 @@
 """The layer: labels follow the pixels pasted in any batch, pipeline and process, whoever says what is salient."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -248,7 +245,7 @@ for name in ("gradient", "own"):
 """
 
 
-def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_model(tmp_path):
+def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_model(tmp_path, elsewhere):
     x, y = RNG.normal(size=(8, 8, 8, 1)).astype(np.float32), np.eye(3, dtype=np.float32)[np.arange(8) % 3]
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
@@ -260,10 +257,7 @@ def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_
         keras.Model([inputs, labels], layer(inputs, y=labels)).save(tmp_path / f"{name}.keras")
         expected[name] = layer(x, y, seed=7)[0].numpy()
         assert (expected[name] != x).any()
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    elsewhere(ELSEWHERE, tmp_path)
     for name, mixed in expected.items():
         assert (np.load(tmp_path / f"{name}.npy") == mixed).all()
 

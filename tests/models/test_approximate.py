@@ -1,6 +1,4 @@
 import itertools
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -326,7 +324,7 @@ class TestTraining:
 
 
 class TestSaving:
-    def test_keras_files_go_on_training_in_another_process(self, tmp_path):
+    def test_keras_files_go_on_training_in_another_process(self, tmp_path, elsewhere):
         wrapper, x, y = adapted(terms=("r1_r3", "r2"), samples=2, rate=0.1)
         wrapper.train_on_batch(x, y)
         wrapper.save(str(tmp_path / "model.keras"))
@@ -334,7 +332,9 @@ class TestSaving:
         expected = float(wrapper.train_on_batch(x, y, return_dict=True)["loss"])
         np.savez(tmp_path / "arrays.npz", x=x, y=y, loss=expected, answer=wrapper.predict(x, verbose=0))
         code = """
-import sys, numpy as np, keras
+import sys, warnings
+warnings.filterwarnings("error", category=UserWarning, module="keras")
+import numpy as np, keras
 import kmix_tf.models.approximate.model
 wrapper = keras.models.load_model(sys.argv[1] + "/model.keras")
 arrays = np.load(sys.argv[1] + "/arrays.npz")
@@ -344,14 +344,9 @@ np.testing.assert_allclose(loss, arrays["loss"], atol=1e-6)
 np.testing.assert_allclose(wrapper.predict(arrays["x"], verbose=0), arrays["answer"], atol=1e-5)
 assert (wrapper.alpha, wrapper.terms, wrapper.samples, wrapper.seed) == (1.0, ("r1_r3", "r2"), 2, 3)
 """
-        result = subprocess.run(
-            [sys.executable, "-W", "error::UserWarning:keras", "-c", code, str(tmp_path)],
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr[-2000:]
+        elsewhere(code, tmp_path)
 
-    def test_an_export_is_the_plain_model_and_runs_with_tensorflow_alone(self, tmp_path):
+    def test_an_export_is_the_plain_model_and_runs_with_tensorflow_alone(self, tmp_path, elsewhere):
         wrapper, x, y = adapted()
         wrapper.train_on_batch(x, y)
         wrapper.export(str(tmp_path / "served"))
@@ -364,8 +359,7 @@ for size in (1, 5):
     np.testing.assert_allclose(served.serve(arrays["x"][:size]), arrays["answer"][:size], atol=1e-6)
 assert "kmix_tf" not in sys.modules
 """
-        result = subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path)], capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[-2000:]
+        elsewhere(code, tmp_path)
 
     def test_it_can_be_saved_before_adapt(self, tmp_path):
         ApproximateMixupModel(network(), 1.0).save(str(tmp_path / "model.keras"))
@@ -375,7 +369,7 @@ assert "kmix_tf" not in sys.modules
         again.compile("sgd")
         assert np.isfinite(again.fit(x, y, verbose=0).history["loss"])
 
-    def test_replicas_draw_differently(self):
+    def test_replicas_draw_differently(self, elsewhere):
         code = """
 import numpy as np, keras, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -395,8 +389,7 @@ history = wrapper.fit(x, y, batch_size=8, epochs=2, verbose=0).history
 assert np.isfinite(history["loss"]).all() and int(np.array(wrapper._step)) == 4
 np.testing.assert_allclose(history["loss"], np.add(history["base"], history["r1_r3"]), rtol=1e-4)
 """
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[-2000:]
+        elsewhere(code)
 
 
 class TestRefusals:

@@ -1,8 +1,5 @@
 """MixModel: a training step on mixtures, and everything else as without."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -232,7 +229,7 @@ def test_the_layers_seed_is_the_default_and_kerass_governs_the_rest():
     assert drawn[0] == drawn[1] != drawn[2]
 
 
-def test_a_model_saved_in_training_goes_on_in_another_process_as_if_it_had_not_stopped(tmp_path):
+def test_a_model_saved_in_training_goes_on_in_another_process_as_if_it_had_not_stopped(tmp_path, elsewhere):
     mixing = compiled(graph_layer())
     mixing.fit(X, Y, batch_size=16, shuffle=False, verbose=0)
     mixing.save(tmp_path / "model.keras")
@@ -246,12 +243,11 @@ data = np.load(sys.argv[1] + "/data.npz")
 model.fit(data["x"], data["y"], batch_size=16, shuffle=False, verbose=0)
 np.save(sys.argv[1] + "/answer.npy", model.predict(data["x"], verbose=0))
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), mixing.predict(X, verbose=0), rtol=1e-4, atol=1e-5)
 
 
-def test_an_export_serves_where_the_package_is_not_and_calls_no_host(tmp_path):
+def test_an_export_serves_where_the_package_is_not_and_calls_no_host(tmp_path, elsewhere):
     mixing = compiled(KMixupLayer(4, num_classes=3))
     mixing.fit(X, Y, verbose=0)
     mixing.export(str(tmp_path / "model"))
@@ -264,10 +260,7 @@ data = np.load(sys.argv[1] + "/data.npz")
 for size in (1, 7, 32):
     np.testing.assert_allclose(served.serve(data["x"][:size]), data["answer"][:size], rtol=1e-4, atol=1e-5)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     assert b"PyFunc" not in (tmp_path / "model" / "saved_model.pb").read_bytes()
 
 
@@ -345,10 +338,9 @@ np.testing.assert_allclose(history["loss"], [float(loss)], rtol=1e-5)
 """
 
 
-def test_two_replicas_train_as_one_device_and_draw_differently():
+def test_two_replicas_train_as_one_device_and_draw_differently(elsewhere):
     # Without mixing the update must be that of one device on the whole batch; with it, replicas mix their own parts.
-    done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
+    elsewhere(REPLICAS)
 
 
 @pytest.mark.parametrize("value", [None, "model", keras.layers.Dense(1), network])

@@ -1,8 +1,5 @@
 """Several inputs and outputs, of any structure: called, saved, exported, and refused where they do not fit."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -124,7 +121,7 @@ NAMES = {
 }
 
 
-def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays, tmp_path):
+def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays, tmp_path, elsewhere):
     for form, (inputs, outputs) in NAMES.items():
         rescaled, x = adapted(form, arrays)
         rescaled.export(str(tmp_path / form))
@@ -132,8 +129,7 @@ def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays,
         stored = {f"in_{name}": leaf for name, leaf in zip(inputs, tf.nest.flatten(x), strict=True)}
         stored |= {f"out_{name}": leaf for name, leaf in zip(outputs, answers, strict=True)}
         np.savez(tmp_path / f"{form}.npz", **stored)
-    result = subprocess.run([sys.executable, "-I", "-c", CLIENT, str(tmp_path)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
+    elsewhere(CLIENT, tmp_path)
 
 
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
