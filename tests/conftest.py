@@ -103,6 +103,33 @@ def elsewhere():
     server.communicate()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks with `matrix` what `representatives("a, b", [(1, 2), ...])` does not name, as `parametrize` would."""
+    for item in items:
+        for names, values in (mark.args for mark in item.iter_markers("representatives")):
+            names = names.split(", ")
+            values = [value if len(names) > 1 else (value,) for value in values]
+            for name, among in zip(names, zip(*values, strict=True), strict=True):
+                # Else a value that was renamed would leave a question to the matrix, and nobody would know.
+                if any(value not in _parameters(item, name) for value in among):
+                    raise pytest.UsageError(f"{item.nodeid}: not all representatives are parameters: {name}={among}")
+            if tuple(item.callspec.params[name] for name in names) not in values:
+                item.add_marker("matrix")
+
+
+def _parameters(item, name):
+    """All values that a test is asked for."""
+    for mark in item.iter_markers("parametrize"):
+        names, values = mark.args
+        names = [each.strip() for each in names.split(",")] if isinstance(names, str) else list(names)
+        if name in names:
+            known = type(pytest.param())
+            sets = [each.values if isinstance(each, known) else each if names[1:] else (each,) for each in values]
+            return [each[names.index(name)] for each in sets]
+    return []
+
+
 def pytest_make_parametrize_id(val, argname):
     """Names of tests must be the same in every process: objects are named by their class, not where they lie."""
     return type(val).__name__ if re.search(r" at 0x[0-9a-f]+", repr(val)) else None

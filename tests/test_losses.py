@@ -266,6 +266,7 @@ def pipeline(y, layer):
 
 @pytest.mark.parametrize("kind", LINEAR)
 @pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.representatives("kind, jit_compile", [("sparse", True), ("one-hot", False)])
 def test_models_train_on_packed_targets_and_are_validated_on_plain_ones(kind, jit_compile):
     y = LABELS if kind == "sparse" else ONE_HOT
     model = classifier()

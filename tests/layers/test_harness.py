@@ -70,6 +70,7 @@ def test_keras_finds_no_fault_with_features_alone(layer_class, arguments):
     ],
     ids=["kmixup", "multimix", "large batch", "cutmix", "same class", "other class"],
 )
+@pytest.mark.representatives("times", [2])
 def test_keras_finds_no_fault_with_targets(layer_class, arguments, times):
     run_layer_test(
         layer_class,

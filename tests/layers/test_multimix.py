@@ -103,6 +103,7 @@ def test_batch_augmentation_is_several_pairings_with_a_ratio_each():
 
 
 @pytest.mark.parametrize("baseline", ["large_batch", "batch_augmentation"])
+@pytest.mark.representatives("baseline", ["large_batch"])
 def test_baselines_match_each_of_their_pairings(baseline):
     x = RNG.normal(size=(12, 2)).astype(np.float32)
 
@@ -153,6 +154,7 @@ def test_two_loaders_are_mixed_in_the_same_order():
 
 
 @pytest.mark.parametrize("baseline", [None, "large_batch", "batch_augmentation"])
+@pytest.mark.representatives("baseline", [None])
 def test_the_last_partial_batch_is_mixed_as_often(baseline):
     layer = MultiMixLayer(3, baseline=baseline, seed=1)
     dataset = tf.data.Dataset.from_tensor_slices((X, EYE)).batch(4)

@@ -184,6 +184,7 @@ class TestTraining:
         np.testing.assert_allclose(gradients, [taken[0, 0], taken[3, 2], taken[7, 1]], atol=1e-4)
 
     @pytest.mark.parametrize("derivatives", ("exact", "differences"))
+    @pytest.mark.representatives("derivatives", ["differences"])
     def test_a_compiled_step_is_the_plain_one(self, derivatives):
         weights = []
         for jit_compile in (False, True):
@@ -289,6 +290,7 @@ class TestTraining:
         assert np.isfinite([history["loss"], history["val_loss"]]).all()
 
     @pytest.mark.parametrize("kind", ("BatchNormalization", "LayerNormalization", "LSTM"))
+    @pytest.mark.representatives("kind", ["BatchNormalization"])
     def test_differences_train_what_exact_derivatives_cannot(self, kind):
         layers = [keras.layers.Reshape((4, 2)), keras.layers.LSTM(3)] if kind == "LSTM" else []
         model = network(layers=layers or [getattr(keras.layers, kind)()])

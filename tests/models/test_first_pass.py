@@ -115,9 +115,14 @@ SALIENT = {
 }
 
 
+# Each mix, and each of the two ways with and without the other.
+PAIRS = [("mask", 0.0, False), ("mask", 0.7, True), ("saliencymix", 0.0, True), ("puzzle mix", 0.7, False)]
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("clean_weight", [0.0, 0.7])
 @pytest.mark.parametrize("name", SALIENT)
+@pytest.mark.representatives("name, clean_weight, jit_compile", PAIRS)
 def test_a_step_is_that_of_a_loop_by_hand_which_tells_the_layer_the_size_of_the_input_gradient(
     name, clean_weight, jit_compile
 ):
@@ -200,6 +205,7 @@ def test_in_float16_a_scaled_loss_gives_the_step_of_float32():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.representatives("dtype", ["float16"])
 def test_weights_of_any_dtype_get_the_clean_gradient(dtype):
     steps = []
     for clean_weight in (0.0, 3.0):

@@ -67,6 +67,7 @@ LAYERS = {
 
 
 @pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.representatives("name", ["host", "cutmix", "scheduled"])
 def test_steps_are_those_of_a_loop_by_hand_on_mixtures(name):
     layer = LAYERS[name]()
     mixing = compiled(layer)
@@ -87,6 +88,7 @@ def test_steps_are_those_of_a_loop_by_hand_on_mixtures(name):
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "host"])
+@pytest.mark.representatives("name", ["cutmix"])
 def test_a_compiled_step_equals_a_plain_one(name):
     weights = []
     for jit in (False, True):
@@ -409,6 +411,7 @@ def moons():
 
 
 @pytest.mark.parametrize("made", [line, moons])
+@pytest.mark.representatives("made", [line])
 def test_the_step_and_the_pipeline_train_models_alike(made):
     x, y, where = made()
     data = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(96, seed=0).batch(32)

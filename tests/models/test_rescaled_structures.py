@@ -79,6 +79,7 @@ def structured_order(form):
 
 @pytest.mark.parametrize("how", ("arrays", "dataset"))
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
+@pytest.mark.representatives("form, how", [("dict", "dataset"), ("list", "arrays"), ("nested", "arrays")])
 def test_each_leaf_follows_equation_22_in_its_kind(form, how, arrays):
     rescaled, x = adapted(form, arrays, how)
     found, expected = rescaled.predict(x, verbose=0), oracle(form, arrays, rescaled.model)
@@ -88,6 +89,7 @@ def test_each_leaf_follows_equation_22_in_its_kind(form, how, arrays):
 
 
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
+@pytest.mark.representatives("form", ["nested"])
 def test_both_predictions_of_each_output_are_scored(form, arrays):
     rescaled, x = adapted(form, arrays)
     scores = rescaled.evaluate_both(x, structured(form, *arrays[2:]), batch_size=10)
@@ -133,6 +135,7 @@ def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays,
 
 
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
+@pytest.mark.representatives("form", ["nested"])
 def test_keras_files_keep_structures(form, arrays, tmp_path):
     rescaled, x = adapted(form, arrays)
     rescaled.save(str(tmp_path / "model.keras"))
