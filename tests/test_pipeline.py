@@ -48,6 +48,7 @@ def expected():
 
 @pytest.mark.parametrize("deterministic", [True, False])
 @pytest.mark.parametrize("calls", [1, 4, tf.data.AUTOTUNE])
+@pytest.mark.representatives("calls, deterministic", [(1, True), (4, False), (tf.data.AUTOTUNE, True)])
 def test_the_stream_is_the_same_whatever_runs_in_parallel_and_when_built_again(calls, deterministic, expected):
     options = tf.data.Options()
     options.deterministic = deterministic

@@ -87,7 +87,6 @@ LAYERS = {
 
 # One of each kind of mix, targets and draw; what the others add is asked with the matrix.
 REPRESENTATIVES = [
-    "mixup",
     "k-mixup",
     "multi-mix",
     "local",
@@ -95,7 +94,6 @@ REPRESENTATIVES = [
     "fmix",
     "saliencymix",
     "puzzle mix",
-    "packed",
     "all at once",
     "scheduled",
 ]

@@ -111,6 +111,7 @@ def test_any_batch_size_gives_whole_mixtures(every, size):
     assert ((x.numpy() >= low - 1e-5) & (x.numpy() <= high + 1e-5)).all()
 
 
+@pytest.mark.matrix  # test_mix asks it of some
 def test_a_batch_of_one_comes_back_exactly(every):
     _, make = every
     layer = make()

@@ -62,6 +62,7 @@ def test_pairs_are_those_of_k_mixup():
 
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("baseline", [None, "batch_augmentation"])
+@pytest.mark.representatives("k, baseline", [(1, None), (3, "batch_augmentation")])
 def test_one_interpolation_is_k_mixup(k, baseline, same):
     expected = KMixupLayer(k, 0.4, scope="sample")(X, EYE, seed=2)
     if baseline is None:
@@ -74,6 +75,7 @@ def test_one_interpolation_is_k_mixup(k, baseline, same):
 
 
 @pytest.mark.parametrize("scope", ["group", "sample"])
+@pytest.mark.representatives("scope", ["group"])
 def test_narrower_scopes_draw_descending_ratios_for_each(scope):
     _, shares = MultiMixLayer(3, k=2, scope=scope)(X, EYE, seed=4)
     ratio, _ = readout(shares, 3)

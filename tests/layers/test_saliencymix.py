@@ -50,6 +50,7 @@ def shares_of(x, batch):
     ids=["odd image", "nested", "signal", "volume"],
 )
 @pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.representatives("places, batch", [((8, 8), 7), ((33,), 2), ((5, 4, 6), 1)])
 def test_labels_are_means_of_masks_in_batches_of_any_size(places, interpolations, k, batch):
     x, peaks = numbered(batch, *places)
     layer = SaliencyMixLayer(
@@ -81,6 +82,7 @@ def test_spectrograms_are_images_or_signals_of_many_channels():
 
 @plain
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float64"])
+@pytest.mark.representatives("dtype", ["uint8", "float16"])
 def test_pixels_of_any_dtype_are_pasted_exactly(dtype):
     x = tf.cast(numbered(5, 8, 8)[0], dtype)
     mixed, y = SaliencyMixLayer(scope="sample")(x, np.eye(5, dtype=np.float32), seed=4)

@@ -87,6 +87,7 @@ class TestPerturbation:
 class TestTerms:
     @pytest.mark.parametrize("derivatives", ("exact", "differences"))
     @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.representatives("derivatives", ["exact"])
     def test_averaged_over_all_draws_they_are_those_of_theorem_2(self, loss, derivatives):
         x, y = samples(loss)
         model = network(OUTPUTS[loss])

@@ -243,6 +243,7 @@ def test_as_plain_ops(plain_functions):
 
 class TestWhereItRuns:
     @pytest.mark.parametrize("jit_compile", [False, True])
+    @pytest.mark.representatives("jit_compile", [True])
     def test_in_a_function(self, jit_compile):
         solve = tf.function(solve_in_graph, jit_compile=jit_compile)
         assert_optimal(COST, solve(tf.constant(COST)))
