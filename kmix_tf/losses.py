@@ -51,7 +51,8 @@ class LocalMixupLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         """The loss of each sample: `y_pred` without its last axis."""
         y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-        packed = unpack_for("LocalMixupLoss", y_true, y_pred)
+        with _checks.speaking_as(self):
+            packed = unpack_for(y_true, y_pred)
         if packed is None:
             return self._per_sample(y_true, y_pred)
         y_a, y_b, ratio, weight = packed
@@ -82,5 +83,5 @@ def _per_sample(loss: Any) -> Callable:
     if isinstance(loss, keras.losses.Loss):
         return loss.call
     if not callable(loss):
-        _checks.refuse("LocalMixupLoss", "loss", "a Keras loss, its name or a function", loss, TypeError)
+        _checks.refuse("loss", "a Keras loss, its name or a function", loss, TypeError)
     return loss

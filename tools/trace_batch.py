@@ -29,7 +29,8 @@ def calls_of(layer: Any, x: Any, y: Any) -> list[tuple[str, str]]:
         if event == "call" and path.startswith(str(PACKAGE)):
             calls.append((str(Path(path).relative_to(PACKAGE)), frame.f_code.co_name))
 
-    traced = tf.function(lambda x, y: layer(x, y))
+    # With a seed: without one, the layer makes a generator when it is first traced, and TensorFlow traces once more.
+    traced = tf.function(lambda x, y: layer(x, y, seed=0), autograph=False)
     sys.setprofile(note)
     try:
         traced.get_concrete_function(x, y)

@@ -11,7 +11,7 @@ from scipy.special import betainc, betaln
 
 from kmix_tf import _checks
 from kmix_tf.analysis.chords import Ball, Chords, ball_around, chords_from_inside, chords_past
-from kmix_tf.analysis.samples import as_numbers, labelled
+from kmix_tf.maths.samples import as_numbers, labelled
 
 # Below this mass in the ball, all chords are far in the tails of the ratio, and are weighed by logarithms.
 _DEEP = 1e-250
@@ -22,6 +22,7 @@ _CACHED = 2**13
 _CELL_ERROR, _NARROWEST = 1e-10, 2.0**-60
 
 
+@_checks.speaks
 def mixup_optimal_classifier(x: Any, y: Any, points: Any, alpha: Any, radius: float) -> np.ndarray:
     """The best prediction that is constant in a ball around each point, for mixtures of the data: exact.
 
@@ -57,19 +58,18 @@ def mixup_optimal_classifier(x: Any, y: Any, points: Any, alpha: Any, radius: fl
         >>> mixup_optimal_classifier(x, y, [[1.0]], alpha=1e6, radius=0.1).round(3).tolist()  # 1 is between two 0
         [[0.667, 0.333]]
     """
-    owner = "mixup_optimal_classifier"
-    law = ratio_law(owner, alpha)
-    radius = _checks.positive(owner, "radius", radius)
-    x, points = as_numbers(owner, "x", x), as_numbers(owner, "points", points)
+    law = ratio_law(alpha)
+    radius = _checks.positive("radius", radius)
+    x, points = as_numbers("x", x), as_numbers("points", points)
     shape = x.shape
-    x, y, _ = labelled(owner, x, y)
+    x, y, _ = labelled(x, y)
     if points.shape[1:] != shape[1:] or points.ndim != len(shape) or not np.isfinite(points).all():
-        raise ValueError(
-            f"{owner}: points must be finite and of shape {('points', *shape[1:])}, as x is. "
+        raise _checks.problem(
+            f"points must be finite and of shape {('points', *shape[1:])}, as x is. "
             f"Received: points of shape {points.shape}{'' if np.isfinite(points).all() else ', not all finite'}."
         )
     points = points.reshape(len(points), x.shape[1])
-    weights = [mixture_weights(ball_around(owner, point, x, radius), law) for point in points]
+    weights = [mixture_weights(ball_around(point, x, radius), law) for point in points]
     return label_means(np.array(weights).reshape(len(points), len(x)), y)
 
 
@@ -126,13 +126,13 @@ def _deep_weights(blocks: Iterable[Chords], law: "BetaLaw", size: int) -> np.nda
     return weights
 
 
-def ratio_law(owner: str, alpha: Any) -> Any:
+def ratio_law(alpha: Any) -> Any:
     """The distribution of ratios, as something with `masses`; None for no mixing."""
     if callable(getattr(alpha, "cdf", None)):
-        return CdfLaw(owner, alpha.cdf)
+        return CdfLaw(alpha.cdf)
     if not isinstance(alpha, (int, float, np.number)) and not np.isscalar(alpha):
-        _checks.refuse(owner, "alpha", "a number, or a symmetric distribution on [0, 1] with a cdf", alpha, TypeError)
-    alpha = _checks.number(owner, "alpha", alpha)
+        _checks.refuse("alpha", "a number, or a symmetric distribution on [0, 1] with a cdf", alpha, TypeError)
+    alpha = _checks.number("alpha", alpha)
     return BetaLaw(alpha) if alpha else None
 
 
@@ -244,9 +244,9 @@ class CdfLaw(_Law):
     """Any symmetric distribution by its cdf F, which may jump. The first moment of [0, v] is by parts
     v F(v) - G(v), with G the integral of F, from a table right to about 1e-9."""
 
-    def __init__(self, owner: str, cdf: Callable):
+    def __init__(self, cdf: Callable):
         self._cdf = lambda u: np.asarray(cdf(u), dtype=np.float64)
-        self._check(owner)
+        self._check()
         self._grid, values = self._cells()
         self._values = values
         areas = np.diff(self._grid) * (values[1:] + values[:-1]) / 2
@@ -259,16 +259,16 @@ class CdfLaw(_Law):
         area = self._areas[cell] + (v - self._grid[cell]) * (self._values[cell] + mass) / 2
         return mass, np.clip(v * mass - area, 0, v * mass)
 
-    def _check(self, owner: str) -> None:
+    def _check(self) -> None:
         probes = (np.arange(24) + np.sqrt(0.5)) / 49
         left, right = self._cdf(probes), 1 - self._cdf(1 - probes)
         ends = self._cdf(np.array([-1e-12, 1.0]))
         shapes = {left.shape, right.shape} == {probes.shape} and ends.shape == (2,)
         if not shapes or not np.isfinite([*left, *right, *ends]).all():
-            raise ValueError(f"{owner}: alpha must have a vectorised, finite cdf. Received: another, or NaN.")
+            raise _checks.problem("alpha must have a vectorised, finite cdf. Received: another, or NaN.")
         if np.abs(left - right).max() > 1e-6 or ends[0] > 1e-12 or ends[1] < 1 - 1e-9 or (np.diff(left) < 0).any():
-            raise ValueError(
-                f"{owner}: alpha must be a symmetric distribution on [0, 1]. Received: one whose cdf and mirrored "
+            raise _checks.problem(
+                f"alpha must be a symmetric distribution on [0, 1]. Received: one whose cdf and mirrored "
                 f"cdf differ by up to {np.abs(left - right).max():g}, from {ends[0]:g} at 0 to {ends[1]:g} at 1."
             )
 

@@ -23,7 +23,7 @@ wherever possible, which XLA vectorises on CPUs, unlike a reduction along the la
 
 import tensorflow as tf
 
-from kmix_tf import _fusion
+from kmix_tf import _graph
 
 # Measured on 64-dimensional squared distances: the first rounds match most rows, each later one hardly any, while
 # a round costs as much as several relaxation steps. Anything from 3 to 6 takes the same time for k from 8 to 128.
@@ -58,7 +58,7 @@ def solve_in_graph(cost: tf.Tensor) -> tf.Tensor:
     return columns
 
 
-@_fusion.compiled
+@_graph.compiled
 def _solve(cost: tf.Tensor) -> tf.Tensor:
     cost = _reduced(_bounded(tf.cast(cost, tf.float64)))
     transposed = tf.transpose(cost, [0, 2, 1])

@@ -13,6 +13,7 @@ from kmix_tf.plot._axes import axes_or_new
 _AREA = 4000
 
 
+@_checks.speaks
 def plot_matching_distribution(
     x: Any,
     index: int,
@@ -42,12 +43,10 @@ def plot_matching_distribution(
         >>> points = np.random.default_rng(0).normal(size=(40, 2))
         >>> axes = plot_matching_distribution(points, index=0, k=8, trials=200)
     """
-    owner = "plot_matching_distribution"
     if len(np.shape(x)) != 2 or np.shape(x)[1] != 2:
-        raise ValueError(f"{owner}: x must be (n, 2). Received: x of shape {np.shape(x)}.")
-    x, k = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
-    with _checks.speaking_as(owner):
-        found = matching_distribution(x, index, k, trials, seed, disjoint)
+        raise _checks.problem(f"x must be (n, 2). Received: x of shape {np.shape(x)}.")
+    x, k = flat_samples(x, k, _checks.flag("disjoint", disjoint))
+    found = matching_distribution(x, index, k, trials, seed, disjoint)
     axes = axes_or_new(axes)
     # The likeliest last, on top.
     partners = found.indices[::-1]
@@ -62,6 +61,7 @@ def plot_matching_distribution(
     return axes
 
 
+@_checks.speaks
 def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: Any = None) -> Any:
     """Draws the share of matches that join different classes or clusters against k, and what clusters far apart have.
 
@@ -87,9 +87,9 @@ def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: 
     named = shares if isinstance(shares, dict) else {"share": shares}
     for value in named.values():
         if not isinstance(value, CrossMatchShare):
-            _checks.refuse("plot_cross_matches", "shares", "a CrossMatchShare or a dict of them", shares, TypeError)
+            _checks.refuse("shares", "a CrossMatchShare or a dict of them", shares, TypeError)
     if bound is not None and not isinstance(bound, CrossMatchBound):
-        _checks.refuse("plot_cross_matches", "bound", "a CrossMatchBound", bound, TypeError)
+        _checks.refuse("bound", "a CrossMatchBound", bound, TypeError)
     axes = axes_or_new(axes)
     ticks = set()
     if bound is not None:

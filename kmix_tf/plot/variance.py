@@ -10,6 +10,7 @@ from kmix_tf.analysis.gradient_variance import GradientVariance
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
 
+@_checks.speaks
 def plot_variance(
     result: GradientVariance, interpolations: Sequence[int], batch_sizes: Sequence[int], axes: Any = None
 ) -> Any:
@@ -39,7 +40,7 @@ def plot_variance(
         >>> axes = plot_variance(result, interpolations=range(1, 9), batch_sizes=[8, 64])
     """
     if not isinstance(result, GradientVariance):
-        _checks.refuse("plot_variance", "result", "a GradientVariance", result, TypeError)
+        _checks.refuse("result", "a GradientVariance", result, TypeError)
     counts = np.sort(_integers("interpolations", interpolations))
     sizes = _integers("batch_sizes", batch_sizes)
     axes = axes_or_new(axes)
@@ -82,5 +83,5 @@ def _number(value: float) -> str:
 def _integers(name: str, values: Any) -> np.ndarray:
     values = np.asarray(values)
     if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "iu" or values.min() < 1:
-        _checks.refuse("plot_variance", name, "integers >= 1, at least one", values.tolist())
+        _checks.refuse(name, "integers >= 1, at least one", values.tolist())
     return values

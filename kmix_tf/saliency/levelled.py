@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf._graph import at_least_float32
 
 # The largest gradient of a sample by the outputs. The second is for samples that overflow with the first.
 FACTORS = (2.0**8, 2.0**-6)

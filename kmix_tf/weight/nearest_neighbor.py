@@ -1,21 +1,21 @@
 """Only pairs of neighbours count."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import compiled
-from kmix_tf.pairing.cost import facing_cost
+from kmix_tf._graph import compiled
+from kmix_tf.pairing.matching import facing_cost
+from kmix_tf.weight.base import WeightStrategy
 
 # As large as any batch: the blocks of `facing_cost` then are one, all against all.
 _ALL = 2**30
 
 
 @register
-class NearestNeighborWeight:
+class NearestNeighborWeight(WeightStrategy):
     """Counts a mixture only if one of its ends is among the nearest samples of the other.
 
     The graph of nearest neighbours is symmetrised by union: a pair counts if either end counts the other among its
@@ -40,8 +40,9 @@ class NearestNeighborWeight:
         [1.0, 1.0, 0.0]
     """
 
+    @_checks.speaks
     def __init__(self, neighbors: int):
-        self.neighbors = _checks.integer("NearestNeighborWeight", "neighbors", neighbors, minimum=1)
+        self.neighbors = _checks.integer("neighbors", neighbors, minimum=1)
 
     def __call__(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor) -> tf.Tensor:
         """Weighs each pair: float64, 0 or 1, of `partner`'s shape."""
@@ -49,13 +50,6 @@ class NearestNeighborWeight:
         distances = facing_cost(rows, first, second, "euclidean", reduce=False, k=_ALL, cyclic=False)
         within = all(ours is theirs for ours, theirs in zip(first, second, strict=True))
         return _is_neighbor(distances, partner, neighbors=self.neighbors, within=within)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"neighbors": self.neighbors}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "NearestNeighborWeight":
-        return cls(**config)
 
 
 @compiled

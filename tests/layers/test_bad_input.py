@@ -481,9 +481,9 @@ def test_another_backend_than_tensorflow_is_refused(monkeypatch):
     from kmix_tf._compat import require_tensorflow_backend
 
     with pytest.raises(
-        RuntimeError, match=r"Owner: kmix_tf needs Keras on the TensorFlow backend. Received: .*'jax'"
+        RuntimeError, match=r"kmix_tf: kmix_tf needs Keras on the TensorFlow backend. Received: .*'jax'"
     ):
-        require_tensorflow_backend("Owner")
+        require_tensorflow_backend()
 
 
 def test_messages_of_parts_name_the_part():

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf._graph import at_least_float32
 from kmix_tf.blend.puzzle.blocks import block_means, cells_in_blocks, sizes_of
 
 # The paper's code divides beta by the blocks of a side and by this.

@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from kmix_tf import _fusion
+from kmix_tf import _graph
 
 # An exchange must save this much: less is rounding, and could go back and forth for ever.
 LEAST = 1e-6
 
 
-@_fusion.compiled
+@_graph.compiled
 def swap_assignment(cost: tf.Tensor) -> tf.Tensor:
     """From every column at the row of its number, exchanges two columns where that saves cost, until none does.
 

@@ -9,14 +9,13 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register, require_tensorflow_backend, write_archive
-from kmix_tf.analysis.theta import ThetaMoments
-from kmix_tf.batch.leaves import at_least_float32, leaf_name, leaf_paths, same_structure
-from kmix_tf.batch.selection import as_selectors, is_selected, require_used
+from kmix_tf._graph import at_least_float32
+from kmix_tf.batch.paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.means import (
-    Asker,
     TrainingMeans,
     batches,
     like_outputs,
@@ -82,26 +81,26 @@ class RescaledModel(keras.Model):
         TensorShape([5, 2])
     """
 
+    @_checks.speaks
     def __init__(
         self, model: keras.Model, alpha: Any = None, output: Any = "logits", passthrough: Any = None, **kwargs: Any
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **kwargs)
-        owner = type(self).__name__
-        require_tensorflow_backend(owner)
+        require_tensorflow_backend()
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
-            _checks.refuse(owner, "model", "a Keras model", model, TypeError)
-        mixed = mixed_as(owner, alpha, model)
+            _checks.refuse("model", "a Keras model", model, TypeError)
+        mixed = mixed_as(alpha, model)
         self.model = model.model if isinstance(model, MixModel) else model
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
-        self._untouched = mixed.untouched if passthrough is None else as_selectors(owner, "passthrough", passthrough)
+        self._untouched = mixed.untouched if passthrough is None else as_selectors("passthrough", passthrough)
         self._names_given = passthrough is not None
-        self._heads = Heads(owner, output)
+        self._heads = Heads(output)
         ends = endings(self.model)
         if ends and not tf.nest.is_nested(output):
-            require_fitting(owner, ends, [output] * len(ends), ["output"] * len(ends))
+            require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature = None
 
     @property
@@ -143,6 +142,7 @@ class RescaledModel(keras.Model):
         for weight, mean in zip([*self.feature_means, *self.target_means], means, strict=True):
             weight.assign(mean)
 
+    @_checks.speaks
     def measure(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> TrainingMeans:
         """The means that `adapt` would learn, without learning them: for shards, whose means can be joined.
 
@@ -156,13 +156,10 @@ class RescaledModel(keras.Model):
             >>> rescaled.target_mean.numpy().tolist()
             [0.625, 0.375]
         """
-        return measured(
-            Asker("RescaledModel", "adapt"),
-            self._dataset(data, y, batch_size, sample_weight),
-            self._untouched,
-            self._look,
-        )
+        data = self._dataset(data, y, batch_size, sample_weight)
+        return measured("adapt", data, self._untouched, self._look)
 
+    @_checks.speaks
     def evaluate_both(
         self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None, bins: int = 10
     ) -> Comparison:
@@ -190,18 +187,17 @@ class RescaledModel(keras.Model):
             (('plain', 'rescaled'), ('error', 'loss', 'calibration_error'))
         """
         self._require_adapted()
-        bins = _checks.integer("RescaledModel", "bins", bins, minimum=1)
-        asker = Asker("RescaledModel", "evaluate_both")
+        bins = _checks.integer("bins", bins, minimum=1)
         kinds = self._heads.of(self._outputs.structure)
         sums = [[ScoreSums(kind, bins) for kind in kinds] for _ in Comparison._fields]
         total = 0.0
-        data = batches(asker, self._dataset(data, y, batch_size, sample_weight), self._untouched)
+        data = batches("evaluate_both", self._dataset(data, y, batch_size, sample_weight), self._untouched)
         both = tf.function(self._both, reduce_retracing=True)
         for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: scores")):
-            weight = require_weights(asker, number, x, weights)
+            weight = require_weights(number, x, weights)
             total += weight.sum()
             answers = both(x)
-            targets = list(like_outputs(asker, number, target, answers[0], kinds, len(weight)))
+            targets = list(like_outputs(number, target, answers[0], kinds, len(weight)))
             for heads, answer in zip(sums, answers, strict=True):
                 for head, true, leaf in zip(heads, targets, tf.nest.flatten(answer), strict=True):
                     head.update(true, leaf, weight)
@@ -261,23 +257,24 @@ class RescaledModel(keras.Model):
 
     def _look(self, x: Any) -> tuple[Any, list[str]]:
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
-        owner = type(self).__name__
         if self._names_given:
-            require_used(owner, "passthrough", self._untouched, x)
+            require_used("passthrough", self._untouched, x)
         answer = self.model(self._as_floats(x), training=False)
         kinds, names = self._heads.of(answer), list(output_names(answer))
         ends = endings(self.model)
         if len(ends) == len(kinds):
-            require_fitting(owner, ends, kinds, names)
+            require_fitting(ends, kinds, names)
         for leaf, kind, name in zip(tf.nest.flatten(answer), kinds, names, strict=True):
             if leaf.shape.rank < 2:
-                raise ValueError(f"{owner}: outputs must be (batch, ...). Received: {name} of shape {leaf.shape}.")
-            problem = doubt(np.asarray(at_least_float32(leaf)), kind)
-            message = f"{owner}: {name} must say what the model returns. Received: {name}={kind!r}, but {problem}."
-            if problem is not None and "logits" in kind:
-                warnings.warn(f"{message} Is it 'probabilities'?", UserWarning, stacklevel=5)
-            elif problem is not None:
-                raise ValueError(f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'.")
+                raise _checks.problem(f"outputs must be (batch, ...). Received: {name} of shape {leaf.shape}.")
+            found = doubt(np.asarray(at_least_float32(leaf)), kind)
+            message = f"{name} must say what the model returns. Received: {name}={kind!r}, but {found}."
+            if found is not None and "logits" in kind:
+                warnings.warn(f"{_checks.speaker()}: {message} Is it 'probabilities'?", UserWarning, stacklevel=5)
+            elif found is not None:
+                raise _checks.problem(
+                    f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'."
+                )
         return answer, kinds
 
     def _both(self, x: Any) -> tuple[Any, Any]:
