@@ -42,7 +42,8 @@ def fused(features: int, least: int = 0) -> Callable:
         def call(*tensors: Any, **static: Any) -> Any:
             tensors = tf.nest.map_structure(tf.convert_to_tensor, tensors)
             sizes = [row_size(leaf) for leaf in tf.nest.flatten(tensors[:features])]
-            is_worth_it = None not in sizes and max(sizes, default=0) >= least
+            known = [size for size in sizes if size is not None]
+            is_worth_it = len(known) == len(sizes) and max(known, default=0) >= least
             return (run_compiled if is_worth_it else function)(*tensors, **static)
 
         return call

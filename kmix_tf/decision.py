@@ -7,7 +7,7 @@ declares by attributes of the same names.
 
 import difflib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -108,23 +108,27 @@ def as_decision(value: Any, base: type[Decision], wrapper: Callable[[Callable], 
             TypeError,
         )
     wrapped = wrapper(value)
-    extra = sum((wrapped.needs_targets, wrapped.needs_distances)) if base.kind != "blend" else 0
-    require_arguments(base.kind, value, base.signature, told + extra)
+    needs = [name for name in ("targets", "saliency", "distances") if getattr(wrapped, f"needs_{name}")]
+    if base.kind == "blend":  # It is told by name.
+        require_arguments(base.kind, value, base.signature, told, needs)
+    else:
+        require_arguments(base.kind, value, base.signature, told + len(needs))
     return wrapped
 
 
-def require_arguments(kind: str, function: Callable, signature: str, told: int) -> None:
-    """Refuses a callable that cannot take so many arguments; those whose signature nobody knows pass."""
+def require_arguments(kind: str, function: Callable, signature: str, told: int, names: Sequence[str] = ()) -> None:
+    """Refuses a callable that cannot take so many arguments by position, and these by name; where nobody knows its
+    signature, it passes."""
     try:
         taken = inspect.signature(function)
     except (TypeError, ValueError):
         return
     try:
-        taken.bind(*[None] * told)
+        taken.bind(*[None] * told, **dict.fromkeys(names))
     except TypeError as error:
         raise _checks.problem(
             f"{kind} must be a callable {signature}. Received: {name_of(function)}{taken}, which does not take "
-            f"{told} arguments.",
+            f"{' and '.join([f'{told} arguments', *names])}.",
             TypeError,
         ) from error
 
@@ -165,7 +169,7 @@ def _declared(kind: str, name: str, value: Any, known: str) -> Any:
     return _checks.flag(f"{kind}.{name}", value)
 
 
-def arguments_of(cls: type) -> list[str]:
+def arguments_of(cls: Any) -> list[str]:
     """The names of a class' own arguments."""
     kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     parameters = inspect.signature(cls.__init__).parameters.values()

@@ -65,10 +65,10 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
     ]
     if not any(leaf.part == FEATURES and leaf.role == MIXED for leaf in leaves):
         raise _checks.problem(f"features must hold at least one tensor to be mixed. Received: x={x!r}.")
+    lengths = equal_length([(leaf.name, leaf.tensor) for leaf in leaves])
     leaves = [leaf._replace(tensor=ROLES[leaf.role].read(leaf, rules)) for leaf in leaves]
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
-    checks = [*equal_length([(leaf.name, leaf.tensor) for leaf in leaves]), *are_finite(mixed)]
-    return batch_after(require_all(checks), Batch(leaves, structure))
+    return batch_after(require_all([*lengths, *are_finite(mixed)]), Batch(leaves, structure))
 
 
 def _checked_rules(x: Any, y: Any, rules: Rules) -> Rules:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._images import joined, those
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.paths import is_selected
 from kmix_tf.batch.targets import soft_labels
@@ -77,10 +78,26 @@ class Mixture(NamedTuple):
         return join(0, [leaf] * self.ratio.shape[0])
 
 
-class Mixed:
-    """What is mixed: numbers. Features by the blend, targets and weights by the shares that it realised."""
+class Role:
+    """How leaves of one role are treated. any_kind: whether they may be ragged, sparse or no numbers."""
 
     any_kind = False
+
+    def read(self, leaf: Leaf, rules: Rules) -> Any:
+        """The tensor of a leaf as it is to be mixed, checked."""
+        return leaf.tensor
+
+    def unmixed(self, leaf: Leaf, packed: bool) -> Any:
+        """The tensor of a leaf as it comes back where nothing is mixed."""
+        return leaf.tensor
+
+    def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[Any]:
+        """The tensors of all leaves of this role in the mixture, in their order."""
+        raise NotImplementedError
+
+
+class Mixed(Role):
+    """What is mixed: numbers. Features by the blend, targets and weights by the shares that it realised."""
 
     def read(self, leaf: Leaf, rules: Rules) -> tf.Tensor:
         if leaf.part == TARGETS:
@@ -104,24 +121,22 @@ class Mixed:
 
     def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[tf.Tensor]:
         count = sum(leaf.part == FEATURES for leaf in ours)
-        sides = [[leaf.tensor for leaf in side[count:]] for side in (ours, theirs)]
+        first, second = ([leaf.tensor for leaf in side[count:]] for side in (ours, theirs))
         are_packed = [packed and leaf.part == TARGETS for leaf in ours[count:]]
         if mixture.blended.shares is not None:
-            rest = [_combined(leaf, mixture.blended.shares, packed) for leaf in sides[0]]
+            rest = [_combined(leaf, mixture.blended.shares, packed) for leaf in first]
         elif any(are_packed):
             rest = [
-                (_packed if is_packed else _interpolated)([first], [second], mixture)[0]
-                for first, second, is_packed in zip(*sides, are_packed, strict=True)
+                (_packed if is_packed else _interpolated)([one], [other], mixture)[0]
+                for one, other, is_packed in zip(first, second, are_packed, strict=True)
             ]
         else:
-            rest = _interpolated(*sides, mixture)
+            rest = _interpolated(first, second, mixture)
         return [*mixture.blended.x, *rest]
 
 
-class Mask:
+class Mask(Role):
     """A boolean feature that says which elements are there, as in padded sequences: those of both samples are."""
-
-    any_kind = False
 
     def read(self, leaf: Leaf, rules: Rules) -> tf.Tensor:
         if leaf.tensor.dtype != tf.bool:
@@ -132,29 +147,20 @@ class Mask:
             )
         return leaf.tensor
 
-    def unmixed(self, leaf: Leaf, packed: bool) -> tf.Tensor:
-        return leaf.tensor
-
     def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[tf.Tensor]:
-        return [_joined(*(leaf.tensor for leaf in pair), mixture) for pair in zip(ours, theirs, strict=True)]
+        return [_joined(one.tensor, other.tensor, mixture) for one, other in zip(ours, theirs, strict=True)]
 
 
-class Kept:
+class Kept(Role):
     """What rides along: of any dtype, ragged or sparse; it comes back as it is, once for each mixture of a sample."""
 
     any_kind = True
-
-    def read(self, leaf: Leaf, rules: Rules) -> Any:
-        return leaf.tensor
-
-    def unmixed(self, leaf: Leaf, packed: bool) -> Any:
-        return leaf.tensor
 
     def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[Any]:
         return [mixture.repeated(leaf.tensor) for leaf in ours]
 
 
-ROLES = {MIXED: Mixed(), MASK: Mask(), KEPT: Kept()}
+ROLES: dict[str, Role] = {MIXED: Mixed(), MASK: Mask(), KEPT: Kept()}
 
 
 def roles_of(leaves: Sequence[tuple[str, tuple, str, Any]], rules: Rules) -> list[str]:
@@ -186,17 +192,14 @@ def _interpolated(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixt
     are_maps = [is_map(leaf.shape, blended) for leaf in first]
     if blended.mask is None or not any(are_maps):
         return interpolate_leaves(first, second, partner, mixture.label_ratio)
-    maps, rest = (
-        [[leaf for leaf, use in zip(side, are_maps, strict=True) if use is wanted] for side in (first, second)]
-        for wanted in (True, False)
-    )
+    ours, theirs = those(are_maps, first, second)
     if blended.places:
-        mixed_maps = iter(interpolate_places(*maps, partner, blended.mask, blended.places))
+        maps = interpolate_places(ours, theirs, partner, blended.mask, blended.places)
     else:
         spatial = blended.mask.shape.rank - blended.ratio.shape.rank
-        mixed_maps = iter(interpolate_leaves(*maps, partner, blended.mask, spatial))
-    mixed_rest = iter(interpolate_leaves(*rest, partner, mixture.label_ratio))
-    return [next(mixed_maps if use else mixed_rest) for use in are_maps]
+        maps = interpolate_leaves(ours, theirs, partner, blended.mask, spatial)
+    ours, theirs = those([not use for use in are_maps], first, second)
+    return joined(are_maps, maps, interpolate_leaves(ours, theirs, partner, mixture.label_ratio))
 
 
 def is_map(shape: tf.TensorShape, blended: Blended) -> bool:

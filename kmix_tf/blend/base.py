@@ -94,12 +94,13 @@ class _WrappedBlend(Wrapped, BlendStrategy):
             return self.function(first, second, partner, ratio, seed, **told)
 
     def saliency_of(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
-        return self.function.saliency_of(features, targets)
+        source: Any = self.function
+        return source.saliency_of(features, targets)
 
     @property
     def saliency(self) -> Any:
         """Its own source of saliency, which is never the model being trained."""
-        return getattr(self.function, "saliency", self.function.saliency_of)
+        return getattr(self.function, "saliency", self.saliency_of)
 
 
 def as_blend(value: Any) -> BlendStrategy:

@@ -81,11 +81,12 @@ def paste_boxes(first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner
     are_cut = have_axes(first, axes)
     several = has_interpolations(partner, boxes.side)
     shape = list(boxes.side.shape)
-    sides = those(are_cut, first, second)
-    pasted, realised, mask = _paste(*sides, partner, boxes, axes=axes, rank=len(shape), several=several)
+    images, others = those(are_cut, first, second)
+    pasted, realised, mask = _paste(images, others, partner, boxes, axes=axes, rank=len(shape), several=several)
     realised.set_shape(shape)
-    mask.set_shape([*shape, *sides[0][0].shape[1 : 1 + axes]])
-    linear = interpolate_leaves(*those([not cut for cut in are_cut], first, second), partner, realised)
+    mask.set_shape([*shape, *images[0].shape[1 : 1 + axes]])
+    ours, theirs = those([not cut for cut in are_cut], first, second)
+    linear = interpolate_leaves(ours, theirs, partner, realised)
     return Blended(joined(are_cut, pasted, linear), realised, mask)
 
 
@@ -144,6 +145,8 @@ class CutMixBlend(BlendStrategy):
         >>> bool(tf.reduce_all(pasted == [1 - blended.ratio[0], blended.ratio[1]]))
         True
     """
+
+    axes: int
 
     @_checks.speaks
     def __init__(self, axes: int = 2):

@@ -217,6 +217,8 @@ class FMixBlend(BlendStrategy):
         [0.25, 0.75]
     """
 
+    axes: int
+
     @_checks.speaks
     def __init__(self, decay: float = 3.0, axes: int = 2):
         self.decay = _checks.number("decay", decay)

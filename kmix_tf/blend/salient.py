@@ -20,6 +20,7 @@ class SalientBlend(BlendStrategy):
             elsewhere. A Keras model is none: it takes no targets, and says nothing of places.
     """
 
+    axes: int
     needs_saliency = True
 
     @_checks.speaks

@@ -6,6 +6,7 @@ from typing import Any, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
@@ -84,5 +85,5 @@ class KMixupLayer(PresetLayer):
             masks=masks,
             adapted=adapted,
             seed=seed,
-            **kwargs,
+            **checked_keras_options(type(self), kwargs),
         )

@@ -2,13 +2,12 @@
 
 import math
 import os
+from collections.abc import Sequence
 
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import require
-from kmix_tf.batch.batch import Batch, batch_after
-from kmix_tf.batch.roles import FEATURES
 
 
 def memory_limit() -> float:
@@ -19,26 +18,27 @@ def memory_limit() -> float:
         return math.inf
 
 
-def require_memory(batch: Batch, interpolations: int) -> Batch:
-    """Refuses more mixtures of a batch than the machine can hold, before any is drawn.
+def require_memory(features: Sequence[tf.Tensor], mixtures: int) -> list[tf.Operation]:
+    """Refuses more mixtures of each sample than the machine can hold.
 
     Returns:
-        The batch, available only once the check has passed.
+        What is to run before anything is drawn.
 
     Raises:
         ValueError: where the batch size is known beforehand. InvalidArgumentError: on the batch, otherwise.
     """
-    limit, leaves = memory_limit(), batch.tensors(FEATURES)
+    limit = memory_limit()
     # Mixtures of integers are float32.
-    widths = [max(leaf.dtype.size, 4) for leaf in leaves]
-    if all(leaf.shape.is_fully_defined() for leaf in leaves):
-        size = sum(leaf.shape.num_elements() * width for leaf, width in zip(leaves, widths, strict=True))
-        if size * interpolations > limit:
-            raise _checks.problem(_message(interpolations, f"{size * interpolations / 1e9:.3g} GB", limit))
-        return batch
-    sizes = [tf.cast(tf.size(leaf, tf.int64), tf.float64) * width for leaf, width in zip(leaves, widths, strict=True)]
-    message = _message(interpolations, "more than that", limit)
-    return batch_after(require(tf.add_n(sizes) * interpolations <= limit, message), batch)
+    widths = [max(leaf.dtype.size, 4) for leaf in features]
+    if all(leaf.shape.is_fully_defined() for leaf in features):
+        size = sum(leaf.shape.num_elements() * width for leaf, width in zip(features, widths, strict=True))
+        if size * mixtures > limit:
+            raise _checks.problem(_message(mixtures, f"{size * mixtures / 1e9:.3g} GB", limit))
+        return []
+    sizes = [
+        tf.cast(tf.size(leaf, tf.int64), tf.float64) * width for leaf, width in zip(features, widths, strict=True)
+    ]
+    return require(tf.add_n(sizes) * mixtures <= limit, _message(mixtures, "more than that", limit))
 
 
 def _message(interpolations: int, size: str, limit: float) -> str:

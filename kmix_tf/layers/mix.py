@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
+from kmix_tf._graph import after
 from kmix_tf.batch.batch import Batch, read, require_alike
 from kmix_tf.batch.paths import as_selectors
 from kmix_tf.batch.roles import FEATURES, TARGETS, Rules
@@ -148,7 +149,7 @@ class MixLayer(keras.layers.Layer):
     def decisions(self) -> Decisions:
         """The four decisions of this mix; with the alpha that `adapt` learnt, where it did."""
         ratio, alpha = self.ratio, self.matched_alpha
-        if alpha is not None:
+        if alpha is not None and isinstance(ratio, BetaRatio):
             ratio = BetaRatio(alpha, ratio.scope, ratio.interpolations)
         return Decisions(self.pairing, ratio, self.blend, self.weight)
 
@@ -216,10 +217,9 @@ class MixLayer(keras.layers.Layer):
             if not _trains(training):
                 return unmixed(batch, self._is_packed).write()
             decisions, packed = self.decisions, self._is_packed
-            batch = self._with_room(batch)
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
-            drawn = draw(decisions, sides, self._seed(seed), self._chance(step, allowed))
+            drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
             return apply(batch, batch, drawn, decisions.blend, packed, saliency).write()
 
     @tf.autograph.experimental.do_not_convert
@@ -247,16 +247,14 @@ class MixLayer(keras.layers.Layer):
             >>> first = second = (tf.zeros([4, 2]), tf.zeros([4]))
             >>> x, y = layer.between(first, second)
         """
-        parts = [side if isinstance(side, tuple) else (side,) for side in (first, second)]
-        ours, theirs = (self._read(*(*part, None, None)[:3], training) for part in parts)
+        ours, theirs = (self._read(*_three(side), training) for side in (first, second))
         theirs = require_alike(ours, theirs)
         if not _trains(training):
             return unmixed(ours, self._is_packed).write()
         decisions = self.decisions
-        ours = self._with_room(ours)
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
-        drawn = draw(decisions, sides, self._seed(seed), self._chance(step))
+        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
         return apply(ours, theirs, drawn, decisions.blend, self._is_packed).write()
 
     @_checks.speaks
@@ -310,15 +308,16 @@ class MixLayer(keras.layers.Layer):
         data = data if steps is None else data.take(_checks.integer("steps", steps, minimum=1))
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise _checks.problem("adapt needs a finite dataset, or steps. Received: one that repeats for ever.")
-        if match_alpha and not isinstance(self.ratio, BetaRatio):
-            _checks.refuse("ratio", "a BetaRatio where match_alpha=True", self.ratio)
+        ratio = self.ratio
+        if match_alpha and not isinstance(ratio, BetaRatio):
+            _checks.refuse("ratio", "a BetaRatio where match_alpha=True", ratio)
         learnt = Adaptation(alpha=self._adaptation.alpha, scales=self._adaptation.scales)
         if scale:
             batches = self._looked_at(data, None, "scales of columns")
             learnt.scales = column_scales(leaves for leaves, _ in batches)
-        if match_alpha:
+        if match_alpha and isinstance(ratio, BetaRatio):
             batches = self._looked_at(data, learnt.scales, "costs of matching")
-            learnt.alpha = matched_alpha(batches, self._partners, self.ratio.alpha)
+            learnt.alpha = matched_alpha(batches, self._partners, ratio.alpha)
         self._adaptation = learnt
 
     def _looked_at(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
@@ -343,13 +342,12 @@ class MixLayer(keras.layers.Layer):
         rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only)
         return read(x, y, sample_weight, rules)
 
-    def _with_room(self, batch: Batch) -> Batch:
-        """Refuses more mixtures than memory holds, before any is drawn."""
-        count = self.decisions.mixtures
-        return batch if count is None else require_memory(batch, count)
-
-    def _seed(self, seed: Any) -> Any:
-        return self._stream.next() if seed is None else seed
+    def _seed(self, seed: Any, batch: Batch) -> Any:
+        """The seed of this mix, available only once memory is known to hold as many mixtures."""
+        seed, count = self._stream.next() if seed is None else seed, self.decisions.mixtures
+        if count is None:
+            return seed
+        return after(require_memory(batch.tensors(FEATURES), count), [tf.convert_to_tensor(seed)])[0]
 
     def _chance(self, step: Any, allowed: Any = None) -> Callable | None:
         return probability_of(self.probability, self.schedule, step, allowed)
@@ -368,6 +366,12 @@ class MixLayer(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The layer that `get_config` describes."""
         return cls(**{name: restored(value) for name, value in config.items() if name != "autocast"})
+
+
+def _three(side: Any) -> tuple[Any, Any, Any]:
+    """x, y and sample_weight of a batch, None for what is not there."""
+    x, y, sample_weight = (*side, None, None)[:3] if isinstance(side, tuple) else (side, None, None)
+    return x, y, sample_weight
 
 
 def _trains(training: Any) -> bool:

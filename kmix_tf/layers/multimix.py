@@ -6,6 +6,7 @@ from typing import Any, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing, PairingStrategy, RepeatedPairing
 from kmix_tf.ratio import BetaRatio
@@ -95,7 +96,7 @@ class MultiMixLayer(PresetLayer):
             masks=masks,
             adapted=adapted,
             seed=seed,
-            **kwargs,
+            **checked_keras_options(type(self), kwargs),
         )
         self.baseline = baseline
 

@@ -14,7 +14,7 @@ from kmix_tf.ratio import RatioStrategy
 _KERAS = ("name", "dtype", "trainable")
 
 
-def checked_keras_options(cls: type, given: Mapping[str, Any]) -> dict[str, Any]:
+def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is left for Keras' own layer.
 
     Raises:

@@ -1,10 +1,10 @@
 """What the presets have in common: groups of k, Beta ratios, one or more interpolations."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from kmix_tf.layers.mix import MixLayer
 from kmix_tf.layers.options import option_of
-from kmix_tf.pairing import OptimalTransportPairing
+from kmix_tf.pairing import RepeatedPairing
 
 
 class PresetLayer(MixLayer):
@@ -16,9 +16,10 @@ class PresetLayer(MixLayer):
     }
 
     @property
-    def _matching(self) -> OptimalTransportPairing:
+    def _matching(self) -> Any:
         """The pairing that was made of the options."""
-        return getattr(self.pairing, "pairing", self.pairing)
+        pairing: Any = self.pairing
+        return pairing.pairing if isinstance(pairing, RepeatedPairing) else pairing
 
     k = option_of("_matching", "k")
     cost = option_of("_matching", "cost")

@@ -7,7 +7,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import PuzzleMixBlend
 from kmix_tf.layers.mix import KerasOptions
-from kmix_tf.layers.options import option_of
+from kmix_tf.layers.options import checked_keras_options, option_of
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
@@ -124,5 +124,5 @@ class PuzzleMixLayer(CuttingLayer):
             masks=masks,
             adapted=adapted,
             seed=seed,
-            **kwargs,
+            **checked_keras_options(type(self), kwargs),
         )

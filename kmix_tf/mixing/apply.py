@@ -33,8 +33,8 @@ def apply(
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]
-        sides = ([batch.leaves[index] for index in at] for batch in (first, second))
-        for index, tensor in zip(at, ROLES[name].mix(*sides, mixture, packed), strict=True):
+        ours, theirs = ([batch.leaves[index] for index in at] for batch in (first, second))
+        for index, tensor in zip(at, ROLES[name].mix(ours, theirs, mixture, packed), strict=True):
             tensors[index] = tensor
     mixed = first.replace(tensors)
     return mixed if packed or drawn.weight is None else _weighted(mixed, drawn.weight)

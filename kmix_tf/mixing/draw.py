@@ -153,7 +153,7 @@ def _ratio(ratio: RatioStrategy, group: tf.Tensor, seed: tf.Tensor, distances: t
     size = group.shape[-1]
     if values.shape.rank not in (1, 2) or not values.shape[-1:].is_compatible_with([size]):
         raise _checks.problem(
-            f"ratio must give ratios ({size},) or (mixtures, {size}). Received: some of shape {values.shape}."
+            f"ratio must give ratios ({size},) or (interpolations, {size}). Received: some of shape {values.shape}."
             + (" See tf.ensure_shape." if values.shape.rank is None else "")
         )
     if ratio.in_range:
@@ -192,6 +192,7 @@ def _weights(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tens
     weights = join_interpolations(weights) if plan.ratio.shape.rank == 2 else weights
     if mixed is not None:
         weights = tf.where(mixed, weights, tf.ones_like(weights))
-    message = f"weights must be >= 0 and finite. Received: others, or NaN, from {weight.shown}."
     sound = tf.reduce_all((weights >= 0) & tf.math.is_finite(weights))
-    return mean_one(*after(require(sound, message), [weights]))
+    with _checks.speaking_as(weight.shown, anew=True):
+        checks = require(sound, "weights must be >= 0 and finite. Received: others, or NaN.")
+    return mean_one(*after(checks, [weights]))

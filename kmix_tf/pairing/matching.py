@@ -109,7 +109,7 @@ def _facing_points(
     centre = [leaf[:1] for leaf in first]
     ours = _points(rows, first, centre, unit)
     theirs = _points(rows, second, centre, unit) if second else ours
-    shape = tf.stack([groups, largest, tf.shape(ours)[1]])
+    shape = tf.stack([groups, largest, ours.shape[1] or tf.shape(ours)[1]])
     return tf.reshape(ours[:positions], shape), tf.reshape(theirs[shift:] if cyclic else theirs, shape)
 
 
@@ -128,13 +128,18 @@ def _points(rows: tf.Tensor, leaves: Leaves, centre: Leaves, unit: tf.Tensor) ->
     """
     columns = [
         # Rows are picked before the cast: uint8 images are a quarter of their float32 selves.
-        tf.reshape(
+        _flat(
             tf.cast(tf.gather(leaf, rows), unit.dtype) / unit - tf.cast(row, unit.dtype) / unit,
-            [tf.size(rows), tf.reduce_prod(tf.shape(leaf)[1:])],
+            leaf.shape[1:].num_elements(),
         )
         for leaf, row in zip(leaves, centre, strict=True)
     ]
     return columns[0] if len(columns) == 1 else tf.concat(columns, axis=1)
+
+
+def _flat(leaf: tf.Tensor, size: int | None) -> tf.Tensor:
+    """Rows of so many numbers; the shape of rows without any does not tell how many there are."""
+    return tf.reshape(leaf, [-1, size] if size else tf.stack([tf.shape(leaf)[0], tf.reduce_prod(tf.shape(leaf)[1:])]))
 
 
 @compiled
@@ -158,7 +163,7 @@ def _forbid_padding(cost: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     groups, k, _ = tf.unstack(tf.shape(cost), 3)
     real = tf.reshape(tf.range(groups * k) < size, [groups, k])
     forbidden = 1 + 2 * tf.reduce_max(cost, axis=[1, 2], keepdims=True)
-    row, column = real[:, :, tf.newaxis], real[:, tf.newaxis]
+    row, column = tf.expand_dims(real, 2), tf.expand_dims(real, 1)
     return tf.where(row & column, cost, tf.where(row ^ column, forbidden, tf.zeros_like(forbidden)))
 
 

@@ -355,7 +355,7 @@ def test_in_a_graph_checks_come_before_the_work():
     layer = KMixupLayer(2)
     graph = (
         tf.function(lambda x, y: layer(x, y, seed=1))
-        .get_concrete_function(tf.TensorSpec([None, 3]), tf.TensorSpec([None, 2]))
+        .get_concrete_function(tf.TensorSpec([None, 300]), tf.TensorSpec([None, 100]))
         .graph
     )
     work = [

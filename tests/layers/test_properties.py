@@ -116,7 +116,7 @@ def test_linear_mixtures_are_right_or_refused_by_name(
     refused = (
         (needs_classes and num_classes is None and targets == "mixed")
         or (num_classes == 3 and kind in ("regression", "vectors"))
-        or (getattr(pairing, "uses_targets", False) and not says_class)
+        or (getattr(pairing, "needs_targets", False) and not says_class)
     )
     if refused:
         with pytest.raises((ValueError, TypeError, tf.errors.InvalidArgumentError), match=OURS):

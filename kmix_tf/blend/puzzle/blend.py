@@ -163,8 +163,10 @@ class PuzzleMixBlend(SalientBlend):
         puzzle = self._solved(pairs, sizes, as_seed(seed))
         mask, realised = self._shares(puzzle.labels, ratio, sizes)
         alike = [_is_alike(leaf, images[0], self.axes) for leaf in first]
-        puzzled = self._puzzled(*those(alike, first, second), partner, mask, puzzle)
-        linear = interpolate_leaves(*those([not is_so for is_so in alike], first, second), partner, realised)
+        ours, theirs = those(alike, first, second)
+        puzzled = self._puzzled(ours, theirs, partner, mask, puzzle)
+        ours, theirs = those([not is_so for is_so in alike], first, second)
+        linear = interpolate_leaves(ours, theirs, partner, realised)
         return Blended(joined(alike, puzzled, linear), realised, mask, puzzle.places)
 
     def _solved(self, pairs: Pairs, sizes: list[Size], seed: tf.Tensor) -> Puzzle:

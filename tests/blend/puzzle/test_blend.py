@@ -204,7 +204,7 @@ def test_saliency_can_be_given_and_is_else_asked_for():
     x = images(4, 8, 8, 3)
     arguments = ([x], [x], around(4), ratios(4), 1)
     own = PuzzleMixBlend(saliency=brightness)
-    assert PuzzleMixBlend.uses_saliency
+    assert PuzzleMixBlend.needs_saliency
     said = own.saliency_of([x])
     assert said.shape == (4, 8, 8)
     for ours, theirs in zip(
