@@ -43,6 +43,7 @@ class LocalMixupLoss(keras.losses.Loss):
         0.8664
     """
 
+    @_checks.speaks
     def __init__(self, loss: Any = "categorical_crossentropy", name: str = "local_mixup_loss", **kwargs: Any):
         super().__init__(name=name, **kwargs)
         self.loss = loss

@@ -116,7 +116,8 @@ def _paste(
 
 def _sizes(leaf: tf.Tensor, axes: int) -> list[Any]:
     known = leaf.shape[1 : 1 + axes]
-    return list(known) if known.is_fully_defined() else tf.unstack(tf.shape(leaf), leaf.shape.rank)[1 : 1 + axes]
+    # Of ranks that have varied once, a compiled function knows nothing either.
+    return list(known) if known.is_fully_defined() else [tf.shape(leaf)[1 + axis] for axis in range(axes)]
 
 
 @register

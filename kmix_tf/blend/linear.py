@@ -68,7 +68,7 @@ def interpolate_leaf(
 
 def with_axes(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """So many axes of length 1 more, at the end."""
-    if isinstance(count, int) and list(values.shape).count(None) < 2:
+    if isinstance(count, int) and values.shape.rank is not None and list(values.shape).count(None) < 2:
         return tf.reshape(values, [-1 if size is None else size for size in values.shape] + [1] * count)
     return tf.reshape(values, tf.concat([tf.shape(values), tf.ones([count], tf.int32)], 0))
 

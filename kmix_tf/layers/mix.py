@@ -196,6 +196,7 @@ class MixLayer(keras.layers.Layer):
     ) -> Any:
         return self.mixed(x, y, sample_weight, training, seed, step, saliency)
 
+    @tf.autograph.experimental.do_not_convert
     def mixed(
         self,
         x: Any,

@@ -56,7 +56,7 @@ def test_counted_it_is_told_once_and_nowhere_else(jit_compile, capfd):
     step(VALUES)
     (message,) = told(lambda: count.warn())
     assert message.startswith(
-        "Model: since training began, or since the last such warning, the saliency of 4 samples"
+        "kmix_tf: since training began, or since the last such warning, the saliency of 4 samples"
     )
     step(VALUES)
     (message,) = told(lambda: count.warn())

@@ -10,10 +10,10 @@ from hypothesis.extra import numpy as arrays
 from kmix_tf._images import image_of
 from kmix_tf.saliency import (
     SpectralResidualSaliency,
+    as_shares,
     ask,
     ask_pair,
     checked,
-    normalized,
     unusable,
 )
 
@@ -46,7 +46,7 @@ def test_functions_that_were_not_made_for_lists_are_told_so(source, received):
 def test_whatever_a_source_gives_every_sample_has_a_finite_distribution(values):
     values = values.astype(np.float32)
     saliency = checked(values, tf.zeros(values.shape), 2)
-    shares = normalized(saliency).numpy()
+    shares = as_shares(saliency).numpy()
     says_nothing = unusable(tf.constant(values)).numpy()
     assert saliency.dtype == tf.float32
     for row, share, nothing, result in zip(values.astype(np.float64), shares, says_nothing, saliency, strict=True):
