@@ -1,4 +1,4 @@
-"""What the mixes and the analysis share: moments of ratios, losses, derivatives, distances, means, arrays of samples."""
+"""What the mixes and the analysis share: moments of ratios, losses, derivatives, distances, samples as arrays."""
 
 from kmix_tf.maths.distance import pair_distances
 

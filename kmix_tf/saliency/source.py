@@ -78,7 +78,7 @@ def checked(values: Any, image: tf.Tensor, axes: int) -> tf.Tensor:
 
     Example:
         >>> image = tf.zeros([2, 3, 1])
-        >>> checked("mine", [[0.0, 2.0, 4.0], [0.0, float("nan"), 1.0]], image, axes=1).numpy()
+        >>> checked([[0.0, 2.0, 4.0], [0.0, float("nan"), 1.0]], image, axes=1).numpy()
         array([[0. , 0.5, 1. ],
                [1. , 1. , 1. ]], dtype=float32)
     """
