@@ -27,7 +27,7 @@ Start with:
 import re
 from typing import Any
 
-from kmix_tf.cli.audit.report.words import number, percent
+from kmix_tf.cli.audit.report.wording import number, percent
 
 SAFE, CARE_DUE, FAILING = "safe", "mix locally / with care", "mixup fails here"
 CONTRADICTORY = "labels contradict one another"

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _extras, plot
-from kmix_tf.cli.demo.training import METHODS, pipeline
+from kmix_tf.cli.demo.training import METHODS, fit, pipeline
 from kmix_tf.layers import KMixupLayer
 
 GROUPS = (1, 16)
@@ -19,9 +19,9 @@ TOY_EPOCHS = 60
 
 def drawing() -> ModuleType:
     """matplotlib.pyplot, set to draw into files."""
-    matplotlib = _extras.require("matplotlib", "examples", "kmix-tf demo")
+    matplotlib = _extras.require("matplotlib", "cli", "kmix-tf demo")
     matplotlib.use("Agg")
-    return _extras.require("matplotlib.pyplot", "examples", "kmix-tf demo")
+    return _extras.require("matplotlib.pyplot", "cli", "kmix-tf demo")
 
 
 def draw_pairs(path: pathlib.Path, x: np.ndarray, y: np.ndarray, seed: int) -> None:
@@ -90,10 +90,7 @@ def _toy_model(x: np.ndarray, y: np.ndarray, k: int, seed: int, on_epoch: Callab
     keras.utils.set_random_seed(seed)
     hidden = [keras.layers.Dense(64, activation="relu") for _ in range(2)]
     model = keras.Sequential([keras.layers.Input((2,)), *hidden, keras.layers.Dense(2)])
-    model.compile(keras.optimizers.Adam(1e-2), keras.losses.CategoricalCrossentropy(from_logits=True))
-    progress = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch())
-    dataset = pipeline(x, y, 2, k, seed)
-    model.fit(dataset, epochs=TOY_EPOCHS, steps_per_epoch=4, verbose=0, shuffle=False, callbacks=[progress])
+    fit(model, pipeline(x, y, 2, k, seed), 1e-2, TOY_EPOCHS, 4, on_epoch)
     return model
 
 

@@ -1,20 +1,24 @@
-"""A folder of images, one subfolder a class."""
+"""A folder of images, one subfolder a class, and the equal files in it."""
 
+import collections
+import hashlib
 import pathlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.file_copies import contradictory_copies
 from kmix_tf.cli.audit.reading.source import Block, Source, first_line, printable, rows_of_a_block
+from kmix_tf.cli.terminal import UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
 # Without --image-size images keep their common size up to this; distances change little by shrinking what is larger.
 LARGEST_SIDE = 64
 # How many images are looked at to learn sizes and channels.
 _LOOKED_AT = 64
+# Bytes that are read at most to find equal files: a second or two.
+_MOST_BYTES = 2**30
 
 
 def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> Source:
@@ -24,7 +28,7 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
         size: height and width in pixels; None keeps a common size up to 64, or takes 32 or 64.
 
     Raises:
-        AuditError: if there are no two subfolders of images, or one cannot be decoded.
+        UserError: if there are no two subfolders of images, or one cannot be decoded.
     """
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
     files, labels, others = [], [], 0
@@ -35,7 +39,7 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
         files += found
         labels += [folder.name] * len(found)
     if not files:
-        raise AuditError(
+        raise UserError(
             f"{path} must be a folder with one subfolder of images for each class ({', '.join(sorted(SUFFIXES))}), "
             f"or a saved tf.data dataset. Received: {len(folders)} subfolders without images."
         )
@@ -83,7 +87,7 @@ def _decoded(path: pathlib.Path) -> np.ndarray:
         image = tf.io.decode_image(path.read_bytes(), expand_animations=False).numpy()
     except tf.errors.OpError as error:
         reason = "it is empty" if path.stat().st_size == 0 else first_line(error)
-        raise AuditError(f"{path} is no image that can be read ({reason}).") from error
+        raise UserError(f"{path} is no image that can be read ({reason}).") from error
     # Grey with transparency is grey, and colours with transparency are colours.
     return image[..., : {2: 1, 4: 3}.get(image.shape[-1], image.shape[-1])]
 
@@ -126,3 +130,37 @@ def _blocks(
         notes.append(f"Images of another size than {shape[0]} x {shape[1]} were resized to it: {others}.")
     if coloured:
         notes.append(f"Most images are grey, so these, which have colours, were made grey: {coloured}.")
+
+
+class Copies(NamedTuple):
+    """groups: of equal files with different labels, by their places. searched: in how many files."""
+
+    groups: list[list[int]]
+    searched: int
+
+
+def contradictory_copies(files: list[pathlib.Path], labels: list[str]) -> Copies:
+    """Looks for files of equal bytes and different labels; only those of equal size are read."""
+    by_size = collections.defaultdict(list)
+    for place, file in enumerate(files):
+        by_size[file.stat().st_size].append(place)
+    groups, searched, left = [], 0, _MOST_BYTES
+    for size, places in sorted(by_size.items()):
+        if _disagree(places, labels):
+            left -= size * len(places)
+            if left < 0:
+                break
+            groups += _equal(files, places)
+        searched += len(places)
+    return Copies(sorted(group for group in groups if _disagree(group, labels)), searched)
+
+
+def _disagree(places: list[int], labels: list[str]) -> bool:
+    return len({labels[place] for place in places}) > 1
+
+
+def _equal(files: list[pathlib.Path], places: list[int]) -> list[list[int]]:
+    by_bytes = collections.defaultdict(list)
+    for place in places:
+        by_bytes[hashlib.blake2b(files[place].read_bytes(), digest_size=16).digest()].append(place)
+    return list(by_bytes.values())

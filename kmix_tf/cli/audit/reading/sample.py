@@ -5,14 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.file_copies import joined
-from kmix_tf.cli.audit.reading.labels import encode
-from kmix_tf.cli.audit.reading.preparing import preparation
-from kmix_tf.cli.audit.reading.sampling import Reservoir
-from kmix_tf.cli.audit.reading.scanning import Scanner
-from kmix_tf.cli.audit.reading.source import Source, printable
-from kmix_tf.cli.audit.reading.written import labels_as_written
+from kmix_tf.cli.audit.reading.labels import encode, labels_as_written, preparation
+from kmix_tf.cli.audit.reading.source import Reservoir, Scanner, Source, joined, printable
+from kmix_tf.cli.terminal import UserError
 
 # Values of a sample: 400 MB at 8 bytes each. Measures hold two or three copies of it.
 MOST_VALUES = 50_000_000
@@ -77,13 +72,13 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
         on_rows: is called with the number of samples of each block read.
 
     Raises:
-        AuditError: if there are no samples, or their features or labels cannot be used.
+        UserError: if there are no samples, or their features or labels cannot be used.
     """
     scanner = Scanner(source.name, source.columns)
     reservoir, labels, shape = None, [], None
     for x, y in source.blocks:
         if shape not in (None, x.shape[1:]):
-            raise AuditError(f"{source.name}: samples must have one shape. Received: {shape} and {x.shape[1:]}.")
+            raise UserError(f"{source.name}: samples must have one shape. Received: {shape} and {x.shape[1:]}.")
         if reservoir is None:
             shape = x.shape[1:]
             reservoir = Reservoir(_allowed(source, limit, x[0].size), seed)
@@ -92,11 +87,11 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
         labels.append(y)
         on_rows(len(x))
     if reservoir is None:
-        raise AuditError(f"{source.name} is empty: it holds no samples.")
+        raise UserError(f"{source.name} is empty: it holds no samples.")
     sample = _sample(source, scanner, reservoir, np.concatenate(labels))
     if not sample.is_enough:
         kinds = len(np.unique(sample.y))
-        raise AuditError(
+        raise UserError(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
             f"{len(sample.x)} of {kinds} after drawing from {sample.total}. Raise --max-samples or bring more data."
         )
@@ -105,9 +100,9 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
 
 def _allowed(source: Source, limit: int, values: int) -> int:
     if values == 0:
-        raise AuditError(f"{source.name}: samples must have features. Received: samples of no values.")
+        raise UserError(f"{source.name}: samples must have features. Received: samples of no values.")
     if values > MOST_VALUES // 2:
-        raise AuditError(
+        raise UserError(
             f"{source.name}: a sample must hold at most {MOST_VALUES // 2:,} values. Received: {values:,}. "
             "Shrink samples first, or embed them."
         )

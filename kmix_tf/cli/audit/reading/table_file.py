@@ -9,9 +9,9 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.labels import is_number
 from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
-from kmix_tf.cli.audit.reading.written import is_number
+from kmix_tf.cli.terminal import UserError
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 
@@ -24,12 +24,12 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
         drop: columns to leave out.
 
     Raises:
-        AuditError: if it is no table of numbers, naming the line and the column.
+        UserError: if it is no table of numbers, naming the line and the column.
     """
     lines = _lines(path)
     first = next(lines, None)
     if first is None:
-        raise AuditError(f"{path} is empty.")
+        raise UserError(f"{path} is empty.")
     second = next(lines, None)
     lines = lines if second is None else itertools.chain([second], lines)
     headed = _is_header(first.cells, second.cells if second else [])
@@ -38,7 +38,7 @@ def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
     rows = lines if headed else itertools.chain([first], lines)
     head = next(rows, None)
     if head is None:
-        raise AuditError(f"{path} has a line of names and no samples.")
+        raise UserError(f"{path} has a line of names and no samples.")
     label, features = _choose(path, names, target, drop)
     _refuse_strings(path, names, head.cells, features)
     table = _Table(path, names, label, features)
@@ -80,7 +80,7 @@ def _lines(path: pathlib.Path) -> Iterator[_Line]:
     """All lines that are not blank.
 
     Raises:
-        AuditError: where they are no text or quotes do not close.
+        UserError: where they are no text or quotes do not close.
     """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -89,16 +89,16 @@ def _lines(path: pathlib.Path) -> Iterator[_Line]:
                 if len(cells) > 1 or "".join(cells).strip():
                     yield _Line(reader.line_num, cells)
     except UnicodeDecodeError as error:
-        raise AuditError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
+        raise UserError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
     except csv.Error as error:
-        raise AuditError(f"{path} is no CSV file ({error}).") from error
+        raise UserError(f"{path} is no CSV file ({error}).") from error
 
 
 def _delimiter(file: TextIO, path: pathlib.Path) -> str:
     sample = file.read(65_536)
     file.seek(0)
     if "\0" in sample:
-        raise AuditError(f"{path} is no CSV file: it holds binary data.")
+        raise UserError(f"{path} is no CSV file: it holds binary data.")
     try:
         return csv.Sniffer().sniff(sample, delimiters=",;\t|").delimiter
     except csv.Error:
@@ -110,9 +110,9 @@ def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list
     for option, name in [("--target", target), *(("--drop", name) for name in drop)]:
         if name is not None and names.count(name) != 1:
             found = f"{names.count(name)} columns" if name in names else "no column"
-            raise AuditError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
+            raise UserError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
     if target is None and not names[-1] and "" not in drop:
-        raise AuditError(
+        raise UserError(
             f"{path}: the last column has no name, as if lines ended with a delimiter. Others: "
             f"{', '.join(filter(None, names[:20]))}. Leave it "
             "out with --drop '', or name the target with --target."
@@ -121,7 +121,7 @@ def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list
     label = names.index(target) if target is not None else (left or [-1])[-1]
     features = [i for i in left if i != label]
     if label not in left or not features:
-        raise AuditError(f"{path} must have a target column and at least one other, after --drop. Columns: {listed}.")
+        raise UserError(f"{path} must have a target column and at least one other, after --drop. Columns: {listed}.")
     return label, features
 
 
@@ -130,13 +130,13 @@ def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], featur
         return  # said with its line when it is read
     strings = [names[i] for i in features if not is_number(row[i]) and row[i].strip().lower() not in _MISSING]
     if strings and all(is_number(row[names.index(name)].replace(",", ".")) for name in strings):
-        raise AuditError(
+        raise UserError(
             f"{path}: features must be numbers with decimal points. Received: {row[names.index(strings[0])]!r} in "
             f"column {strings[0]!r}. Write points for commas first."
         )
     if strings:
         named = ", ".join(strings)
-        raise AuditError(
+        raise UserError(
             f"{path}: features must be numbers; strings are in: {named}. Encode them first (one-hot, for instance), "
             f"leave them out with {' '.join('--drop ' + repr(name) for name in strings[:3])}, or name the target: "
             f"--target {strings[0]!r}."
@@ -157,12 +157,12 @@ class _Table:
     def _block(self, chunk: list[_Line]) -> Block:
         for number, cells in chunk:
             if len(cells) != len(self.names):
-                raise AuditError(
+                raise UserError(
                     f"{self.path}: every line must have {len(self.names)} cells. "
                     f"Received: {len(cells)} in line {number}."
                 )
             if cells[self.label].strip().lower() in _MISSING:
-                raise AuditError(
+                raise UserError(
                     f"{self.path}: the target {self.names[self.label]!r} is missing in line {number}. "
                     "Remove such lines first."
                 )
@@ -175,12 +175,12 @@ class _Table:
             raise self._bad_cell(chunk)
         return Block(x, labels)
 
-    def _bad_cell(self, chunk: list[_Line]) -> AuditError:
+    def _bad_cell(self, chunk: list[_Line]) -> UserError:
         number, column, cell = next(
             (number, i, cells[i]) for number, cells in chunk for i in self.features if not _is_finite(cells[i])
         )
         what = "a missing value" if cell.strip().lower() in _MISSING else repr(cell)
-        return AuditError(
+        return UserError(
             f"{self.path}: features must be finite numbers. Received: {what} in line {number}, column "
             f"{self.names[column]!r}. Fill it in, remove such lines, or leave the column out with --drop."
         )

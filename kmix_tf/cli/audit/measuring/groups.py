@@ -18,7 +18,7 @@ def sizes(samples: int) -> list[int]:
     return [k for k in SIZES if 2 * k <= samples]
 
 
-def matching(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) -> dict[str, Any]:
+def measure_matching(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) -> dict[str, Any]:
     """For each k: the share of matches that join classes, what it is at least, the cost, and the alphas that match.
 
     Args:

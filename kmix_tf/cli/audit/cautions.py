@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kmix_tf.cli.audit.reading import Sample
-from kmix_tf.cli.audit.report.words import count, listed, number, percent
+from kmix_tf.cli.audit.reading.sample import Sample
+from kmix_tf.cli.audit.report.wording import count, listed, number, percent
 
 # Mixtures of two classes of which so many fall to a third are worth a line, and so many lines are read.
 _CONFLICT, _CONFLICTS_NAMED = 0.05, 4
@@ -16,7 +16,7 @@ _DOMINANT, _FEW_FEATURES = 0.5, 3
 _OVERLAP = 0.2
 
 
-def warnings(sample: Sample, measures: dict[str, Any], standardized: bool) -> list[dict[str, str]]:
+def cautions(sample: Sample, measures: dict[str, Any], standardized: bool) -> list[dict[str, str]]:
     """A list of {about, text}."""
     found = [
         *_contradictory_copies(sample),

@@ -1,0 +1,124 @@
+"""The command line: what may be asked of `kmix-tf`, and how it answers what it cannot do."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from kmix_tf._version import __version__
+from kmix_tf.cli.audit.reading import FORMATS
+from kmix_tf.cli.terminal import refuse
+
+_SETTINGS = {"show_default": True, "help_option_names": ["-h", "--help"]}
+# Of the shell, for a program stopped by the interrupt key.
+_INTERRUPTED = 130
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Runs a command. Returns the exit status."""
+    arguments = None if argv is None else list(argv)
+    try:
+        return kmix_tf.main(arguments, prog_name="kmix-tf", standalone_mode=False) or 0
+    except click.ClickException as error:
+        return refuse(error.format_message())
+    except (ImportError, OSError) as error:
+        return refuse(str(error))
+    except click.Abort:
+        return refuse("stopped.", _INTERRUPTED)
+
+
+@click.group(context_settings=_SETTINGS, no_args_is_help=False)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def kmix_tf() -> None:
+    """Mixup for Keras and TensorFlow."""
+
+
+def _seed(largest: int) -> Callable[[Any], Any]:
+    return click.option("--seed", type=click.IntRange(0, largest), default=0, metavar="N", help="Of all draws.")
+
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, no progress bar.")
+
+
+@kmix_tf.command(short_help="Will mixing hurt on my data, and with which k and alpha to start?")
+@click.argument("data", nargs=-1, required=True)
+@click.option("--target", metavar="NAME", help="A table's column of labels.", show_default="the last")
+@click.option("--drop", multiple=True, metavar="NAME", help="A column to leave out; may be given again.")
+@click.option(
+    "--image-size",
+    type=click.IntRange(1, 4096),
+    metavar="PIXELS",
+    help="Height and width of images.",
+    show_default="their common size up to 64, else 32 or 64",
+)
+@click.option("--standardize", is_flag=True, help="Divide each feature by its spread before distances are taken.")
+@click.option(
+    "--max-samples",
+    type=click.IntRange(3, 1_000_000),
+    default=10_000,
+    metavar="N",
+    help="Measure at most so many, drawn at random; fewer if samples are large.",
+)
+@_seed(2**32 - 1)
+@click.option("--out", default="audit", metavar="DIR", help="Folder for the report.")
+@_JSON
+def audit(**options: Any) -> None:
+    from kmix_tf.cli.audit.course import Request, run_audit
+
+    run_audit(Request(**options))
+
+
+audit.help = f"""Read a dataset with classes and report what mixing does to its labels.
+
+Gives a verdict, a layer to start with, and warnings: in the terminal, as a page (report.html) and for programs
+(report.json). DATA is {FORMATS}."""
+
+
+@kmix_tf.command(short_help="Train with and without mixup, side by side, and serve the result.")
+@click.option("--data", metavar="FILE.npz", help="Your own arrays x (n, ...) and y (n,).", show_default="digits")
+@click.option("--seeds", type=click.IntRange(1, 1000), default=5, metavar="N", help="Use seeds 0 to N - 1.")
+@click.option("--epochs", type=click.IntRange(1, 100_000), default=60, metavar="N", help="Epochs of each run.")
+@click.option(
+    "--train",
+    type=click.IntRange(2),
+    metavar="N",
+    help="Training samples.",
+    show_default="400, or two thirds of your own",
+)
+@click.option(
+    "--wrong-labels",
+    type=click.FloatRange(0, 0.9),
+    metavar="SHARE",
+    help="Share of training labels to replace by wrong ones.",
+    show_default="0.2, or 0 for your own data",
+)
+@click.option("--out", default="demo", metavar="DIR", help="Folder for figures and tables.")
+@click.option("--export", default="saved_models/demo", metavar="DIR", help="Folder for the SavedModel.")
+@_JSON
+def demo(**options: Any) -> None:
+    """Train the same small network without mixup, with mixup and with k-mixup on the same data.
+
+    They are compared over several seeds, with and without rescaled prediction. Draws figures, exports the rescaled
+    k-mixup model of the first seed and serves it from a fresh process.
+    """
+    from kmix_tf.cli.demo.course import Request, run_demo
+
+    run_demo(Request(**options))
+
+
+@kmix_tf.command(short_help="Show what each blend makes of real images, on one page.")
+@click.option("--out", default="gallery.html", metavar="FILE.html|DIR", help="The page, or its folder.")
+@click.option(
+    "--images", metavar="FOLDER", help="Your own images, named by their subfolders.", show_default="scikit-learn's"
+)
+@_seed(2**31 - 1)
+@_JSON
+def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
+    """Mix real images by every blend, with random and with matched partners.
+
+    Shows one and several mixtures of each pair, with their labels' weights and the code that made them, on one page
+    that needs nothing but itself.
+    """
+    from kmix_tf.cli.gallery.course import run_gallery
+
+    run_gallery(out, images, seed, as_json)
