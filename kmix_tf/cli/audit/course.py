@@ -36,11 +36,7 @@ class Request:
 
 
 def run_audit(request: Request) -> None:
-    """Audits a dataset, writes report.html and report.json, and prints the report.
-
-    Raises:
-        UserError: for data or a folder that cannot be used, or memory that does not do.
-    """
+    """Audits a dataset, writes report.html and report.json, and prints the report."""
     started = time.monotonic()
     # Before the work, not after it.
     out = _folder(request.out)
@@ -63,11 +59,7 @@ def run_audit(request: Request) -> None:
 
 
 def _folder(path: str) -> pathlib.Path:
-    """The folder to write into, made if it does not exist.
-
-    Raises:
-        UserError: if it cannot be written to.
-    """
+    """The folder to write into, made if it does not exist."""
     out = pathlib.Path(path)
     try:
         out.mkdir(parents=True, exist_ok=True)

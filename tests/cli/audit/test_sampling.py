@@ -71,7 +71,7 @@ def test_large_samples_are_fewer_than_asked_for_and_too_large_ones_refused(tmp_p
     monkeypatch.setattr(sample_module, "MOST_VALUES", 100)
     x, y = np.random.default_rng(0).normal(size=(60, 10)), np.arange(60) % 2
     sample = read(tmp_path, x, y)
-    assert len(sample.x) == 10 and sample.is_sampled and sample.total == 60 and sample.counts.tolist() == [30, 30]
+    assert len(sample.x) == 10 and sample.total == 60 and sample.counts.tolist() == [30, 30]
     np.testing.assert_array_equal(sample.x, x[sample.index])
     assert len(read(tmp_path, x[:, :1], y).x) == 60
     with pytest.raises(UserError, match=r"a sample must hold at most 50 values\. Received: 51"):

@@ -49,7 +49,8 @@ def measure(
         raise UserError(f"{sample.source.name}: distances must be measurable. Received: {received}.")
     # Of size 1, so that squares in float32 neither over- nor underflow.
     near = (x / unit).astype(np.float32)
-    measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x), "copies": _copies(sample)}
+    copies = {"searched": sample.searched, "found": sum(map(len, sample.contradictions))}
+    measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x), "copies": copies}
     # What is said meanwhile, and what is measured; later ones look at what earlier ones found.
     course = {
         "closeness": ("nearest samples", lambda: measure_closeness(near, y, unit)),
@@ -70,17 +71,9 @@ def measure(
 def _balance(sample: Sample) -> dict[str, Any]:
     shares = sample.counts / sample.counts.sum()
     measured = np.bincount(sample.y, minlength=len(sample.classes))
-    return {
-        "classes": [
-            {"class": name, "samples": int(count), "share": float(share), "measured": int(of_sample)}
-            for name, count, share, of_sample in zip(sample.classes, sample.counts, shares, measured, strict=True)
-        ]
-    }
-
-
-def _copies(sample: Sample) -> dict[str, int]:
-    """How many samples have an exact copy with another label, of how many that were searched."""
-    return {"searched": sample.searched, "found": sum(map(len, sample.contradictions))}
+    found = zip(sample.classes, sample.counts.tolist(), shares.tolist(), measured.tolist(), strict=True)
+    names = ("class", "samples", "share", "measured")
+    return {"classes": [dict(zip(names, row, strict=True)) for row in found]}
 
 
 def _scales(sample: Sample, x: np.ndarray) -> dict[str, Any] | None:

@@ -52,22 +52,16 @@ def measure_closeness(x: np.ndarray, y: np.ndarray, unit: float) -> dict[str, An
         samples; least and median distance to the nearest sample of another class; nearest_is_other: the share of
         samples to which that is nearer than any of their own; examples: the closest pairs, rows of x.
     """
-    found = nearest(x, y)
-    pairs, rows = np.unique(np.sort(np.stack([np.arange(len(x)), found.other]), axis=0), axis=1, return_index=True)
-    closest = np.argsort(found.other_distance[rows], kind="stable")[:_EXAMPLES]
+    _, own, other, distance = nearest(x, y)
+    pairs, rows = np.unique(np.sort(np.stack([np.arange(len(x)), other]), axis=0), axis=1, return_index=True)
+    closest = np.argsort(distance[rows], kind="stable")[:_EXAMPLES]
+    found = zip(*pairs[:, closest].tolist(), distance[rows[closest]].tolist(), strict=True)
     return {
         "samples": len(x),
-        "least": unit * float(found.other_distance.min()),
-        "median": unit * float(np.median(found.other_distance)),
-        "nearest_is_other": float((found.other_distance < found.same_distance).mean()),
-        "examples": [
-            {
-                "first": int(pairs[0, i]),
-                "second": int(pairs[1, i]),
-                "distance": unit * float(found.other_distance[rows[i]]),
-            }
-            for i in closest
-        ],
+        "least": unit * float(distance.min()),
+        "median": unit * float(np.median(distance)),
+        "nearest_is_other": float((distance < own).mean()),
+        "examples": [{"first": first, "second": second, "distance": unit * apart} for first, second, apart in found],
     }
 
 
@@ -88,19 +82,11 @@ def measure_locality(x: np.ndarray, y: np.ndarray, seed: int) -> dict[str, Any]:
         locality(x, y, weight, batch_size=size, batches=_BATCHES, seed=seed)
         for weight in (ThresholdWeight(profile.epsilon), EqualWeight())
     )
+    same, plain_same = (None if math.isnan(share) else float(share) for share in (kept.same_class, plain.same_class))
     return {
-        "edges": profile.edges.tolist(),
-        "same": profile.same.tolist(),
-        "other": profile.other.tolist(),
-        "epsilon": profile.epsilon,
-        "rate": profile.rate,
-        "quantile": profile.quantile,
+        **{name: part.tolist() if isinstance(part, np.ndarray) else part for name, part in profile._asdict().items()},
         "batch_size": size,
-        "same_class": _or_none(kept.same_class),
-        "plain_same_class": _or_none(plain.same_class),
+        "same_class": same,
+        "plain_same_class": plain_same,
         "effective_batch": kept.effective_batch,
     }
-
-
-def _or_none(share: float) -> float | None:
-    return None if math.isnan(share) else float(share)

@@ -30,23 +30,15 @@ def measure_matching(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed
         of plain mixup alpha_k, which perturbs as much, or None and the reason.
     """
     counts = np.bincount(y)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for k in sizes(len(x)):
         least = cross_match_bound(counts, k).least
         crossing = _crossing(x, y, k, least, seed)
         cost = mean_matching_cost(x, k, trials=_TRIALS, seed=seed)
         plain = rows[0]["cost"] if rows else cost
-        rows.append(
-            {
-                "k": k,
-                "cross_share": crossing.share,
-                "standard_error": crossing.standard_error,
-                "least_share": least,
-                "cost": cost,
-                "distance": float(np.sqrt(cost)),
-                "alphas": [_matched(alpha, plain, min(cost, plain)) for alpha in alphas],
-            }
-        )
+        row = {"k": k, "cross_share": crossing.share, "standard_error": crossing.standard_error, "least_share": least}
+        row |= {"cost": cost, "distance": float(np.sqrt(cost))}
+        rows.append(row | {"alphas": [_matched(alpha, plain, min(cost, plain)) for alpha in alphas]})
     return {"trials": _TRIALS, "by_k": rows}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kmix_tf.analysis.flip import contradictions
-from kmix_tf.analysis.intrusion import IntrusionDistances, intrusion_distances, label_conflicts
+from kmix_tf.analysis.intrusion import Conflict, IntrusionDistances, intrusion_distances, label_conflicts
 from kmix_tf.analysis.lipschitz import lipschitz_lower_bounds
 from kmix_tf.cli.audit.measuring.distances import nearest
 
@@ -42,9 +42,8 @@ def measure_contradictions(x: np.ndarray, y: np.ndarray, alphas: Sequence[float]
         with a reason, where none could be asked.
     """
     size = int(np.clip(_VALUES // x.shape[1], _LEAST_SAMPLES, _ASKED_AMONG))
-    chosen = np.sort(np.random.default_rng([seed, 1]).permutation(len(x))[:size])
-    # Without gaps: of thousands of classes, few may have been drawn.
-    x, y = x[chosen].astype(np.float64), np.unique(y[chosen], return_inverse=True)[1]
+    chosen, y = _drawn(y, size, [seed, 1])
+    x = x[chosen].astype(np.float64)
     told = {"samples": len(x), "copies": 0, "asked": 0}
     if len(np.unique(y)) < 2:
         return {**told, "by_alpha": _untold(alphas, f"the {len(x)} samples drawn to be asked are of one class")}
@@ -54,18 +53,21 @@ def measure_contradictions(x: np.ndarray, y: np.ndarray, alphas: Sequence[float]
     if not radius.any():
         return {**told, "by_alpha": _untold(alphas, "every sample has an equal one of another class")}
     found = contradictions(x, y, alphas, radius, max_points=_ASKED, seed=seed)
-    return {
-        **told,
-        "asked": len(found[0].checked),
-        "by_alpha": [
-            {"alpha": alpha, "share": at.share, "examples": chosen[at.index[:_EXAMPLES]].tolist()}
-            for alpha, at in zip(alphas, found, strict=True)
-        ],
-    }
+    rows = [
+        {"alpha": alpha, "share": at.share, "examples": chosen[at.index[:_EXAMPLES]].tolist()}
+        for alpha, at in zip(alphas, found, strict=True)
+    ]
+    return {**told, "asked": len(found[0].checked), "by_alpha": rows}
 
 
 def _untold(alphas: Sequence[float], reason: str) -> list[dict[str, Any]]:
     return [{"alpha": alpha, "share": None, "reason": reason, "examples": []} for alpha in alphas]
+
+
+def _drawn(y: np.ndarray, size: int, seed: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """So many rows at random, and their classes without gaps: of thousands of classes, few may have been drawn."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(len(y))[:size])
+    return chosen, np.unique(y[chosen], return_inverse=True)[1]
 
 
 def measure_conflicts(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) -> dict[str, Any]:
@@ -78,32 +80,18 @@ def measure_conflicts(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], see
         mixtures: how many for each alpha. by_alpha: the share in conflict with its 95 % interval, and the worst pairs
         of classes.
     """
-    told = []
+    rows = []
     for alpha in alphas:
         found = label_conflicts(x, y, alpha, mixtures=_MIXTURES, seed=seed)
-        worst = [
-            {
-                "classes": [kind.first_class, kind.second_class],
-                "third": kind.nearest_class,
-                "conflicts": kind.conflicts,
-                "mixtures": kind.mixtures,
-                "share": kind.share,
-                "low": kind.low,
-            }
-            for kind in found.triples
-            if kind.mixtures >= _LEAST_MIXTURES
-        ]
-        worst.sort(key=lambda pair: -pair["share"])
-        told.append(
-            {
-                "alpha": alpha,
-                "share": found.share,
-                "low": found.low,
-                "high": found.high,
-                "worst": worst[:_PAIRS_NAMED],
-            }
-        )
-    return {"mixtures": _MIXTURES, "by_alpha": told}
+        worst = [_conflict(kind) for kind in found.triples if kind.mixtures >= _LEAST_MIXTURES]
+        worst = sorted(worst, key=lambda pair: -pair["share"])[:_PAIRS_NAMED]
+        rows.append({"alpha": alpha, "share": found.share, "low": found.low, "high": found.high, "worst": worst})
+    return {"mixtures": _MIXTURES, "by_alpha": rows}
+
+
+def _conflict(kind: Conflict) -> dict[str, Any]:
+    told = {name: getattr(kind, name) for name in ("conflicts", "mixtures", "share", "low")}
+    return {"classes": [kind.first_class, kind.second_class], "third": kind.nearest_class, **told}
 
 
 def measure_intrusion(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], seed: int) -> dict[str, Any]:
@@ -114,40 +102,31 @@ def measure_intrusion(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], see
         reason. examples, at alpha 1 or the first: sample, first, second (rows of x), ratio (what first weighs),
         distance.
     """
-    chosen = np.sort(np.random.default_rng([seed, 2]).permutation(len(x))[:_COMPARED])
-    # Without gaps: of thousands of classes, few may have been drawn.
-    classes = np.unique(y[chosen], return_inverse=True)[1]
-    by_alpha, examples = [], []
+    chosen, classes = _drawn(y, _COMPARED, [seed, 2])
+    # Several epochs, that samples of few data meet mixtures of other classes, too.
+    options = {"epochs": int(np.clip(_COMPARED // len(chosen), 1, 10)), "offenders": 5 * _NEAREST_NAMED}
+    rows, examples = [], []
     for alpha in alphas:
         try:
-            # Several epochs, that samples of few data meet mixtures of other classes, too.
-            epochs = int(np.clip(_COMPARED // len(chosen), 1, 10))
-            found = intrusion_distances(
-                x[chosen], classes, alpha, epochs, same_class=True, offenders=5 * _NEAREST_NAMED, seed=seed
-            )
+            found = intrusion_distances(x[chosen], classes, alpha, same_class=True, seed=seed, **options)
         except ValueError:
             reason = "too few samples for each to meet a mixture of other classes"
-            by_alpha.append({"alpha": alpha, "least": None, "mean": None, "reason": reason})
+            rows.append({"alpha": alpha, "least": None, "mean": None, "reason": reason})
             continue
-        by_alpha.append({"alpha": alpha, "least": found.minimum, "mean": found.mean})
+        rows.append({"alpha": alpha, "least": found.minimum, "mean": found.mean})
         if alpha == (1.0 if 1.0 in alphas else alphas[0]):
             examples = _clearest(found, chosen)
-    return {"samples": len(chosen), "by_alpha": by_alpha, "examples": examples}
+    return {"samples": len(chosen), "by_alpha": rows, "examples": examples}
 
 
 def _clearest(found: IntrusionDistances, chosen: np.ndarray) -> list[dict[str, Any]]:
     """One mixture may come near to several samples, and is named once."""
     different = {(near.first, near.second): near for near in reversed(found.nearest)}
     clearest = sorted(different.values(), key=lambda near: near.distance)[:_NEAREST_NAMED]
+    rows = [chosen[[near.index, near.first, near.second]].tolist() for near in clearest]
     return [
-        {
-            "sample": int(chosen[near.index]),
-            "first": int(chosen[near.first]),
-            "second": int(chosen[near.second]),
-            "ratio": near.ratio,
-            "distance": float(near.distance),
-        }
-        for near in clearest
+        dict(zip(("sample", "first", "second"), row, strict=True), ratio=near.ratio, distance=float(near.distance))
+        for row, near in zip(rows, clearest, strict=True)
     ]
 
 
@@ -158,9 +137,9 @@ def measure_steepness(x: np.ndarray, y: np.ndarray, epsilon: float, seed: int) -
         samples, epsilon, and vanilla (no mixtures), local (of samples at most epsilon apart), full: floats, infinite
         where classes touch. Or None each, with the reason.
     """
-    chosen = np.sort(np.random.default_rng([seed, 3]).permutation(len(x))[:_JOINED])
+    chosen, classes = _drawn(y, _JOINED, [seed, 3])
     told: dict[str, Any] = {"samples": len(chosen), "epsilon": epsilon}
-    if len(np.unique(y[chosen])) < 2:
+    if len(np.unique(classes)) < 2:
         return {**told, "vanilla": None, "local": None, "full": None, "reason": "the subset is of one class"}
-    bounds = lipschitz_lower_bounds(x[chosen], y[chosen], [0.0, epsilon, np.inf])
+    bounds = lipschitz_lower_bounds(x[chosen], classes, [0.0, epsilon, np.inf])
     return {**told, **dict(zip(("vanilla", "local", "full"), map(float, bounds), strict=True))}

@@ -4,6 +4,8 @@ import pathlib
 from typing import NamedTuple
 
 from kmix_tf.cli.audit.reading.arrays import read_npy_pair, read_npz
+from kmix_tf.cli.audit.reading.image_folder import read_images
+from kmix_tf.cli.audit.reading.saved_dataset import SPEC, read_saved
 from kmix_tf.cli.audit.reading.source import Source
 from kmix_tf.cli.audit.reading.table_file import read_csv
 from kmix_tf.cli.terminal import UserError
@@ -25,11 +27,7 @@ class Options(NamedTuple):
 
 
 def open_data(paths: list[str], options: Options) -> Source:
-    """Opens what `paths` name.
-
-    Raises:
-        UserError: if there is no such file, or it is of no kind that can be read.
-    """
+    """Opens what `paths` name, or says by a UserError why it cannot be read; so do all readers."""
     files = [pathlib.Path(path) for path in paths]
     for file in files:
         if not file.exists():
@@ -50,10 +48,6 @@ def open_data(paths: list[str], options: Options) -> Source:
 
 
 def _open_folder(path: pathlib.Path, options: Options) -> Source:
-    # These import TensorFlow, which the other readers do without.
-    from kmix_tf.cli.audit.reading.image_folder import read_images
-    from kmix_tf.cli.audit.reading.saved_dataset import SPEC, read_saved
-
     if (path / SPEC).exists():
         _refuse_options(options, "a saved dataset")
         return read_saved(path)

@@ -19,23 +19,16 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError
 
 
 def read_npz(path: pathlib.Path) -> Source:
-    """Arrays `x` `(n, ...)` and `y` of one file.
-
-    Raises:
-        UserError: if it is no such file or its arrays do not fit.
-    """
+    """Arrays `x` `(n, ...)` and `y` of one file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
-        missing = [name for name in ("x", "y") if name not in names]
-        if missing:
-            raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
-        x, y = (_member(path, names[name]) for name in ("x", "y"))
-    except UserError:
-        raise
+            names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        arrays = [_member(path, names[name]) for name in ("x", "y") if name in names]
     except _DAMAGED as error:
-        raise _no_such_file(path, ".npz", error) from error
-    return _source(path.name, x, y)
+        raise _no_such_file(path, ".npz file of plain arrays", error) from error
+    if len(arrays) < 2:
+        raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
+    return _source(path.name, *arrays)
 
 
 def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
@@ -48,26 +41,24 @@ def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
                     _read_header(file, "the array")
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
         except (ValueError, EOFError, OSError) as error:
-            raise _no_such_file(path, ".npy", error) from error
+            raise _no_such_file(path, ".npy file of one plain array", error) from error
         if not isinstance(arrays[-1], np.ndarray):
             raise UserError(f"{path} is no .npy file of one plain array: it holds several.")
     return _source(f"{x_path.name}, {y_path.name}", *arrays)
 
 
-def _no_such_file(path: pathlib.Path, suffix: str, error: Exception) -> UserError:
-    kind = "file of plain arrays" if suffix == ".npz" else "file of one plain array"
+def _no_such_file(path: pathlib.Path, kind: str, error: Exception) -> UserError:
     reason = "it is empty" if path.stat().st_size == 0 else str(error).splitlines()[0]
-    return UserError(f"{path} is no {suffix} {kind} ({reason}).")
+    return UserError(f"{path} is no {kind} ({reason}).")
 
 
 def _member(path: pathlib.Path, info: zipfile.ZipInfo) -> np.ndarray:
     """One array of an .npz: mapped if it is stored as it is, read otherwise."""
     if info.compress_type != zipfile.ZIP_STORED:
-        with zipfile.ZipFile(path) as archive:
-            with archive.open(info) as file:
-                _read_header(file, info.filename)
-            with archive.open(info) as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
+        with zipfile.ZipFile(path) as archive, archive.open(info) as file:
+            _read_header(file, info.filename)
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(_ZIP_HEADER)

@@ -4,7 +4,6 @@ import collections
 import hashlib
 import pathlib
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -26,18 +25,12 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
 
     Args:
         size: height and width in pixels; None keeps a common size up to 64, or takes 32 or 64.
-
-    Raises:
-        UserError: if there are no two subfolders of images, or one cannot be decoded.
     """
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    files, labels, others = [], [], 0
-    for folder in folders:
-        entries = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
-        found = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
-        others += len(entries) - len(found)
-        files += found
-        labels += [folder.name] * len(found)
+    entries = [entry for folder in folders for entry in sorted(folder.iterdir())]
+    entries = [entry for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+    files = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+    labels = [file.parent.name for file in files]
     if not files:
         raise UserError(
             f"{path} must be a folder with one subfolder of images for each class ({', '.join(sorted(SUFFIXES))}), "
@@ -50,7 +43,7 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
     shape, resized = _shape(looked_at, size)
     source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
     source.target = "the subfolders"
-    source.notes = _notes(counts, others, shape, resized)
+    source.notes = _notes(counts, len(entries) - len(files), shape, resized)
     paths, drawn = [files[i] for i in chosen], np.array(labels)[chosen]
     source.names = [_name(file) for file in paths]
     source.blocks = _blocks(paths, drawn, shape, resized, source.notes)
@@ -132,35 +125,27 @@ def _blocks(
         notes.append(f"Most images are grey, so these, which have colours, were made grey: {coloured}.")
 
 
-class Copies(NamedTuple):
-    """groups: of equal files with different labels, by their places. searched: in how many files."""
+def contradictory_copies(files: list[pathlib.Path], labels: list[str]) -> tuple[list[list[int]], int]:
+    """Groups of files of equal bytes and different labels, by their places, and in how many files they were sought.
 
-    groups: list[list[int]]
-    searched: int
+    Only those of equal size are read.
+    """
 
+    def disagree(places: list[int]) -> bool:
+        return len({labels[place] for place in places}) > 1
 
-def contradictory_copies(files: list[pathlib.Path], labels: list[str]) -> Copies:
-    """Looks for files of equal bytes and different labels; only those of equal size are read."""
     by_size = collections.defaultdict(list)
     for place, file in enumerate(files):
         by_size[file.stat().st_size].append(place)
     groups, searched, left = [], 0, _MOST_BYTES
     for size, places in sorted(by_size.items()):
-        if _disagree(places, labels):
+        if disagree(places):
             left -= size * len(places)
             if left < 0:
                 break
-            groups += _equal(files, places)
+            by_bytes = collections.defaultdict(list)
+            for place in places:
+                by_bytes[hashlib.blake2b(files[place].read_bytes(), digest_size=16).digest()].append(place)
+            groups += by_bytes.values()
         searched += len(places)
-    return Copies(sorted(group for group in groups if _disagree(group, labels)), searched)
-
-
-def _disagree(places: list[int], labels: list[str]) -> bool:
-    return len({labels[place] for place in places}) > 1
-
-
-def _equal(files: list[pathlib.Path], places: list[int]) -> list[list[int]]:
-    by_bytes = collections.defaultdict(list)
-    for place in places:
-        by_bytes[hashlib.blake2b(files[place].read_bytes(), digest_size=16).digest()].append(place)
-    return list(by_bytes.values())
+    return sorted(filter(disagree, groups)), searched

@@ -34,9 +34,6 @@ def encode(labels: np.ndarray, target: str, known: list[str] | None = None) -> C
 
     Args:
         known: all classes there are, if these are only some of the labels; strings.
-
-    Raises:
-        UserError: if they are missing, not finite, no classes (regression targets, soft labels) or all the same.
     """
     if known is not None and len(known) > 1:
         names = np.array(sorted(known))
@@ -107,21 +104,13 @@ def labels_as_written(labels: np.ndarray, target: str) -> tuple[np.ndarray, list
         # What a reader that turns into numbers what it can would take for others.
         note = f"{target} holds labels that are not written as numbers are, so all count as names: read them as text."
         return labels, [note] if all(map(is_number, names)) else []
-    if any(len(name) > _LONGEST or not _exponent_fits(name) for name in names):
+    if any(len(name) > _LONGEST or not _reads(decimal.Decimal, name) for name in names):
         return labels, [f"{target} holds numbers of more digits than computers count with, so they count as names."]
     if all(_WHOLE.fullmatch(name) and abs(int(name)) < 2**63 for name in names):
         return labels.astype(np.int64), _several(names, target)
     if len({float(name) for name in names}) < len({decimal.Decimal(name) for name in names}):
         return labels, [f"{target} holds numbers of more digits than floats have, so they count as names."]
     return labels.astype(np.float64), _several(names, target)
-
-
-def _exponent_fits(name: str) -> bool:
-    try:
-        decimal.Decimal(name)
-    except decimal.InvalidOperation:
-        return False
-    return True
 
 
 def _several(names: list[str], target: str) -> list[str]:
@@ -134,9 +123,13 @@ def _several(names: list[str], target: str) -> list[str]:
 
 def is_number(name: str) -> bool:
     """Whether Python makes a number of it, which is less strict than how numbers are written."""
+    return _reads(float, name)
+
+
+def _reads(kind: type, name: str) -> bool:
     try:
-        float(name)
-    except ValueError:
+        kind(name)
+    except (ValueError, decimal.InvalidOperation):
         return False
     return True
 

@@ -46,11 +46,6 @@ class Sample:
         return len(self.x) >= LEAST_SAMPLES and len(np.unique(self.y)) >= 2
 
     @property
-    def is_sampled(self) -> bool:
-        """Whether only some of the data are measured."""
-        return len(self.x) < self.total
-
-    @property
     def encoded(self) -> bool:
         """Whether labels are found otherwise than as `y` has them."""
         return self.prepare is not None
@@ -70,9 +65,6 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
 
     Args:
         on_rows: is called with the number of samples of each block read.
-
-    Raises:
-        UserError: if there are no samples, or their features or labels cannot be used.
     """
     scanner = Scanner(source.name, source.columns)
     reservoir, labels, shape = None, [], None
@@ -90,10 +82,10 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
         raise UserError(f"{source.name} is empty: it holds no samples.")
     sample = _sample(source, scanner, reservoir, np.concatenate(labels))
     if not sample.is_enough:
-        kinds = len(np.unique(sample.y))
         raise UserError(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
-            f"{len(sample.x)} of {kinds} after drawing from {sample.total}. Raise --max-samples or bring more data."
+            f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. Raise --max-samples or "
+            "bring more data."
         )
     return sample
 
@@ -110,16 +102,13 @@ def _allowed(source: Source, limit: int, values: int) -> int:
 
 
 def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.ndarray) -> Sample:
-    notes = list(source.notes)
+    notes, target = list(source.notes), f"{source.name}: {source.target}"
     if source.kind == "table":
-        labels, of_labels = labels_as_written(labels, source.target)
+        target = source.target
+        labels, of_labels = labels_as_written(labels, target)
         notes += of_labels
-    target = source.target if source.kind == "table" else f"{source.name}: {source.target}"
     y, names = encode(labels, target, list(source.counts) if source.counts else None)
     x, index = reservoir.sample()
-    counts = np.bincount(y, minlength=len(names))
-    if source.counts is not None:
-        counts = np.array([source.counts[name] for name in names])
     groups = scanner.contradictions(y)
     if source.names:
         groups = joined([[source.names[i] for i in group] for group in groups] + source.copies)
@@ -129,7 +118,7 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
         y=y[index],
         index=index,
         classes=[printable(str(name)) for name in names],
-        counts=counts,
+        counts=np.array([source.counts[name] for name in names]) if source.counts else np.bincount(y),
         total=source.total or len(y),
         constant=scanner.constant(),
         contradictions=groups,

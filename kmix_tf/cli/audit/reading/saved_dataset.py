@@ -19,18 +19,13 @@ _ENOUGH = 20
 
 
 def read_saved(path: pathlib.Path) -> Source:
-    """Elements `(x, y)` of a saved dataset, batched or not.
-
-    Raises:
-        UserError: if it cannot be read or its elements are no such pairs.
-    """
+    """Elements `(x, y)` of a saved dataset, batched or not."""
     try:
         dataset = tf.data.Dataset.load(str(path))
     except (tf.errors.OpError, DecodeError, ValueError, OSError, EOFError) as error:
         raise _unreadable(path, error) from error
     spec = dataset.element_spec
-    is_pair = isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)
-    if not is_pair:
+    if not (isinstance(spec, tuple) and [type(part) for part in spec] == 2 * [tf.TensorSpec]):
         raise UserError(
             f"{path}: elements must be pairs (x, y) of tensors. Received: {spec}. Map them to pairs first."
         )
@@ -57,11 +52,7 @@ def _is_batched(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
 
 
 def _are_one_hot(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
-    """Whether labels are one-hot rows, though they might be batches of labels 0 and 1.
-
-    Raises:
-        UserError: where few integers are either.
-    """
+    """Whether labels are one-hot rows, though they might be batches of labels 0 and 1; few integers may be either."""
     places, seen = set(), 0
     try:
         # In data ordered by class, one-hot rows have their 1 in one place for long.

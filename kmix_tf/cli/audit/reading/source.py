@@ -88,11 +88,7 @@ class Scanner:
         self._low: np.ndarray | None = None
 
     def add(self, x: np.ndarray) -> None:
-        """Looks at rows `(rows, ...)`.
-
-        Raises:
-            UserError: where a value is not finite.
-        """
+        """Looks at rows `(rows, ...)`, all of which must be finite."""
         if not np.isfinite(x).all():
             raise self._not_finite(x)
         low, high = x.min(axis=0), x.max(axis=0)

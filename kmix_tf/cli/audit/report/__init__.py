@@ -9,10 +9,7 @@ measured is null, with a `reason` beside it; infinity is the string "infinity".
 """
 
 import json
-import math
 from typing import Any
-
-import numpy as np
 
 from kmix_tf.cli.audit import advice
 from kmix_tf.cli.audit.cautions import cautions
@@ -28,19 +25,7 @@ def build(sample: Sample, measures: dict[str, Any], setting: dict[str, Any]) -> 
     """The whole report."""
     standardized = setting["standardize"]
     judged = advice.verdict(measures)
-    return {
-        "format": FORMAT,
-        "data": _data(sample),
-        "setting": {**setting, "alphas": list(ALPHAS)},
-        "verdict": judged,
-        "suggestion": advice.suggestion(measures, judged["level"], len(sample.classes), standardized, sample.prepare),
-        "warnings": cautions(sample, measures, standardized),
-        "measures": _located(measures, sample),
-    }
-
-
-def _data(sample: Sample) -> dict[str, Any]:
-    return {
+    data = {
         "name": sample.source.name,
         "kind": sample.source.kind,
         "samples": sample.total,
@@ -51,6 +36,15 @@ def _data(sample: Sample) -> dict[str, Any]:
         "classes": sample.classes,
         "encoding": {name: i for i, name in enumerate(sample.classes)} if sample.encoded else None,
         "notes": sample.notes,
+    }
+    return {
+        "format": FORMAT,
+        "data": data,
+        "setting": {**setting, "alphas": list(ALPHAS)},
+        "verdict": judged,
+        "suggestion": advice.suggestion(measures, judged["level"], len(sample.classes), standardized, sample.prepare),
+        "warnings": cautions(sample, measures, standardized),
+        "measures": _located(measures, sample),
     }
 
 
@@ -71,19 +65,11 @@ def strict_json(value: Any, ascii_only: bool = False) -> str:
     Raises:
         ValueError: for NaN. What could not be measured is None in a report, with its reason beside it.
     """
-    return json.dumps(_strict(value), indent=2, allow_nan=False, ensure_ascii=ascii_only)
 
+    def worded(constant: str) -> str:
+        if constant == "NaN":
+            raise ValueError("audit: a measure is NaN.")
+        return constant.lower()
 
-def _strict(value: Any) -> Any:
-    """The same value in plain types."""
-    if isinstance(value, dict):
-        return {str(key): _strict(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple, np.ndarray)):
-        return [_strict(part) for part in value]
-    if isinstance(value, np.generic):
-        return _strict(value.item())
-    if isinstance(value, float) and math.isinf(value):
-        return "infinity" if value > 0 else "-infinity"
-    if isinstance(value, float) and math.isnan(value):
-        raise ValueError("audit: a measure is NaN.")
-    return value
+    plain = json.loads(json.dumps(value, default=lambda part: part.tolist()), parse_constant=worded)
+    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ascii_only)

@@ -55,11 +55,7 @@ _NOT_DRAWN = re.compile(
 
 
 def need() -> ModuleType:
-    """Matplotlib with its figures.
-
-    Raises:
-        ImportError: without it, naming the extra that brings it.
-    """
+    """Matplotlib with its figures; or an ImportError that names the extra that brings it."""
     _extras.require("matplotlib.figure", "cli", "kmix-tf audit")
     return _extras.require("matplotlib", "cli", "kmix-tf audit")
 
@@ -114,7 +110,7 @@ def harm(measures: dict[str, Any]) -> Markup:
             axes.text(place, 0, " contradicted: not measured", **look)
         highest = max(*asked.values(), *conflicts, baseline, 0.05)
         axes.set(ylabel="share", xlim=(-0.5, len(labels) - 0.5), ylim=(0, 1.08 * highest))
-        axes.yaxis.set_major_formatter(_percents)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         _legend_above(axes, 3)
 
     return svg("harm", "Contradicted labels and conflicts, by alpha", draw)
@@ -129,7 +125,7 @@ def crossing(measures: dict[str, Any]) -> Markup:
     def draw(axes: Any) -> None:
         plot_cross_matches({"these data": CrossMatchShare(k, share, error)}, bound, axes=axes)
         axes.set_ylabel("matches across classes")
-        axes.yaxis.set_major_formatter(_percents)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         _legend_above(axes, 1)
 
     return svg("crossing", "Matches that join different classes, against k", draw, HEIGHT + 0.4)
@@ -218,10 +214,6 @@ def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], 
                 text.set_text(_shortened(name))
 
     return svg("samples", "The samples, a colour a class", draw, HEIGHT + 0.5)
-
-
-def _percents(value: float, _: Any = None) -> str:
-    return f"{100 * value:.3g} %"
 
 
 def _shortened(name: str) -> str:

@@ -28,12 +28,7 @@ _FILTERS = {
 
 
 def page(report: dict[str, Any], sample: Sample, examples: list[dict[str, Any]]) -> str:
-    """HTML of a report.
-
-    Args:
-        sample: serves pictures only.
-        examples: of `measure_intrusion`, with rows of the sample.
-    """
+    """HTML of a report. sample: serves pictures only. examples: of `measure_intrusion`, with rows of the sample."""
     measures = report["measures"]
     tone, headline = _HEADLINES[report["verdict"]["level"]]
     return pages.render(
@@ -74,14 +69,7 @@ def is_images(x: np.ndarray) -> bool:
 
 
 def strips(sample: Sample, examples: list[dict[str, Any]]) -> list[list[tuple[str, str]]]:
-    """Strips of four: the two mixed, their mixture, and the sample of another class that it comes near to.
-
-    Args:
-        examples: of `measure_intrusion`, with rows of the sample.
-
-    Returns:
-        For each, four of (data URI, caption).
-    """
+    """For each example four of (data URI, caption): the two mixed, their mixture, and whom it comes near to."""
     if not is_images(sample.x):
         return []
     low, high = float(sample.x.min()), float(sample.x.max())

@@ -6,16 +6,7 @@ from typing import Any
 from rich.text import Text
 
 from kmix_tf.cli.audit import advice
-from kmix_tf.cli.audit.report.wording import (
-    balance,
-    by_alpha,
-    by_k,
-    described,
-    kept_together,
-    listed,
-    near_other,
-    sentence,
-)
+from kmix_tf.cli.audit.report import wording
 from kmix_tf.cli.terminal import WIDTH, Grid, heading, plain
 
 _STYLES = {advice.SAFE: "bold green", advice.CARE_DUE: "bold yellow"}
@@ -33,37 +24,33 @@ _ON_K = (
 
 def text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text | Grid]:
     """The parts of the report, one below another; only code is longer than `width`."""
-    found, measures = report["verdict"], report["measures"]
-    level = found["level"]
-    parts = [
-        textwrap.fill(described(report), width),
+    level, measures = report["verdict"]["level"], report["measures"]
+    told = {
+        "Warnings": [warning["text"] for warning in report["warnings"]],
+        "Notes": report["data"]["notes"],
+    }
+    return [
+        textwrap.fill(plain(wording.described(report)), width),
         heading(f"\nVerdict: {level}", _STYLES.get(level, "bold red")),
-        *_items(found["reasons"], width),
+        *_items(report["verdict"]["reasons"], width),
         heading("\nStart with"),
         *_suggested(report["suggestion"], width),
         heading("\nClasses"),
         *_items(_classes(report), width),
-        by_alpha(measures),
+        wording.by_alpha(measures),
         textwrap.fill(_ON_ALPHA, width),
-        by_k(measures),
+        wording.by_k(measures),
         textwrap.fill(_ON_K, width),
+        *(part for title, found in told.items() if found for part in (heading(f"\n{title}"), *_items(found, width))),
     ]
-    for title, told in (
-        ("Warnings", [warning["text"] for warning in report["warnings"]]),
-        ("Notes", report["data"]["notes"]),
-    ):
-        parts += [heading(f"\n{title}"), *_items(told, width)] if told else []
-    return parts
 
 
 def _classes(report: dict[str, Any]) -> list[str]:
-    encoding = report["data"]["encoding"]
-    numbered = listed([f"{name!r} is {place}" for name, place in encoding.items()]) if encoding else ""
-    return [
-        balance(report["measures"]["balance"]["classes"]),
-        *([f"Labels are numbered: {numbered}."] if encoding else []),
-        near_other(report["measures"]["closeness"]),
-    ]
+    words = [wording.balance(report["measures"]["balance"]["classes"])]
+    if report["data"]["encoding"]:
+        numbered = [f"{name!r} is {place}" for name, place in report["data"]["encoding"].items()]
+        words.append(f"Labels are numbered: {wording.listed(numbered)}.")
+    return [*words, wording.near_other(report["measures"]["closeness"])]
 
 
 def _suggested(found: dict[str, Any], width: int) -> list[str]:
@@ -76,4 +63,5 @@ def _suggested(found: dict[str, Any], width: int) -> list[str]:
 
 def _items(told: list[str], width: int) -> list[str]:
     filler = textwrap.TextWrapper(width, initial_indent="  - ", subsequent_indent="    ", break_long_words=False)
-    return [filler.fill(kept_together(plain(sentence(words)))).replace("\N{NO-BREAK SPACE}", " ") for words in told]
+    kept = (wording.kept_together(plain(wording.sentence(words))) for words in told)
+    return [filler.fill(words).replace("\N{NO-BREAK SPACE}", " ") for words in kept]

@@ -107,21 +107,17 @@ def by_k(measures: dict[str, Any]) -> Grid:
     """What matching does, a row for each k."""
     found = measures["matching"]["by_k"]
     # Beyond alpha 1, few k perturb as much as plain mixup.
-    shown = [place for place, one in enumerate(found[0]["alphas"]) if one["alpha"] <= 1] if found else []
+    shown = sum(one["alpha"] <= 1 for one in found[0]["alphas"]) if found else 0
     head = ["k", "matches across classes", "at least", "distance"]
-    head += [f"alpha_k for {found[0]['alphas'][place]['alpha']:g}" for place in shown]
+    head += [f"alpha_k for {one['alpha']:g}" for row in found[:1] for one in row["alphas"][:shown]]
     rows = [
         (
             str(row["k"]),
             estimate(row["cross_share"], row["standard_error"]),
             percent(row["least_share"]),
             number(row["distance"]),
-            *(_alpha_k(row["alphas"][place]["alpha_k"]) for place in shown),
+            *("none" if one["alpha_k"] is None else number(one["alpha_k"]) for one in row["alphas"][:shown]),
         )
         for row in found
     ]
     return Grid(head, rows)
-
-
-def _alpha_k(alpha: float | None) -> str:
-    return "none" if alpha is None else number(alpha)
