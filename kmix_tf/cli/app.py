@@ -19,6 +19,8 @@ def run(argv: Sequence[str] | None = None) -> int:
     arguments = None if argv is None else list(argv)
     try:
         return kmix_tf.main(arguments, prog_name="kmix-tf", standalone_mode=False) or 0
+    except click.UsageError as error:
+        return refuse(f"{error.format_message()} See {error.ctx.command_path if error.ctx else 'kmix-tf'} --help.")
     except click.ClickException as error:
         return refuse(error.format_message())
     except (ImportError, OSError) as error:
@@ -33,8 +35,9 @@ def kmix_tf() -> None:
     """Mixup for Keras and TensorFlow."""
 
 
-def _seed(largest: int) -> Callable[[Any], Any]:
-    return click.option("--seed", type=click.IntRange(0, largest), default=0, metavar="N", help="Of all draws.")
+def _number(name: str, least: int, most: int | None, words: str, default: Any = None, **options: Any) -> Callable:
+    options = {"metavar": "N", **options}
+    return click.option(name, type=click.IntRange(least, most), default=default, help=words, **options)
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, no progress bar.")
@@ -42,25 +45,16 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
 
 @kmix_tf.command(short_help="Will mixing hurt on my data, and with which k and alpha to start?")
 @click.argument("data", nargs=-1, required=True)
-@click.option("--target", metavar="NAME", help="A table's column of labels.", show_default="the last")
-@click.option("--drop", multiple=True, metavar="NAME", help="A column to leave out; may be given again.")
-@click.option(
-    "--image-size",
-    type=click.IntRange(1, 4096),
+@click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels.")
+@click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
+@_number(
+    "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
     metavar="PIXELS",
-    help="Height and width of images.",
-    show_default="their common size up to 64, else 32 or 64",
-)
+)  # fmt: skip
 @click.option("--standardize", is_flag=True, help="Divide each feature by its spread before distances are taken.")
-@click.option(
-    "--max-samples",
-    type=click.IntRange(3, 1_000_000),
-    default=10_000,
-    metavar="N",
-    help="Measure at most so many, drawn at random; fewer if samples are large.",
-)
-@_seed(2**32 - 1)
-@click.option("--out", default="audit", metavar="DIR", help="Folder for the report.")
+@_number("--max-samples", 3, 1_000_000, "Measure at most so many, drawn at random; fewer if they are large.", 10_000)
+@_number("--seed", 0, 2**32 - 1, "Of all draws.", 0)
+@click.option("--out", metavar="DIR", default="audit", help="Folder for the report.")
 @_JSON
 def audit(**options: Any) -> None:
     from kmix_tf.cli.audit.course import Request, run_audit
@@ -75,25 +69,19 @@ Gives a verdict, a layer to start with, and warnings: in the terminal, as a page
 
 
 @kmix_tf.command(short_help="Train with and without mixup, side by side, and serve the result.")
-@click.option("--data", metavar="FILE.npz", help="Your own arrays x (n, ...) and y (n,).", show_default="digits")
-@click.option("--seeds", type=click.IntRange(1, 1000), default=5, metavar="N", help="Use seeds 0 to N - 1.")
-@click.option("--epochs", type=click.IntRange(1, 100_000), default=60, metavar="N", help="Epochs of each run.")
-@click.option(
-    "--train",
-    type=click.IntRange(2),
-    metavar="N",
-    help="Training samples.",
-    show_default="400, or two thirds of your own",
-)
+@click.option("--data", metavar="FILE.npz", show_default="digits", help="Your own arrays x (n, ...) and y (n,).")
+@_number("--seeds", 1, 1000, "Use seeds 0 to N - 1.", 5)
+@_number("--epochs", 1, 100_000, "Epochs of each run.", 60)
+@_number("--train", 2, None, "Training samples.", show_default="400, or two thirds of your own")
 @click.option(
     "--wrong-labels",
     type=click.FloatRange(0, 0.9),
     metavar="SHARE",
-    help="Share of training labels to replace by wrong ones.",
     show_default="0.2, or 0 for your own data",
+    help="Share of training labels to replace by wrong ones.",
 )
-@click.option("--out", default="demo", metavar="DIR", help="Folder for figures and tables.")
-@click.option("--export", default="saved_models/demo", metavar="DIR", help="Folder for the SavedModel.")
+@click.option("--out", metavar="DIR", default="demo", help="Folder for figures and tables.")
+@click.option("--export", metavar="DIR", default="saved_models/demo", help="Folder for the SavedModel.")
 @_JSON
 def demo(**options: Any) -> None:
     """Train the same small network without mixup, with mixup and with k-mixup on the same data.
@@ -107,11 +95,9 @@ def demo(**options: Any) -> None:
 
 
 @kmix_tf.command(short_help="Show what each blend makes of real images, on one page.")
-@click.option("--out", default="gallery.html", metavar="FILE.html|DIR", help="The page, or its folder.")
-@click.option(
-    "--images", metavar="FOLDER", help="Your own images, named by their subfolders.", show_default="scikit-learn's"
-)
-@_seed(2**31 - 1)
+@click.option("--out", metavar="FILE.html|DIR", default="gallery.html", help="The page, or its folder.")
+@click.option("--images", metavar="FOLDER", show_default="scikit-learn's", help="Your own, named by subfolders.")
+@_number("--seed", 0, 2**31 - 1, "Of all draws.", 0)
 @_JSON
 def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
     """Mix real images by every blend, with random and with matched partners.

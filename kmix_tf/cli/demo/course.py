@@ -43,11 +43,7 @@ class Request:
 
 
 def run_demo(request: Request) -> None:
-    """Runs the demo, writes figures, results.json and results.md, and prints the results.
-
-    Raises:
-        UserError: for data that cannot be used, or an export that does not serve.
-    """
+    """Runs the demo, writes figures, results.json and results.md, and prints the results."""
     started = time.monotonic()
     drawing()
     data = load_file(request.data) if request.data else load_digits()
@@ -75,6 +71,8 @@ def _setting(request: Request, data: Data) -> dict[str, Any]:
         raise UserError(f"--train must be below {len(data.x)}, the samples there are. Received: {training}.")
     if wrong is None:
         wrong = 0.0 if request.data else 0.2
+    if wrong != wrong:  # NaN, which is in no range and is not found beyond it either
+        raise UserError("--wrong-labels must be a number. Received: nan.")
     return {
         "data": data.name,
         "samples": len(data.x),

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kmix_tf import _extras
+from kmix_tf.cli.audit.reading.arrays import DAMAGED
 from kmix_tf.cli.terminal import UserError
 
 
@@ -36,20 +37,15 @@ def load_digits() -> Data:
 
 
 def load_file(path: str) -> Data:
-    """Arrays `x` `(n, ...)` and `y` `(n,)` of an .npz file. Labels may be any integers or strings.
-
-    Raises:
-        UserError: if there is no such file, or its arrays are missing, unequal, not finite, or of one class.
-    """
+    """Arrays `x` `(n, ...)` and `y` `(n,)` of an .npz file. Labels may be any integers or strings."""
     if not pathlib.Path(path).is_file():
         raise UserError(f"--data: there is no file {path}.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, AttributeError) as error:
+    except (*DAMAGED, AttributeError) as error:
         raise UserError(f"--data: {path} is no .npz file of plain arrays ({error}).") from error
-    missing = [name for name in ("x", "y") if name not in arrays]
-    if missing:
+    if not {"x", "y"} <= set(arrays):
         raise UserError(f"--data: {path} must hold arrays x and y. Received: {sorted(arrays)}.")
     return _checked(path, arrays["x"], arrays["y"])
 

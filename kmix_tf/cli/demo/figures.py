@@ -1,7 +1,9 @@
 """The demo's figures."""
 
+import contextlib
+import functools
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
@@ -24,57 +26,50 @@ def drawing() -> ModuleType:
     return _extras.require("matplotlib.pyplot", "cli", "kmix-tf demo")
 
 
-def draw_pairs(path: pathlib.Path, x: np.ndarray, y: np.ndarray, seed: int) -> None:
-    """Pairs and mixtures of one batch for k = 1 and k = 16: images as images, all else in the plane."""
+@contextlib.contextmanager
+def _saved(path: pathlib.Path, shape: tuple[int, int], size: tuple[float, float]) -> Iterator[list[Any]]:
+    """The Axes of a new figure, which is then written to a file."""
     pyplot = drawing()
-    is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
-    size = (9, 5) if is_image else (9, 4)
-    shape = (2, 1) if is_image else (1, 2)
-    figure, all_axes = pyplot.subplots(*shape, figsize=size, layout="constrained")
-    flat = x.reshape(len(x), -1)
-    for axes, k in zip(all_axes, GROUPS, strict=True):
-        # So large an alpha makes every ratio a half, where a mixture shows most of both.
-        layer = KMixupLayer(k, alpha=1e6, features_only=True)
-        plan = layer.plan([x], seed)
-        partner = plan.partner.numpy()
-        distance = np.sqrt(((flat - flat[partner]) ** 2).sum(axis=1).mean())
-        mixed = layer(x, seed=seed).numpy()
-        if is_image:
-            plot.plot_image_pairs(x, partner[:12], mixed[:12], axes=axes)
-        else:
-            flatten = _plane(flat)
-            plot.plot_coupling(flatten(flat), partner, flatten(mixed.reshape(len(x), -1)), y, axes=axes)
-        title = f"k = {k}: pairs at a root mean squared distance of {distance:.1f}, mixed half and half"
-        axes.set_title(title, fontsize=10)
+    figure, axes = pyplot.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
+    yield axes.ravel().tolist()
     figure.savefig(path, dpi=130)
     pyplot.close(figure)
+
+
+def draw_pairs(path: pathlib.Path, x: np.ndarray, y: np.ndarray, seed: int) -> None:
+    """Pairs and mixtures of one batch for k = 1 and k = 16: images as images, all else in the plane."""
+    is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
+    flat = x.reshape(len(x), -1)
+    with _saved(path, *(((2, 1), (9, 5)) if is_image else ((1, 2), (9, 4)))) as all_axes:
+        for axes, k in zip(all_axes, GROUPS, strict=True):
+            # So large an alpha makes every ratio a half, where a mixture shows most of both.
+            layer = KMixupLayer(k, alpha=1e6, features_only=True)
+            partner, mixed = layer.plan([x], seed).partner.numpy(), layer(x, seed=seed).numpy()
+            if is_image:
+                plot.plot_image_pairs(x, partner[:12], mixed[:12], axes=axes)
+            else:
+                flatten = _plane(flat)
+                plot.plot_coupling(flatten(flat), partner, flatten(mixed.reshape(len(x), -1)), y, axes=axes)
+            distance = np.sqrt(((flat - flat[partner]) ** 2).sum(axis=1).mean())
+            title = f"k = {k}: pairs at a root mean squared distance of {distance:.1f}, mixed half and half"
+            axes.set_title(title, fontsize=10)
 
 
 def draw_reliability(path: pathlib.Path, y: np.ndarray, probabilities: dict[str, np.ndarray]) -> None:
     """Reliability of all methods, over the test predictions of all seeds."""
-    pyplot = drawing()
-    figure, axes = pyplot.subplots(figsize=(5.5, 5), layout="constrained")
-    plot.plot_reliability(y, probabilities, axes=axes)
-    axes.set_title("Reliability on the test sets of all seeds", fontsize=10)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    with _saved(path, (1, 1), (5.5, 5)) as (axes,):
+        plot.plot_reliability(y, probabilities, axes=axes)
+        axes.set_title("Reliability on the test sets of all seeds", fontsize=10)
 
 
 def draw_regions(path: pathlib.Path, seed: int, on_epoch: Callable[[], None]) -> None:
     """Decision regions of one network on two interleaved classes in the plane, trained by each method."""
-    pyplot = drawing()
     x, y = two_moons(256, np.random.default_rng(seed))
-    figure, all_axes = pyplot.subplots(1, len(METHODS), figsize=(10, 3.4), layout="constrained")
-    for axes, (method, k) in zip(all_axes, METHODS.items(), strict=True):
-        model = _toy_model(x, y, k, seed, on_epoch)
-
-        def probability(points: np.ndarray, model: Any = model) -> np.ndarray:
-            return tf.nn.softmax(model(points)).numpy()[:, 1]
-
-        plot.plot_decision_regions(probability, x, y, axes=axes)
-        axes.set_title(method, fontsize=10)
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    with _saved(path, (1, len(METHODS)), (10, 3.4)) as all_axes:
+        for axes, (method, k) in zip(all_axes, METHODS.items(), strict=True):
+            model = _toy_model(x, y, k, seed, on_epoch)
+            plot.plot_decision_regions(functools.partial(_second_class, model), x, y, axes=axes)
+            axes.set_title(method, fontsize=10)
 
 
 def two_moons(count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -92,6 +87,11 @@ def _toy_model(x: np.ndarray, y: np.ndarray, k: int, seed: int, on_epoch: Callab
     model = keras.Sequential([keras.layers.Input((2,)), *hidden, keras.layers.Dense(2)])
     fit(model, pipeline(x, y, 2, k, seed), 1e-2, TOY_EPOCHS, 4, on_epoch)
     return model
+
+
+def _second_class(model: keras.Model, points: np.ndarray) -> np.ndarray:
+    """Its probability."""
+    return tf.nn.softmax(model(points)).numpy()[:, 1]
 
 
 def _plane(points: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

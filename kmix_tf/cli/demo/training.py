@@ -108,14 +108,7 @@ def score(y: np.ndarray, predicted: np.ndarray) -> Scores:
 
 
 def export_and_serve(model: RescaledModel, path: pathlib.Path, x: np.ndarray) -> float:
-    """Exports a model, serves `x` from a new process that has TensorFlow alone, and compares the answers.
-
-    Returns:
-        The largest difference.
-
-    Raises:
-        UserError: if the process fails, or the difference exceeds rounding.
-    """
+    """Exports a model, serves `x` from a new process that has TensorFlow alone; returns how far answers differ."""
     path.parent.mkdir(parents=True, exist_ok=True)
     model.export(str(path))
     expected = model.predict(x, verbose=0)

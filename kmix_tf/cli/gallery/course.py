@@ -8,18 +8,8 @@ import click
 import numpy as np
 
 from kmix_tf.cli import pages
+from kmix_tf.cli.gallery import mixtures
 from kmix_tf.cli.gallery.images import Album, load_digits, load_folder, load_photographs
-from kmix_tf.cli.gallery.mixtures import (
-    BLENDS,
-    GROUP,
-    INTERPOLATIONS,
-    SETTINGS,
-    Group,
-    Mixture,
-    distances,
-    make_group,
-    shown_rows,
-)
 from kmix_tf.cli.terminal import UserError, progress, show
 
 
@@ -27,16 +17,12 @@ class Section(NamedTuple):
     """An album, its mixtures in all settings, and how far apart partners are for each k."""
 
     album: Album
-    groups: list[Group]
+    groups: list[mixtures.Group]
     distances: dict[int, float]
 
 
 def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
-    """Makes the page, and says where it is; see the command's help.
-
-    Raises:
-        UserError: for images that cannot be used or a page that cannot be written.
-    """
+    """Makes the page, and says where it is; see the command's help."""
     path = _writable(out)
     albums = [load_photographs(seed), load_digits(seed)] if images is None else [load_folder(images, seed)]
     sections = _sections(albums, seed, as_json)
@@ -48,11 +34,7 @@ def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
 
 
 def _writable(out: str) -> pathlib.Path:
-    """The page's path, whose folder exists and may be written to: known before minutes of work, not after.
-
-    Raises:
-        UserError: if it cannot be.
-    """
+    """The page's path, whose folder exists and may be written to: known before minutes of work, not after."""
     path = pathlib.Path(out)
     if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
         path = path / "gallery.html"
@@ -69,22 +51,23 @@ def _writable(out: str) -> pathlib.Path:
 
 
 def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:
-    shown = [(entry, setting) for entry in BLENDS for setting in SETTINGS]
+    shown = [(entry, setting) for entry in mixtures.BLENDS for setting in mixtures.SETTINGS]
     sections = []
     with progress("mixing", len(albums) * len(shown), is_quiet) as advance:
         for album in albums:
-            rows, groups = shown_rows(album, seed), []
+            rows, groups = mixtures.shown_rows(album, seed), []
             for entry, setting in shown:
                 advance(0, f"{entry.title}, k = {setting.k}")
-                groups.append(make_group(album, entry, setting, rows, seed))
+                groups.append(mixtures.make_group(album, entry, setting, rows, seed))
                 advance()
-            sections.append(Section(album, groups, distances(album, seed)))
+            sections.append(Section(album, groups, mixtures.distances(album, seed)))
     return sections
 
 
 def _page(sections: list[Section], seed: int) -> str:
     filters = {"png": _png, "shares": shares, "caption": caption}
-    return pages.render("gallery.html", filters, sections=sections, seed=seed, k=GROUP, interpolations=INTERPOLATIONS)
+    many = {"k": mixtures.GROUP, "interpolations": mixtures.INTERPOLATIONS}
+    return pages.render("gallery.html", filters, sections=sections, seed=seed, **many)
 
 
 def _png(image: np.ndarray) -> str:
@@ -98,14 +81,14 @@ def shares(share: float) -> tuple[str, str]:
     return f"{percent / 100:.2f}", f"{(100 - percent) / 100:.2f}"
 
 
-def caption(mixture: Mixture, names: list[str]) -> str:
+def caption(mixture: mixtures.Mixture, names: list[str]) -> str:
     """What the label says: '0.62 flower + 0.38 china'."""
     own, other = shares(mixture.share)
     return f"{own} {names[mixture.sample]} + {other} {names[mixture.partner]}"
 
 
 def _summary(path: pathlib.Path, sections: list[Section], seed: int) -> dict[str, Any]:
-    mixtures = [
+    rows = [
         {
             "images": section.album.title,
             "blend": group.entry.title,
@@ -117,4 +100,4 @@ def _summary(path: pathlib.Path, sections: list[Section], seed: int) -> dict[str
         for section in sections
         for group in section.groups
     ]
-    return {"page": str(path), "bytes": path.stat().st_size, "seed": seed, "rows": mixtures}
+    return {"page": str(path), "bytes": path.stat().st_size, "seed": seed, "rows": rows}

@@ -50,11 +50,7 @@ def load_digits(seed: int) -> Album:
 
 
 def load_folder(path: str, seed: int) -> Album:
-    """Images of a folder and its subfolders, at most `COUNT`, named by their subfolder or else by themselves.
-
-    Raises:
-        UserError: if there is no such folder, or no two images in it, or one of them cannot be read.
-    """
+    """Images of a folder and its subfolders, at most `COUNT`, named by their subfolder or else by themselves."""
     folder = pathlib.Path(path)
     if not folder.is_dir():
         raise UserError(f"--images: there is no folder {path}.")

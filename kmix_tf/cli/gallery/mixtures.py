@@ -1,12 +1,11 @@
 """The blends on show, and mixtures of an album by each, with what their labels say."""
 
-import importlib
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from kmix_tf import layers
 from kmix_tf.cli.gallery.images import Album
-from kmix_tf.layers import KMixupLayer
 
 # One mixture of a pair shows most with shares near a half; several, with shares from end to end.
 ALPHA, ALPHA_OF_SEVERAL = 2.0, 1.0
@@ -16,11 +15,10 @@ PAIRS = 6
 
 
 class Entry(NamedTuple):
-    """A blend's name, the layer that makes it and its module, and what it does in a sentence."""
+    """A blend's name, the layer that makes it, and what it does in a sentence."""
 
     title: str
-    module: str
-    layer: str
+    layer: type[layers.MixLayer]
     explanation: str
 
 
@@ -57,37 +55,19 @@ class Group(NamedTuple):
     mixtures: list[Mixture]
 
 
+_WHOLE = "The weighted mean of two whole images: both shine through everywhere, as in plain mixup and k-mixup."
+_BOX = "A box of the partner is pasted into the sample, wherever chance puts it; labels count its pixels."
+_MASK = "The partner shows through a mask of any shape, cut from smooth noise; labels count the mask's pixels."
+_OBJECT = "A box round the partner's most salient place is pasted at the same place, so that it brings an object."
+_BLOCKS = (
+    "Blocks of both, or half of each, are laid so that what is salient in either shows; some are moved to do so."
+)
 BLENDS = (
-    Entry(
-        "Linear",
-        "kmixup",
-        "KMixupLayer",
-        "The weighted mean of two whole images: both shine through everywhere, as in plain mixup and k-mixup.",
-    ),
-    Entry(
-        "CutMix",
-        "cutmix",
-        "CutMixLayer",
-        "A box of the partner is pasted into the sample, wherever chance puts it; labels count its pixels.",
-    ),
-    Entry(
-        "FMix",
-        "fmix",
-        "FMixLayer",
-        "The partner shows through a mask of any shape, cut from smooth noise; labels count the mask's pixels.",
-    ),
-    Entry(
-        "SaliencyMix",
-        "saliencymix",
-        "SaliencyMixLayer",
-        "A box round the partner's most salient place is pasted at the same place, so that it brings an object.",
-    ),
-    Entry(
-        "Puzzle Mix",
-        "puzzlemix",
-        "PuzzleMixLayer",
-        "Blocks of both, or half of each, are laid so that what is salient in either shows; some are moved to do so.",
-    ),
+    Entry("Linear", layers.KMixupLayer, _WHOLE),
+    Entry("CutMix", layers.CutMixLayer, _BOX),
+    Entry("FMix", layers.FMixLayer, _MASK),
+    Entry("SaliencyMix", layers.SaliencyMixLayer, _OBJECT),
+    Entry("Puzzle Mix", layers.PuzzleMixLayer, _BLOCKS),
 )
 SETTINGS = (Setting(1, 1), Setting(GROUP, 1), Setting(1, INTERPOLATIONS), Setting(GROUP, INTERPOLATIONS))
 
@@ -100,9 +80,7 @@ def shown_rows(album: Album, seed: int) -> list[int]:
 
 def make_group(album: Album, entry: Entry, setting: Setting, rows: list[int], seed: int) -> Group:
     """Mixes the album in one setting. Each image is a class of its own, so that the labels tell all shares."""
-    # Imported here, so that a page needs no more than its blends do.
-    module = importlib.import_module(f"kmix_tf.layers.{entry.module}")
-    layer, count = getattr(module, entry.layer)(**setting.arguments), len(album.images)
+    layer, count = entry.layer(**setting.arguments), len(album.images)
     x, y = (part.numpy() for part in layer(album.images, np.eye(count, dtype=np.float32), seed=seed))
     plan = layer.plan([album.images], seed)
     if setting.interpolations > 1:
@@ -115,17 +93,15 @@ def make_group(album: Album, entry: Entry, setting: Setting, rows: list[int], se
         for step in range(setting.interpolations)
     ]
     arguments = ", ".join(f"{name}={value!r}" for name, value in setting.arguments.items())
-    return Group(entry, setting, f"x, y = {entry.layer}({arguments})(images, labels, seed={seed})", mixtures)
+    code = f"x, y = {entry.layer.__name__}({arguments})(images, labels, seed={seed})"
+    return Group(entry, setting, code, mixtures)
 
 
 def distances(album: Album, seed: int) -> dict[int, float]:
     """How far apart partners are, for each k on show: the root of the mean squared difference of their pixels."""
-    found = {}
-    for k in sorted({setting.k for setting in SETTINGS}):
-        apart = album.images - album.images[_partners(album, k, seed)]
-        found[k] = float(np.sqrt(np.mean(apart**2)))
-    return found
+    apart = {k: album.images - album.images[_partners(album, k, seed)] for k in (1, GROUP)}
+    return {k: float(np.sqrt(np.mean(difference**2))) for k, difference in apart.items()}
 
 
 def _partners(album: Album, k: int, seed: int) -> np.ndarray:
-    return KMixupLayer(k, features_only=True).plan([album.images], seed).partner.numpy()
+    return layers.KMixupLayer(k, features_only=True).plan([album.images], seed).partner.numpy()

@@ -15,7 +15,7 @@ from kmix_tf.cli.terminal import UserError
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
 _ZIP_HEADER = 30
 # What damaged, encrypted and otherwise compressed files raise.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, KeyError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, KeyError, RuntimeError)
 
 
 def read_npz(path: pathlib.Path) -> Source:
@@ -24,7 +24,7 @@ def read_npz(path: pathlib.Path) -> Source:
         with zipfile.ZipFile(path) as archive:
             names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
         arrays = [_member(path, names[name]) for name in ("x", "y") if name in names]
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise _no_such_file(path, ".npz file of plain arrays", error) from error
     if len(arrays) < 2:
         raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")

@@ -84,8 +84,8 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
     if not sample.is_enough:
         raise UserError(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
-            f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. Raise --max-samples or "
-            "bring more data."
+            f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. "
+            "Raise --max-samples or bring more data."
         )
     return sample
 
