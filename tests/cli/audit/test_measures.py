@@ -5,8 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import beta
 
-from kmix_tf.cli.audit.measuring.distances import measure_closeness, nearest
-from kmix_tf.cli.audit.measuring.groups import measure_matching
+from kmix_tf.cli.audit.measuring.distances import measure_closeness, measure_matching, nearest
 from kmix_tf.cli.audit.measuring.harm import measure_conflicts, measure_contradictions, measure_intrusion
 
 

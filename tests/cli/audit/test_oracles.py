@@ -11,8 +11,7 @@ from scipy.spatial.distance import cdist
 
 from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
 from kmix_tf.cli.audit.measuring import ALPHAS, STEPS, flattened, harm, measure
-from kmix_tf.cli.audit.measuring.distances import measure_locality
-from kmix_tf.cli.audit.measuring.groups import measure_matching, sizes
+from kmix_tf.cli.audit.measuring.distances import measure_locality, measure_matching, sizes
 from kmix_tf.cli.audit.measuring.harm import measure_conflicts, measure_contradictions, measure_steepness
 from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading.sample import collect

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kmix_tf.cli.audit.measuring.distances import measure_closeness, measure_locality
-from kmix_tf.cli.audit.measuring.groups import measure_matching
+from kmix_tf.cli.audit.measuring.distances import measure_closeness, measure_locality, measure_matching
 from kmix_tf.cli.audit.measuring.harm import (
     measure_conflicts,
     measure_contradictions,
