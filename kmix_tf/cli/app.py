@@ -57,9 +57,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
 @click.option("--out", metavar="DIR", default="audit", help="Folder for the report.")
 @_JSON
 def audit(**options: Any) -> None:
-    from kmix_tf.cli.audit.course import Request, run_audit
+    from kmix_tf.cli.audit.auditing import AuditRequest, run_audit
 
-    run_audit(Request(**options))
+    run_audit(AuditRequest(**options))
 
 
 audit.help = f"""Read a dataset with classes and report what mixing does to its labels.
@@ -89,9 +89,9 @@ def demo(**options: Any) -> None:
     They are compared over several seeds, with and without rescaled prediction. Draws figures, exports the rescaled
     k-mixup model of the first seed and serves it from a fresh process.
     """
-    from kmix_tf.cli.demo.course import Request, run_demo
+    from kmix_tf.cli.demo.comparing import DemoRequest, run_demo
 
-    run_demo(Request(**options))
+    run_demo(DemoRequest(**options))
 
 
 @kmix_tf.command(short_help="Show what each blend makes of real images, on one page.")
@@ -105,6 +105,6 @@ def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
     Shows one and several mixtures of each pair, with their labels' weights and the code that made them, on one page
     that needs nothing but itself.
     """
-    from kmix_tf.cli.gallery.course import run_gallery
+    from kmix_tf.cli.gallery.showing import run_gallery
 
     run_gallery(out, images, seed, as_json)

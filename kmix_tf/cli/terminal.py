@@ -19,6 +19,8 @@ WIDTH = 100
 # What moves the cursor, rings, colours or turns the direction of writing; and halves of letters.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+_AS_WRITTEN = {"markup": False, "highlight": False, "emoji": False}
+
 
 class UserError(click.ClickException):
     """Data or an option that a command cannot use; the message says what would do."""
@@ -41,7 +43,7 @@ def console(is_error: bool = False) -> Console:
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
     width = None if stream.isatty() else WIDTH
-    return Console(file=stream, width=width, markup=False, highlight=False, emoji=False)
+    return Console(file=stream, width=width, **_AS_WRITTEN)
 
 
 def heading(words: str, style: str = "bold") -> Text:
@@ -69,7 +71,7 @@ def show(*parts: str | Text | Grid, to: Console | None = None) -> None:
 def written(*parts: str | Text | Grid) -> str:
     """What `show` prints where nobody watches."""
     file = io.StringIO()
-    show(*parts, to=Console(file=file, width=WIDTH, markup=False, highlight=False, emoji=False))
+    show(*parts, to=Console(file=file, width=WIDTH, force_terminal=False, **_AS_WRITTEN))
     return "\n".join(map(str.rstrip, file.getvalue().splitlines()))
 
 

@@ -122,7 +122,7 @@ def test_who_interrupts_gets_no_traceback(capsys, monkeypatch):
     def interrupt(*arguments):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("kmix_tf.cli.gallery.course.run_gallery", interrupt)
+    monkeypatch.setattr("kmix_tf.cli.gallery.showing.run_gallery", interrupt)
     assert main(["gallery"]) == app._INTERRUPTED
     assert capsys.readouterr().err.strip() == "kmix-tf: stopped."
 

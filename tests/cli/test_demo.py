@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf.cli import main
-from kmix_tf.cli.demo.course import compared, summary
+from kmix_tf.cli.demo.comparing import compared, summary
 from kmix_tf.cli.demo.data import Data, load_file, split
 from kmix_tf.cli.demo.training import Scores, score
 from kmix_tf.cli.terminal import written

@@ -24,7 +24,7 @@ class Album(NamedTuple):
     names: list[str]
 
 
-def load_photographs(seed: int) -> Album:
+def photograph_album(seed: int) -> Album:
     """Crops of scikit-learn's two photographs, of the one and the other by turns."""
     datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     photographs = datasets.load_sample_images()
@@ -40,7 +40,7 @@ def _crop(photograph: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return photograph[top : top + side, left : left + side]
 
 
-def load_digits(seed: int) -> Album:
+def digit_album(seed: int) -> Album:
     """Some of scikit-learn's handwritten digits of 8x8 pixels."""
     datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     digits = datasets.load_digits()
@@ -49,7 +49,7 @@ def load_digits(seed: int) -> Album:
     return Album("Handwritten digits of 8 x 8 pixels", images, [DIGITS[label] for label in digits.target[chosen]])
 
 
-def load_folder(path: str, seed: int) -> Album:
+def folder_album(path: str, seed: int) -> Album:
     """Images of a folder and its subfolders, at most `COUNT`, named by their subfolder or else by themselves."""
     folder = pathlib.Path(path)
     if not folder.is_dir():

@@ -97,7 +97,7 @@ def make_group(album: Album, entry: Entry, setting: Setting, rows: list[int], se
     return Group(entry, setting, code, mixtures)
 
 
-def distances(album: Album, seed: int) -> dict[int, float]:
+def partner_distances(album: Album, seed: int) -> dict[int, float]:
     """How far apart partners are, for each k on show: the root of the mean squared difference of their pixels."""
     apart = {k: album.images - album.images[_partners(album, k, seed)] for k in (1, GROUP)}
     return {k: float(np.sqrt(np.mean(difference**2))) for k, difference in apart.items()}

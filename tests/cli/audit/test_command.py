@@ -13,7 +13,7 @@ import tensorflow as tf
 import kmix_tf
 from kmix_tf.analysis.toys import alternating_line
 from kmix_tf.cli import main
-from kmix_tf.cli.audit import course, measuring
+from kmix_tf.cli.audit import auditing, measuring
 
 
 def refuse_constant(name):
@@ -171,7 +171,8 @@ def exhausted(*arguments, **options):
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [(measuring, "measure_closeness"), (course, "collect"), (course, "page"), (course, "build")]
+    ("place", "name"),
+    [(measuring, "measure_closeness"), (auditing, "collect"), (auditing, "report_page"), (auditing, "build")],
 )
 def test_running_out_of_memory_is_said_with_what_to_do_wherever_it_happens(
     place, name, tmp_path, capsys, monkeypatch
@@ -189,7 +190,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(tmp_path
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(pathlib.Path, "touch", refused)
-    monkeypatch.setattr(course, "_audit", lambda request: pytest.fail("it was worked in vain"))
+    monkeypatch.setattr(auditing, "_audit", lambda request: pytest.fail("it was worked in vain"))
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
     assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
     assert f"--out: cannot write into {tmp_path} (Permission denied)." in capsys.readouterr().err
@@ -267,13 +268,13 @@ def test_a_terminal_that_lacks_letters_shows_question_marks_and_json_escapes(tmp
 
 
 def test_where_memory_is_short_fewer_samples_are_measured_and_a_note_says_so(tmp_path, capsys, monkeypatch):
-    measured, sizes = course.measure, []
+    measured, sizes = auditing.measure, []
 
     def short(sample, *arguments):
         sizes.append(len(sample.x))
         return exhausted() if len(sample.x) > 6 else measured(sample, *arguments)
 
-    monkeypatch.setattr(course, "measure", short)
+    monkeypatch.setattr(auditing, "measure", short)
     assert run(tmp_path, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert sizes == [24, 12, 6] and (report["data"]["samples"], report["data"]["measured"]) == (24, 6)

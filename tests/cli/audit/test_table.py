@@ -8,7 +8,7 @@ import pytest
 from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading.sample import collect
 from kmix_tf.cli.audit.report import build
-from kmix_tf.cli.audit.report.text import text as parts_of
+from kmix_tf.cli.audit.report.text import report_text
 from kmix_tf.cli.audit.report.wording import by_alpha, by_k, described
 from kmix_tf.cli.terminal import written
 
@@ -63,7 +63,7 @@ def report_of(**changes):
 
 def text(report):
     """As a pipe gets it."""
-    return written(*parts_of(report))
+    return written(*report_text(report))
 
 
 def test_what_was_measured_of_what_is_said_first():

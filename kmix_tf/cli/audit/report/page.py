@@ -27,7 +27,7 @@ _FILTERS = {
 }
 
 
-def page(report: dict[str, Any], sample: Sample, examples: list[dict[str, Any]]) -> str:
+def report_page(report: dict[str, Any], sample: Sample, examples: list[dict[str, Any]]) -> str:
     """HTML of a report. sample: serves pictures only. examples: of `measure_intrusion`, with rows of the sample."""
     measures = report["measures"]
     tone, headline = _HEADLINES[report["verdict"]["level"]]
@@ -41,7 +41,7 @@ def page(report: dict[str, Any], sample: Sample, examples: list[dict[str, Any]])
         by_alpha=wording.by_alpha(measures),
         by_k=wording.by_k(measures),
         near_other=wording.near_other(measures["closeness"]),
-        balance=wording.balance(measures["balance"]["classes"]),
+        class_sizes=wording.class_sizes(measures["balance"]["classes"]),
         most_named=figures.NAMED,
         figures=_figures(report, sample),
         strips=strips(sample, examples),

@@ -22,7 +22,7 @@ _ON_K = (
 )
 
 
-def text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text | Grid]:
+def report_text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text | Grid]:
     """The parts of the report, one below another; only code is longer than `width`."""
     level, measures = report["verdict"]["level"], report["measures"]
     told = {
@@ -46,7 +46,7 @@ def text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text | Grid]:
 
 
 def _classes(report: dict[str, Any]) -> list[str]:
-    words = [wording.balance(report["measures"]["balance"]["classes"])]
+    words = [wording.class_sizes(report["measures"]["balance"]["classes"])]
     if report["data"]["encoding"]:
         numbered = [f"{name!r} is {place}" for name, place in report["data"]["encoding"].items()]
         words.append(f"Labels are numbered: {wording.listed(numbered)}.")

@@ -69,7 +69,7 @@ def described(report: dict[str, Any]) -> str:
     return words
 
 
-def balance(classes: list[dict[str, Any]]) -> str:
+def class_sizes(classes: list[dict[str, Any]]) -> str:
     """How many classes there are, and how large the smallest and the largest."""
     ends = [pick(classes, key=lambda row: row["samples"]) for pick in (min, max)]
     if ends[0]["samples"] == ends[1]["samples"]:

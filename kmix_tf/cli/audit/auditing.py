@@ -12,8 +12,8 @@ from kmix_tf.cli.audit.measuring import STEPS, measure
 from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading.sample import Sample, collect
 from kmix_tf.cli.audit.report import build, figures, strict_json
-from kmix_tf.cli.audit.report.page import page
-from kmix_tf.cli.audit.report.text import text
+from kmix_tf.cli.audit.report.page import report_page
+from kmix_tf.cli.audit.report.text import report_text
 from kmix_tf.cli.terminal import WIDTH, UserError, console, progress, show
 
 # How often it is tried again with half of the samples where memory is short.
@@ -21,7 +21,7 @@ _HALVINGS = 2
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class AuditRequest:
     """What the command line asks for, by its options; see their help."""
 
     data: tuple[str, ...]
@@ -35,7 +35,7 @@ class Request:
     as_json: bool
 
 
-def run_audit(request: Request) -> None:
+def run_audit(request: AuditRequest) -> None:
     """Audits a dataset, writes report.html and report.json, and prints the report."""
     started = time.monotonic()
     # Before the work, not after it.
@@ -55,7 +55,7 @@ def run_audit(request: Request) -> None:
         return
     files = f"\nThe report: {out / 'report.html'}, and for programs {out / 'report.json'}."
     width = min(WIDTH, console().width)
-    show("", *text(report, width), files, f"{time.monotonic() - started:.0f} seconds.")
+    show("", *report_text(report, width), files, f"{time.monotonic() - started:.0f} seconds.")
 
 
 def _folder(path: str) -> pathlib.Path:
@@ -73,7 +73,7 @@ def _folder(path: str) -> pathlib.Path:
     return out
 
 
-def _audit(request: Request) -> tuple[dict[str, Any], str]:
+def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
     """The report, and its page."""
     options = Options(request.target, request.drop, request.image_size, request.max_samples, request.seed)
     source = open_data(list(request.data), options)
@@ -84,10 +84,12 @@ def _audit(request: Request) -> tuple[dict[str, Any], str]:
         sample, measures = _measured(sample, request, lambda what, done: advance(int(done > 0), what))
     setting = {"seed": request.seed, "max_samples": request.max_samples, "standardize": request.standardize}
     report = build(sample, measures, setting)
-    return report, page(report, sample, measures["intrusion"]["examples"])
+    return report, report_page(report, sample, measures["intrusion"]["examples"])
 
 
-def _measured(sample: Sample, request: Request, tell: Callable[[str, int], object]) -> tuple[Sample, dict[str, Any]]:
+def _measured(
+    sample: Sample, request: AuditRequest, tell: Callable[[str, int], object]
+) -> tuple[Sample, dict[str, Any]]:
     """What was measured, and the measures: of all samples read, or of fewer where memory does not do for all.
 
     Raises:

@@ -9,7 +9,7 @@ import numpy as np
 
 from kmix_tf.cli import pages
 from kmix_tf.cli.gallery import mixtures
-from kmix_tf.cli.gallery.images import Album, load_digits, load_folder, load_photographs
+from kmix_tf.cli.gallery.images import Album, digit_album, folder_album, photograph_album
 from kmix_tf.cli.terminal import UserError, progress, show
 
 
@@ -24,7 +24,7 @@ class Section(NamedTuple):
 def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
     """Makes the page, and says where it is; see the command's help."""
     path = _writable(out)
-    albums = [load_photographs(seed), load_digits(seed)] if images is None else [load_folder(images, seed)]
+    albums = [photograph_album(seed), digit_album(seed)] if images is None else [folder_album(images, seed)]
     sections = _sections(albums, seed, as_json)
     path.write_text(_page(sections, seed), encoding="utf-8")
     if as_json:
@@ -60,7 +60,7 @@ def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:
                 advance(0, f"{entry.title}, k = {setting.k}")
                 groups.append(mixtures.make_group(album, entry, setting, rows, seed))
                 advance()
-            sections.append(Section(album, groups, mixtures.distances(album, seed)))
+            sections.append(Section(album, groups, mixtures.partner_distances(album, seed)))
     return sections
 
 

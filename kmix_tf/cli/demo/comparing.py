@@ -10,7 +10,7 @@ import click
 import numpy as np
 
 from kmix_tf.cli.demo.data import Data, Split, load_digits, load_file, split
-from kmix_tf.cli.demo.figures import TOY_EPOCHS, draw_pairs, draw_regions, draw_reliability, drawing
+from kmix_tf.cli.demo.pictures import TOY_EPOCHS, draw_pairs, draw_regions, draw_reliability, drawing
 from kmix_tf.cli.demo.training import (
     ALPHA,
     BATCH,
@@ -29,7 +29,7 @@ COLUMNS = {"error": ("test error, %", 1), "calibration": ("calibration error, %"
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class DemoRequest:
     """What the command line asks for, by its options; see their help."""
 
     data: str | None
@@ -42,7 +42,7 @@ class Request:
     as_json: bool
 
 
-def run_demo(request: Request) -> None:
+def run_demo(request: DemoRequest) -> None:
     """Runs the demo, writes figures, results.json and results.md, and prints the results."""
     started = time.monotonic()
     drawing()
@@ -63,7 +63,7 @@ def run_demo(request: Request) -> None:
         show(grid, *_report(results))
 
 
-def _setting(request: Request, data: Data) -> dict[str, Any]:
+def _setting(request: DemoRequest, data: Data) -> dict[str, Any]:
     training, wrong = request.train, request.wrong_labels
     if training is None:
         training = 2 * len(data.x) // 3 if request.data else 400
@@ -90,7 +90,7 @@ def _setting(request: Request, data: Data) -> dict[str, Any]:
 class _Course:
     """All runs, and what is kept of them: by method the scores and predictions of each seed, and the true labels."""
 
-    def __init__(self, request: Request, data: Data, setting: dict[str, Any], out: pathlib.Path):
+    def __init__(self, request: DemoRequest, data: Data, setting: dict[str, Any], out: pathlib.Path):
         self._request, self._data, self._setting, self._out = request, data, setting, out
         self._scores: dict[str, list[Scores]] = {}
         self._predictions: dict[str, list[np.ndarray]] = {}
@@ -100,7 +100,9 @@ class _Course:
         """Of all runs, and where figures and the export of the first seed's last model are."""
         total = len(METHODS) * (self._request.seeds * self._request.epochs + TOY_EPOCHS)
         with progress("training", total, self._request.as_json) as advance:
-            (trained, parts), *_ = [self._run(seed, advance) for seed in self._setting["seeds"]]
+            trained, parts = self._run(self._setting["seeds"][0], advance)
+            for seed in self._setting["seeds"][1:]:
+                self._run(seed, advance)
             advance(0, "decision regions on a toy")
             draw_regions(self._out / "regions.png", 0, advance)
         draw_pairs(self._out / "pairs.png", parts.x_train[:BATCH], parts.y_train[:BATCH], seed=0)
