@@ -18,7 +18,7 @@ def run(argv: Sequence[str] | None = None) -> int:
     """Runs a command. Returns the exit status."""
     arguments = None if argv is None else list(argv)
     try:
-        return kmix_tf.main(arguments, prog_name="kmix-tf", standalone_mode=False) or 0
+        return commands.main(arguments, prog_name="kmix-tf", standalone_mode=False) or 0
     except click.UsageError as error:
         return refuse(f"{error.format_message()} See {error.ctx.command_path if error.ctx else 'kmix-tf'} --help.")
     except click.ClickException as error:
@@ -31,7 +31,7 @@ def run(argv: Sequence[str] | None = None) -> int:
 
 @click.group(context_settings=_SETTINGS, no_args_is_help=False)
 @click.version_option(__version__, message="%(prog)s %(version)s")
-def kmix_tf() -> None:
+def commands() -> None:
     """Mixup for Keras and TensorFlow."""
 
 
@@ -43,7 +43,7 @@ def _number(name: str, least: int, most: int | None, words: str, default: Any = 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, no progress bar.")
 
 
-@kmix_tf.command(short_help="Will mixing hurt on my data, and with which k and alpha to start?")
+@commands.command(short_help="Will mixing hurt on my data, and with which k and alpha to start?")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels.")
 @click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
@@ -68,7 +68,7 @@ Gives a verdict, a layer to start with, and warnings: in the terminal, as a page
 (report.json). DATA is {FORMATS}."""
 
 
-@kmix_tf.command(short_help="Train with and without mixup, side by side, and serve the result.")
+@commands.command(short_help="Train with and without mixup, side by side, and serve the result.")
 @click.option("--data", metavar="FILE.npz", show_default="digits", help="Your own arrays x (n, ...) and y (n,).")
 @_number("--seeds", 1, 1000, "Use seeds 0 to N - 1.", 5)
 @_number("--epochs", 1, 100_000, "Epochs of each run.", 60)
@@ -94,7 +94,7 @@ def demo(**options: Any) -> None:
     run_demo(DemoRequest(**options))
 
 
-@kmix_tf.command(short_help="Show what each blend makes of real images, on one page.")
+@commands.command(short_help="Show what each blend makes of real images, on one page.")
 @click.option("--out", metavar="FILE.html|DIR", default="gallery.html", help="The page, or its folder.")
 @click.option("--images", metavar="FOLDER", show_default="scikit-learn's", help="Your own, named by subfolders.")
 @_number("--seed", 0, 2**31 - 1, "Of all draws.", 0)

@@ -98,8 +98,12 @@ def progress(what: str, total: int | None, is_quiet: bool) -> Iterator[Callable[
         `advance(steps=1, what=None)`, to be called with what is done next.
     """
     to = console(is_error=True)
+    if is_quiet or not to.is_terminal:
+        # Bars that are disabled print empty lines in old versions of Rich.
+        yield lambda steps=1, what=None: None
+        return
     columns = BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn()
     described = TextColumn("{task.description}", markup=False)
-    with Progress(described, *columns, console=to, disable=is_quiet or not to.is_terminal) as bars:
+    with Progress(described, *columns, console=to) as bars:
         task = bars.add_task(plain(what), total=total)
         yield lambda steps=1, what=None: bars.update(task, advance=steps, description=what)
