@@ -36,13 +36,13 @@ saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/
 $(MODERN)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear $(MODERN)
 	$(MODERN)/bin/python -m pip install --upgrade pip
-	$(MODERN)/bin/python -m pip install -e '.[dev,examples,plot]'
+	$(MODERN)/bin/python -m pip install -e '.[dev,examples,plot,cli]'
 	touch $@
 
 $(ADDONS)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear $(ADDONS)
 	$(ADDONS)/bin/python -m pip install --upgrade pip
-	$(ADDONS)/bin/python -m pip install -e '.[addons,dev,examples,plot]'
+	$(ADDONS)/bin/python -m pip install -e '.[addons,dev,examples,plot,cli]'
 	touch $@
 
 clean:

@@ -52,13 +52,13 @@ def lipschitz_lower_bound(x: Any, y: Any, epsilon: float, progress: bool = False
         x: numeric `(n, ...)`, finite, of two classes at least.
         y: integer classes `(n,)` or one-hot `(n, classes)`.
         epsilon: a Euclidean distance >= 0: 0 for plain training, `math.inf` for mixup.
-        progress: True shows a bar; it needs tqdm, which the extra `examples` brings.
+        progress: True shows a bar; it needs Rich, which the extra `cli` brings.
 
     Returns:
         A float > 0; infinite where segments cross, or equal samples have different classes.
 
     Raises:
-        ValueError: for other arguments, or more than ten million segments. ImportError: for a bar without tqdm.
+        ValueError: for other arguments, or more than ten million segments. ImportError: for a bar without Rich.
 
     Source: Local Mixup, eq. (18) and Theorem 4.6.
 
@@ -348,9 +348,10 @@ def _bar(progress: bool, total: int) -> Iterator[Callable[[int], Any]]:
     if not _checks.flag("progress", progress):
         yield lambda count: None
         return
-    tqdm = _extras.require("tqdm", "examples", f"{_checks.speaker()}(progress=True)").tqdm
-    with tqdm(total=total, unit="pair", unit_scale=True) as bar:
-        yield bar.update
+    rich = _extras.require("rich.progress", "cli", f"{_checks.speaker()}(progress=True)")
+    with rich.Progress(console=rich.Console(stderr=True)) as bars:
+        task = bars.add_task("pairs", total=total)
+        yield lambda count: bars.advance(task, count)
 
 
 def _several(epsilons: Any) -> list:
