@@ -14,8 +14,13 @@ from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.paths import is_selected
 from kmix_tf.batch.targets import soft_labels
 from kmix_tf.blend.base import Blended
-from kmix_tf.blend.linear import has_interpolations, interpolate_leaves, join_interpolations, with_axes
-from kmix_tf.blend.places import interpolate_places
+from kmix_tf.blend.linear import (
+    has_interpolations,
+    interpolate_leaves,
+    interpolate_places,
+    join_interpolations,
+    with_axes,
+)
 
 FEATURES, TARGETS, WEIGHTS = PARTS = ("features", "targets", "sample_weight")
 MIXED, MASK, KEPT = "mixed", "mask", "kept"

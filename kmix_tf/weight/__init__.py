@@ -1,8 +1,7 @@
 """What a mixture counts in the loss."""
 
 from kmix_tf.weight.base import EqualWeight, WeightStrategy, as_weight, mean_one
-from kmix_tf.weight.distance import ExponentialWeight, ThresholdWeight
-from kmix_tf.weight.nearest_neighbor import NearestNeighborWeight
+from kmix_tf.weight.distance import ExponentialWeight, NearestNeighborWeight, ThresholdWeight
 
 __all__ = [
     "EqualWeight",

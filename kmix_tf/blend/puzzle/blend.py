@@ -10,11 +10,9 @@ from kmix_tf._compat import register
 from kmix_tf._graph import after, at_least_float32, require
 from kmix_tf._images import image_of, joined, those
 from kmix_tf.blend.base import Blended
-from kmix_tf.blend.linear import interpolate_leaves
-from kmix_tf.blend.places import interpolate_places
+from kmix_tf.blend.linear import interpolate_leaves, interpolate_places
 from kmix_tf.blend.puzzle.blocks import COUNTS, Size, allowed_counts, are_known, draw_count, sizes_of
-from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, solve_puzzle
-from kmix_tf.blend.puzzle.settings import PuzzleSettings, checked_settings
+from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, PuzzleSettings, checked_settings, solve_puzzle
 from kmix_tf.blend.salient import SalientBlend
 from kmix_tf.saliency.asking import ask_pair
 from kmix_tf.seeding import as_seed
