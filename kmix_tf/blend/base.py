@@ -1,6 +1,6 @@
 """How two inputs are combined: what every blend is told and gives."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -79,7 +79,11 @@ class BlendStrategy(Decision):
 
 
 class _WrappedBlend(Wrapped, BlendStrategy):
-    """A plain callable as a blend."""
+    """A plain callable as a blend. It may declare `axes`, too, and `saliency`, None for that of the model in training."""
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        self.axes = getattr(function, "axes", None)
 
     def __call__(
         self,

@@ -191,6 +191,6 @@ def _checked_smoothing(smoothing: Any, blend: Any) -> tuple[float, ...] | None:
     if smoothing is None:
         return None
     if axes is None:
-        rule = f"None for {type(blend).__name__}, which takes no saliency from the training step"
+        rule = f"None for {blend.shown}, which takes no saliency from the training step"
         _checks.refuse("smoothing", rule, smoothing)
     return gaussian_sizes("smoothing", smoothing, axes)

@@ -59,17 +59,22 @@ class MixingStep:
 
         def mixed() -> list[tf.Tensor]:
             seen.append(_weighted_like(current, self._mixed(place, features)))
-            return _tensors(seen[-1])
+            return [_of_open_length(leaf) for leaf in _tensors(seen[-1])]
 
         def kept() -> list[tf.Tensor]:
-            return _tensors(_weighted_like(seen[0], current) if seen else current)
+            seen.append(_weighted_like(seen[0], current) if seen else current)
+            return _tensors(seen[-1])
 
         leaves = iter(tf.nest.flatten(tf.cond(tf.equal(self._drawn, place), mixed, kept)))
         return tf.nest.map_structure(lambda leaf: None if leaf is None else next(leaves), seen[0])
 
     def _mixed(self, place: int, features: Any, allowed: Any = None) -> Passing:
         y, sample_weight = self._given
-        mixed = self._mixes[place].mixed(features, y, sample_weight, **self._options, allowed=allowed)
+        mix, told = self._mixes[place], self._options
+        if allowed is None:
+            mixed = mix(features, y, sample_weight, **told)
+        else:
+            mixed = mix.mixed(features, y, sample_weight, **told, allowed=allowed)
         if y is None:
             return Passing(mixed, None, None)
         features, *targets = (*mixed, None)[:3]
@@ -114,6 +119,12 @@ def converted(mix: MixLayer, features: Any, y: Any, sample_weight: Any) -> tuple
 
 def _tensors(passing: Passing) -> list[tf.Tensor]:
     return [leaf for leaf in tf.nest.flatten(passing) if leaf is not None]
+
+
+def _of_open_length(leaf: tf.Tensor) -> tf.Tensor:
+    """The same tensor, but that its graph does not know how long it is. Where branches differ in length, TensorFlow's
+    optimizer takes that of the first one for both, if it is known."""
+    return tf.compat.v1.placeholder_with_default(leaf, [None, *leaf.shape[1:]])
 
 
 def _weighted_like(other: Passing, passing: Passing) -> Passing:

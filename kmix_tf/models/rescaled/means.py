@@ -216,7 +216,7 @@ def _require_leaf(number: int, name: str, leaf: Any, example: Any) -> None:
 def _require_finite(number: int, name: str, values: np.ndarray) -> None:
     is_exact = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
     if not is_exact and not np.isfinite(values.astype(np.float64)).all():
-        raise _checks.problem(f"{name} must be finite. Received: NaN or infinity in batch {number}.")
+        raise _checks.problem(f"data must have finite features and targets. Received: {name} with NaN or infinity in batch {number}.")
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:
