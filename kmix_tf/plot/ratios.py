@@ -7,6 +7,7 @@ import numpy as np
 from scipy.stats import beta
 
 from kmix_tf import _checks
+from kmix_tf.maths.samples import as_list
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
 
@@ -33,10 +34,10 @@ def plot_ratio_density(alpha: float | Iterable[float], interpolations: int = 1, 
         >>> axes = plot_ratio_density([0.2, 1, 8])
         >>> axes = plot_ratio_density(1, interpolations=5)
     """
-    alphas = [alpha] if np.ndim(alpha) == 0 else list(alpha)
-    if not alphas:
+    given = as_list(alpha)
+    if not given:
         _checks.refuse("alpha", "a number >= 0, or several", alpha)
-    alphas = [_checks.number("alpha", value) for value in alphas]
+    alphas = [_checks.number("alpha", value) for value in given]
     count = _checks.integer("interpolations", interpolations, minimum=1)
     axes = axes_or_new(axes)
     tops = []

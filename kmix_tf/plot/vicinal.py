@@ -50,12 +50,13 @@ def plot_vicinal(
         raise _checks.problem(f"y must be (n,) or (n, classes). Received: y of shape {y.shape}.")
     samples = _checks.integer("samples", samples, minimum=1)
     seed = _checks.integer("seed", seed, minimum=0)
+    alpha = _checks.number("alpha", alpha)
     layer = KMixupLayer(k, alpha, scope="sample")
     mixed, labels = _vicinal(layer, x, y, samples, seed)
     axes = axes_or_new(axes)
     axes.scatter(*x.T, s=4, color="0.8", zorder=1)
     axes.scatter(*mixed.T, s=9, c=_colours(labels), linewidths=0, zorder=2)
-    axes.set(xticks=[], yticks=[], title=f"k = {k}, alpha = {layer.ratio.alpha:g}")
+    axes.set(xticks=[], yticks=[], title=f"k = {k}, alpha = {alpha:g}")
     return axes
 
 
