@@ -35,7 +35,7 @@ class SaliencySource(Configured):
 
     takes_names: bool = False
 
-    def __call__(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
+    def __call__(self, features: Sequence[tf.Tensor], targets: Any) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} must say in __call__ what matters where.")
 
 
