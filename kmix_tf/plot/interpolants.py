@@ -1,7 +1,7 @@
 """What Local Mixup asks a model to answer, for several numbers of neighbours."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,9 +10,12 @@ from kmix_tf.analysis.interpolant import local_mixup_interpolant
 from kmix_tf.maths.samples import as_list, as_numbers
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
-def plot_interpolants(y: Any, neighbors: int | Sequence[int], axes: Any = None) -> Any:
+def plot_interpolants(y: Any, neighbors: int | Sequence[int], axes: "Axes | None" = None) -> "Axes":
     """Draws data on a circle, unrolled, and the minimiser of Local Mixup's loss for each number of neighbours.
 
     Args:

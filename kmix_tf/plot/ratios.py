@@ -1,7 +1,7 @@
 """How much of each: densities of ratios."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import beta
@@ -10,9 +10,12 @@ from kmix_tf import _checks
 from kmix_tf.maths.samples import as_list
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
-def plot_ratio_density(alpha: float | Iterable[float], interpolations: int = 1, axes: Any = None) -> Any:
+def plot_ratio_density(alpha: float | Iterable[float], interpolations: int = 1, axes: "Axes | None" = None) -> "Axes":
     """Draws densities of the ratio, a mixture's share of the sample itself, for one alpha or several.
 
     Args:
