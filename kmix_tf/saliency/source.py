@@ -39,7 +39,7 @@ class SaliencySource(Configured):
         raise NotImplementedError(f"{type(self).__name__} must say in __call__ what matters where.")
 
 
-def as_source(value: Any) -> Any:
+def as_source(value: Any) -> Source | None:
     """A source, or a callable of its signature, checked as far as it can be; None stays None.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
 from kmix_tf._graph import at_least_float32
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
 from kmix_tf.maths.moments import StreamingMoments
@@ -98,7 +99,7 @@ class ApproximateMixupModel(keras.Model):
         samples: int = 1,
         derivatives: str = "exact",
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Keras would cast inputs to the compute dtype before they are shrunk; the wrapped model casts what it should.
         super().__init__(autocast=False, **kwargs)

@@ -1,7 +1,7 @@
 """Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
 
 import warnings
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from kmix_tf._compat import register, require_tensorflow_backend, write_archive
 from kmix_tf._graph import at_least_float32
 from kmix_tf.batch.paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
@@ -83,7 +84,12 @@ class RescaledModel(keras.Model):
 
     @_checks.speaks
     def __init__(
-        self, model: keras.Model, alpha: Any = None, output: Any = "logits", passthrough: Any = None, **kwargs: Any
+        self,
+        model: keras.Model,
+        alpha: Any = None,
+        output: Any = "logits",
+        passthrough: Any = None,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **kwargs)
@@ -163,7 +169,7 @@ class RescaledModel(keras.Model):
     @_checks.speaks
     def evaluate_both(
         self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None, bins: int = 10
-    ) -> Comparison:
+    ) -> Any:
         """Scores the wrapped model and its rescaled predictions on the same data, in one pass: does it help?
 
         Args:
