@@ -15,9 +15,10 @@ test: $(MODERN)/.installed  ## the tests, with the newest TensorFlow and Keras 3
 test-addons: $(ADDONS)/.installed  ## the same tests, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
 	$(ADDONS)/bin/python -m pytest
 
-lint: $(MODERN)/.installed
+lint: $(MODERN)/.installed  ## style, and the types of the package
 	$(MODERN)/bin/ruff check .
 	$(MODERN)/bin/ruff format --check .
+	$(MODERN)/bin/mypy
 
 format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .

@@ -1,7 +1,7 @@
 """The loss of Local Mixup, for targets that come apart."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import keras
 import tensorflow as tf
@@ -9,6 +9,13 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.batch.packing import unpack_for
+
+
+class KerasOptions(TypedDict, total=False):
+    """What Keras' own losses take besides."""
+
+    reduction: Any
+    dtype: Any
 
 
 @register
@@ -44,7 +51,12 @@ class LocalMixupLoss(keras.losses.Loss):
     """
 
     @_checks.speaks
-    def __init__(self, loss: Any = "categorical_crossentropy", name: str = "local_mixup_loss", **kwargs: Any):
+    def __init__(
+        self,
+        loss: Any = "categorical_crossentropy",
+        name: str = "local_mixup_loss",
+        **kwargs: Unpack[KerasOptions],
+    ):
         super().__init__(name=name, **kwargs)
         self.loss = loss
         self._per_sample = _per_sample(loss)

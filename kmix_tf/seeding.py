@@ -100,7 +100,7 @@ class SeedStream:
     def __init__(self, seed: int | None):
         # Drawn from Python's generator, so that keras.utils.set_random_seed governs it.
         self._seed = random.getrandbits(62) if seed is None else seed
-        self._generator = None
+        self._generator: tf.random.Generator | None = None
 
     def next(self) -> tf.Tensor:
         if self._generator is None:

@@ -8,6 +8,7 @@ function in another file than that of the last such call.
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from types import FrameType
@@ -41,7 +42,7 @@ def calls_of(layer: Any, x: Any, y: Any) -> list[tuple[str, str]]:
 
 def moves_in(calls: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The calls whose module is another than that of the call before, but for the first."""
-    return [call for before, call in zip(calls, calls[1:], strict=False) if call[0] != before[0]]
+    return [call for before, call in itertools.pairwise(calls) if call[0] != before[0]]
 
 
 def main() -> None:

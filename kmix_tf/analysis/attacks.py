@@ -8,15 +8,15 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.analysis.asking import ask, one_output, sample_losses
-from kmix_tf.analysis.ranges import clip_range, clipped, require, require_floating, require_within
+from kmix_tf.analysis.ranges import Data, clip_range, clipped, require, require_floating, require_within
 from kmix_tf.maths.losses import targets_of
 from kmix_tf.maths.samples import COLUMNS, real_array
 
 
 @_checks.speaks
 def fgsm(
-    model: Callable, x: Any, y: Any, epsilon: float, loss: Any, clip: tuple | None = None, batch_size: int = 128
-) -> Any:
+    model: Callable, x: Data, y: Any, epsilon: float, loss: Any, clip: tuple | None = None, batch_size: int = 128
+) -> Data:
     """Moves each feature by epsilon in the direction that raises the loss: the fast gradient sign method.
 
     Args:
@@ -57,12 +57,14 @@ def fgsm(
         _require_parts(x.element_spec)
         return x.map(attack.element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     is_tensor = tf.is_tensor(x)
-    x = x if is_tensor else np.asarray(x)
-    y = attack.targets(x, y)
+    whole: Any = x if is_tensor else np.asarray(x)
+    y = attack.targets(whole, y)
     blocks = [
-        attack(x[start : start + batch_size], y[start : start + batch_size]) for start in range(0, len(x), batch_size)
+        attack(whole[start : start + batch_size], y[start : start + batch_size])
+        for start in range(0, len(whole), batch_size)
     ]
-    return tf.concat(blocks, axis=0) if is_tensor else np.concatenate([block.numpy() for block in blocks])
+    joined: Any = tf.concat(blocks, axis=0) if is_tensor else np.concatenate([block.numpy() for block in blocks])
+    return joined
 
 
 class _Attack:

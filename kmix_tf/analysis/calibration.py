@@ -17,7 +17,7 @@ class ReliabilityCurve(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
 
 
 class Predictions(NamedTuple):
@@ -64,8 +64,8 @@ def reliability_curve(y: Any, probabilities: Any, bins: int = 10, binning: str =
     index = _BINNINGS[binning](confidence, bins)
     count = np.bincount(index, minlength=bins).astype(float)
     with np.errstate(invalid="ignore"):
-        means = (np.bincount(index, values, minlength=bins) / count for values in (confidence, correct))
-        return ReliabilityCurve(*means, count)
+        mean, accuracy = (np.bincount(index, values, minlength=bins) / count for values in (confidence, correct))
+    return ReliabilityCurve(mean, accuracy, count)
 
 
 def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10, binning: str = "width") -> float:

@@ -8,7 +8,8 @@ from scipy.special import gammaln
 from scipy.stats import binom
 
 from kmix_tf import _checks
-from kmix_tf.analysis.matching_distribution import Matcher, checked_draws, flat_samples
+from kmix_tf.analysis.matching_distribution import Matcher, flat_samples
+from kmix_tf.maths.samples import as_list
 
 
 class CrossMatchShare(NamedTuple):
@@ -76,7 +77,7 @@ def cross_match_share(
     sizes, is_one = _sizes(k)
     x, _ = flat_samples(x, max(sizes))
     labels = _labels(labels, len(x))
-    trials, seed = checked_draws(_checks.integer("trials", trials, minimum=2), seed)
+    trials, seed = _checks.integer("trials", trials, minimum=2), _checks.integer("seed", seed, minimum=0)
     # A stream for each k, so that a share does not depend on which others are asked for.
     found = [_share(x, labels, size, trials, np.random.default_rng([seed, size])) for size in sizes]
     return CrossMatchShare(*_as_asked(is_one, sizes, *zip(*found, strict=True)))
@@ -217,11 +218,10 @@ def _log_choices(size: int, chosen: np.ndarray) -> np.ndarray:
 
 def _sizes(k: Any) -> tuple[list[int], bool]:
     """Sizes of groups as a list, and whether it was a single one."""
-    is_one = np.ndim(k) == 0
-    sizes = [k] if is_one else list(k)
+    sizes = as_list(k)
     if not sizes:
         _checks.refuse("k", "an integer >= 1, or several", k)
-    return [_checks.integer("k", size, minimum=1) for size in sizes], is_one
+    return [_checks.integer("k", size, minimum=1) for size in sizes], np.ndim(k) == 0
 
 
 def _as_asked(is_one: bool, *columns: Any) -> tuple:

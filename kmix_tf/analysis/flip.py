@@ -1,5 +1,6 @@
 """Where mixing fails: training labels that the mixup-optimal classifier contradicts, and from which alpha on."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ from scipy.optimize import brentq
 
 from kmix_tf import _checks
 from kmix_tf.analysis.chords import Ball, Chords, ball_around
-from kmix_tf.analysis.optimal_classifier import BetaLaw, chords_of, label_means, mixture_weights, ratio_law
+from kmix_tf.analysis.optimal_classifier import BetaLaw, Law, chords_of, label_means, mixture_weights, ratio_law
 from kmix_tf.maths.samples import Labelled, labelled
 
 # By so much another class must lead: more than rounding, so that ties contradict nothing.
@@ -25,7 +26,7 @@ class FlipThreshold(NamedTuple):
     """
 
     alpha: float
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     label: int | None
     flipped_to: int | None
     checked: np.ndarray
@@ -38,7 +39,7 @@ class Contradicted(NamedTuple):
 
     share: float
     checked: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     label: np.ndarray
     flipped_to: np.ndarray
 
@@ -162,13 +163,13 @@ def contradictions(
 
 
 def _contradictions(
-    x: Any, y: Any, laws: list[Any], radius: Any, max_points: int | None, seed: int
+    x: Any, y: Any, laws: list[Law | None], radius: Any, max_points: int | None, seed: int
 ) -> tuple[Contradicted, ...]:
     data, radii, checked = _chosen(x, y, radius, max_points, seed)
     winners = np.empty((len(checked), len(laws)), np.int64)
     for row, index in enumerate(checked):
         ball = _ball(data, index, radii[index])
-        chords = _kept(lambda ball=ball: chords_of(ball)) if len(laws) > 1 else None
+        chords = _kept(functools.partial(chords_of, ball)) if len(laws) > 1 else None
         winners[row] = [_winner(ball, law, data, index, chords)[0] for law in laws]
     return tuple(_told(data, checked, column) for column in winners.T)
 
@@ -217,7 +218,7 @@ def _ball(data: Labelled, index: int, radius: float) -> Ball:
 
 
 def _winner(
-    ball: Ball, law: Any, data: Labelled, index: int, chords: Callable[[], Iterable[Chords]] | None = None
+    ball: Ball, law: Law | None, data: Labelled, index: int, chords: Callable[[], Iterable[Chords]] | None = None
 ) -> tuple[int, float]:
     """The class predicted at a sample, its own where that is not clearly beaten; and by how much that leads."""
     prediction = label_means(mixture_weights(ball, law, chords)[np.newaxis], data.y)[0]
@@ -231,7 +232,7 @@ def _winner(
 def _threshold(data: Labelled, index: int, radius: float, alphas: np.ndarray) -> tuple[float, int | None]:
     """The first alpha at which a sample's label is beaten, and by which class. The chords are the same for all."""
     ball = _ball(data, index, radius)
-    chords = _kept(lambda: chords_of(ball))
+    chords = _kept(functools.partial(chords_of, ball))
 
     def winner(alpha: float) -> tuple[int, float]:
         return _winner(ball, BetaLaw(alpha) if alpha else None, data, index, chords)
@@ -251,7 +252,8 @@ def _threshold(data: Labelled, index: int, radius: float, alphas: np.ndarray) ->
 
 def _kept(chords: Callable[[], Iterable[Chords]]) -> Callable[[], Iterable[Chords]]:
     """The same chords again and again: from memory, if they are not too many."""
-    blocks, size = [], 0
+    blocks: list[Chords] = []
+    size = 0
     for block in chords():
         blocks.append(block)
         size += len(block.first)

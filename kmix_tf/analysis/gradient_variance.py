@@ -1,7 +1,7 @@
 """How much stochastic gradients of mixup scatter, and what several interpolations of each pair save of it."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
@@ -35,6 +35,12 @@ class GradientVariance(NamedTuple):
     threshold: float
     estimates: np.ndarray
 
+    @overload
+    def variance(self, batch_size: int, interpolations: int = 1) -> float: ...
+
+    @overload
+    def variance(self, batch_size: Any, interpolations: Any = 1) -> np.ndarray: ...
+
     @_checks.speaks
     def variance(self, batch_size: Any, interpolations: Any = 1) -> Any:
         """The variance of the gradient on `batch_size` pairs, mixed `interpolations` times by the same ratios.
@@ -49,6 +55,12 @@ class GradientVariance(NamedTuple):
         Source: Multi-mix, proof of Proposition III.1: V1/B + [(V - V1)/B + (B - 1)/B V2]/K.
         """
         return _shares(batch_size, interpolations) @ np.array([self.v, self.v1, self.v2])
+
+    @overload
+    def standard_error(self, batch_size: int, interpolations: int = 1) -> float: ...
+
+    @overload
+    def standard_error(self, batch_size: Any = None, interpolations: Any = 1) -> np.ndarray: ...
 
     @_checks.speaks
     def standard_error(self, batch_size: Any = None, interpolations: Any = 1) -> Any:

@@ -25,7 +25,7 @@ class Intrusion(NamedTuple):
     """A mixture near a sample of a third class: index of the sample, of the samples mixed, the ratio of the first,
     and the distance."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     first: int
     second: int
     ratio: float
@@ -199,8 +199,8 @@ def label_conflicts(
             scores[np.arange(len(scores)), ends[these]] = np.inf
 
     nearest, _ = nearest_rows(points, mixtures, x, forbid, progress)
-    ends = np.sort(np.stack([classes[made.first], classes[made.second]]), axis=0)
-    return _counted(*ends, classes[nearest], kinds, confidence)
+    first, second = np.sort(np.stack([classes[made.first], classes[made.second]]), axis=0)
+    return _counted(first, second, classes[nearest], kinds, confidence)
 
 
 def _require_third_class(classes: np.ndarray, same_class: bool) -> None:
@@ -282,7 +282,8 @@ def _counted(
     for i in np.argsort(-counts, kind="stable"):
         a, b, c = (int(part) for part in np.unravel_index(kinds[i], (classes,) * 3))
         conflicts, of = int(counts[i]), int(pairs[a * classes + b])
-        triples.append(Conflict(*names[[a, b, c]].tolist(), conflicts, of, *_share(conflicts, of, confidence)))
+        one, other, met = names[[a, b, c]].tolist()
+        triples.append(Conflict(one, other, met, conflicts, of, *_share(conflicts, of, confidence)))
     conflicts = int(wrong.sum())
     return LabelConflicts(*_share(conflicts, len(wrong), confidence), conflicts, len(wrong), tuple(triples))
 

@@ -184,8 +184,8 @@ class _Search:
         distances = segment_distances(self.x[first], self.x[second])
         best = distances.argmin()
         if distances[best] < self.found.distance:
-            pairs = (tuple(int(row) for row in rows[best]) for rows in (first, second))
-            self.found = NearestSegments(float(distances[best]), *pairs)
+            (a, b), (c, d) = first[best].tolist(), second[best].tolist()
+            self.found = NearestSegments(float(distances[best]), (a, b), (c, d))
 
 
 def _sweep(x: Any, y: Any, epsilons: Sequence[float], progress: bool) -> list[NearestSegments]:

@@ -105,7 +105,7 @@ def _mean_cost(x: np.ndarray, k: int, trials: int, seed: int) -> float:
     if k == 1:
         return float(2 * x.var(axis=0).sum() * len(x) / (len(x) - 1))
     generator = np.random.default_rng(seed)
-    costs = []
+    costs: list[float] = []
     while len(costs) < trials:
         order = generator.permutation(len(x))
         groups = order[: len(x) // (2 * k) * 2 * k].reshape(-1, 2, k)
@@ -115,4 +115,4 @@ def _mean_cost(x: np.ndarray, k: int, trials: int, seed: int) -> float:
 
 def _matching_cost(first: np.ndarray, second: np.ndarray) -> float:
     cost = cdist(first, second, "sqeuclidean")
-    return cost[linear_sum_assignment(cost)].mean()
+    return float(cost[linear_sum_assignment(cost)].mean())

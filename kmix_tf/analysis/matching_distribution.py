@@ -213,7 +213,7 @@ def _shuffled_groups(size: int, k: int, generator: np.random.Generator, disjoint
     width = 2 * k if disjoint else k
     for start in [*range(0, size - width, width), size - width]:
         window = rows[start : start + width]
-        yield window[:k], window[k:] if disjoint else others[start : start + k]
+        yield window[:k], window[k:] if others is None else others[start : start + k]
 
 
 def _all_groups(size: int, k: int, disjoint: bool, index: int | None = None) -> Iterator[Groups]:

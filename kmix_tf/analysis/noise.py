@@ -10,6 +10,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import at_least_float32
 from kmix_tf.analysis.ranges import (
+    Data,
     as_tensor,
     clip_range,
     clipped,
@@ -22,7 +23,7 @@ from kmix_tf.seeding import random_bits, random_uniform, split
 
 
 @_checks.speaks
-def gaussian_noise(x: Any, scale: float, seed: int = 0, clip: tuple | None = None) -> Any:
+def gaussian_noise(x: Data, scale: float, seed: int = 0, clip: tuple | None = None) -> Data:
     """Adds independent Gaussian noise to every feature.
 
     Args:
@@ -62,7 +63,7 @@ def gaussian_noise(x: Any, scale: float, seed: int = 0, clip: tuple | None = Non
 
 
 @_checks.speaks
-def background_noise(x: Any, foreground: Any, noise: Any = 0.1, seed: int = 0, clip: tuple | None = None) -> Any:
+def background_noise(x: Data, foreground: Any, noise: Any = 0.1, seed: int = 0, clip: tuple | None = None) -> Data:
     """Corrupts images outside of what they show, by Gaussian noise or by putting another background there.
 
     Args:

@@ -79,7 +79,9 @@ def label_means(weights: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.divide(weights @ y, total, out=np.full((len(weights), y.shape[1]), np.nan), where=total > 0)
 
 
-def mixture_weights(ball: Ball, law: Any, chords: Callable[[], Iterable[Chords]] | None = None) -> np.ndarray:
+def mixture_weights(
+    ball: Ball, law: "Law | None", chords: Callable[[], Iterable[Chords]] | None = None
+) -> np.ndarray:
     """What each sample's label counts in the ball: the mass of mixtures there, times their share of the sample.
 
     Args:
@@ -97,7 +99,8 @@ def mixture_weights(ball: Ball, law: Any, chords: Callable[[], Iterable[Chords]]
     # Pairs within the ball, each sample with itself among them, are there with all their mass.
     weights = inside * inside.sum()
     for block in chords():
-        weights += _shared(block, *law.masses(block), len(weights))
+        mass, moment = law.masses(block)
+        weights += _shared(block, mass, moment, len(weights))
     if weights.sum() < _DEEP and isinstance(law, BetaLaw) and law.alpha > 1:
         return _deep_weights(chords(), law, len(weights))
     return weights
@@ -126,8 +129,8 @@ def _deep_weights(blocks: Iterable[Chords], law: "BetaLaw", size: int) -> np.nda
     return weights
 
 
-def ratio_law(alpha: Any) -> Any:
-    """The distribution of ratios, as something with `masses`; None for no mixing."""
+def ratio_law(alpha: Any) -> "Law | None":
+    """The distribution of ratios; None for no mixing."""
     if callable(getattr(alpha, "cdf", None)):
         return CdfLaw(alpha.cdf)
     if not isinstance(alpha, (int, float, np.number)) and not np.isscalar(alpha):
@@ -144,7 +147,7 @@ def _folded(chords: Chords) -> tuple[np.ndarray, ...]:
     return mirrored, low, high, np.where(mirrored, chords.low, chords.high_rest)
 
 
-class _Law(abc.ABC):
+class Law(abc.ABC):
     """A symmetric distribution of ratios, given by its tails: mass and first moment of [0, v] for v <= 1/2.
 
     Tails are reflected: near 1 a cdf has lost the digits that matter.
@@ -166,7 +169,7 @@ class _Law(abc.ABC):
         return mass, np.where(mirrored, mass - moment, moment)
 
 
-class BetaLaw(_Law):
+class BetaLaw(Law):
     """Beta(alpha, alpha). With I the regularised incomplete beta function, the mass of [0, v] is I_v(alpha, alpha),
     the first moment 1/2 I_v(alpha + 1, alpha), which is 1/2 of the mass less v^a (1-v)^a / (a B(a, a))."""
 
@@ -178,20 +181,20 @@ class BetaLaw(_Law):
 
     def tails(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._excess is not None:
-            return self._tails_by_series(v)
+            return self._tails_by_series(self._excess, v)
         mass = betainc(self.alpha, self.alpha, v)
         with np.errstate(divide="ignore"):
             step = np.exp(self.alpha * (np.log(v) + np.log1p(-v)) + self._log_scale)
         return mass, np.maximum(mass - step, 0) / 2
 
-    def _tails_by_series(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _tails_by_series(self, series: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mass, moment = np.empty_like(v), np.empty_like(v)
         for start in range(0, len(v), _CACHED):
             these = slice(start, start + _CACHED)
             part = v[these]
             with np.errstate(divide="ignore"):
                 step = np.exp(self.alpha * np.log(part * (1 - part)) + self._log_scale)
-            excess = step * part * _horner(self._excess, 4 * part - 1)
+            excess = step * part * _horner(series, 4 * part - 1)
             mass[these], moment[these] = step + excess, excess / 2
         return mass, moment
 
@@ -228,7 +231,8 @@ def _excess_series(alpha: float) -> np.ndarray:
     """
     n = np.arange(80)
     terms = np.cumprod((2 * alpha + n) / (alpha + 1 + n))[::-1]
-    return chebyshev.cheb2poly(chebyshev.chebinterpolate(lambda t: _horner(terms, (t + 1) / 4), 22))[::-1]
+    series = chebyshev.Chebyshev.interpolate(lambda t: _horner(terms, (t + 1) / 4), 22)
+    return chebyshev.cheb2poly(series.coef)[::-1]
 
 
 def _horner(coefficients: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -240,17 +244,20 @@ def _horner(coefficients: np.ndarray, at: np.ndarray) -> np.ndarray:
     return values
 
 
-class CdfLaw(_Law):
+class CdfLaw(Law):
     """Any symmetric distribution by its cdf F, which may jump. The first moment of [0, v] is by parts
     v F(v) - G(v), with G the integral of F, from a table right to about 1e-9."""
 
     def __init__(self, cdf: Callable):
-        self._cdf = lambda u: np.asarray(cdf(u), dtype=np.float64)
+        self._given = cdf
         self._check()
         self._grid, values = self._cells()
         self._values = values
         areas = np.diff(self._grid) * (values[1:] + values[:-1]) / 2
         self._areas = np.append(0, np.cumsum(areas))
+
+    def _cdf(self, u: np.ndarray) -> np.ndarray:
+        return np.asarray(self._given(u), dtype=np.float64)
 
     def tails(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # A chord whose end is in the ball keeps the ratio 0, whatever its mass.

@@ -1,10 +1,13 @@
 """Features that are changed by a little must be floating, and stay in the range they are of."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from kmix_tf import _checks, _graph
+
+# An array, a tensor or a dataset, of which functions here make another of the kind.
+Data = TypeVar("Data")
 
 
 def clip_range(clip: Any) -> tuple[float, float] | None:

@@ -46,7 +46,7 @@ def require_differentiable(model: keras.Model, derivatives: str) -> None:
 
 def refuse_layers(
     model: Any,
-    layers: tuple[type, ...],
+    layers: tuple[type[keras.layers.Layer], ...],
     wanted: str = "second derivatives",
     reason: str = "which TensorFlow gets wrong",
     remedy: str = "",

@@ -9,15 +9,15 @@ class StreamingMoments:
     """The mean and variance of the rows of batches that come one after another, in float64.
 
     The running mean moves towards each batch's by the batch's share of all weight, so nothing grows with the
-    number of samples. `merge` joins the moments of shards.
+    number of samples. `merge` joins the moments of shards. Of nothing, mean and variance are NaN and total is 0.
 
     Source: Chan, Golub, LeVeque 1979, for joining the variances of two sets.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.total = 0.0
-        self.mean = None
-        self.variance = None
+        self.mean = np.array(np.nan)
+        self.variance = np.array(np.nan)
 
     def update(self, rows: Any, weights: Any = None) -> None:
         """Adds rows `(batch, ...)`, weighted by `weights` `(batch,)`; all equal by default."""
@@ -34,10 +34,10 @@ class StreamingMoments:
             self._join(other.mean, other.variance, other.total)
 
     def _join(self, mean: np.ndarray, variance: np.ndarray, total: float) -> None:
-        self.total += total
-        if self.mean is None:
-            self.mean, self.variance = mean, variance
+        if not self.total:
+            self.total, self.mean, self.variance = total, mean, variance
             return
+        self.total += total
         share, step = total / self.total, mean - self.mean
         self.mean = self.mean + step * share
         self.variance = self.variance + (variance - self.variance) * share + np.square(step) * share * (1 - share)

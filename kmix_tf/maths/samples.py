@@ -40,6 +40,11 @@ def as_numbers(name: str, values: Any, remedy: str = "") -> np.ndarray:
     return real_array(name, values, remedy).astype(np.float64, copy=False)
 
 
+def as_list(values: Any) -> list[Any]:
+    """One number, or several, as a list."""
+    return [values] if np.ndim(values) == 0 else list(values)
+
+
 def for_model(x: Any, y: Any) -> np.ndarray:
     """Features as models are given them: float64 stays, all else becomes float32.
 

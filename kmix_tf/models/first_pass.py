@@ -51,7 +51,7 @@ def first_pass(
         scaled, scale = _scaled(model.optimizer, loss)
     sources = [*image, *(_values(model.trainable_variables) if with_weights else [])]
     gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    saliency = saliency_of_gradient(gradients.pop(0), axes, smoothing) if image else None
+    saliency = None if axes is None else saliency_of_gradient(gradients.pop(0), axes, smoothing)
     return FirstPass(saliency, [_unscaled(gradient, scale) for gradient in gradients])
 
 

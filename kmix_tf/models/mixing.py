@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
 from kmix_tf.saliency.fallback import FallbackCount
@@ -71,7 +72,7 @@ class MixModel(MixingWrapper):
         seed: int | None = None,
         clean_weight: float = 0.0,
         smoothing: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(model, [layer], "layer", seed, **kwargs)
         self.layer = layer
@@ -121,7 +122,7 @@ class MixModel(MixingWrapper):
             )
         return is_alone
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; warns after each epoch of samples whose saliency was NaN or infinite."""
         history = super().fit(*args, **kwargs)
         self._warn_of_fallbacks()

@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import require_tensorflow_backend
 from kmix_tf.layers import MixLayer
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
 
 
@@ -26,7 +27,12 @@ class MixingWrapper(keras.Model):
 
     @_checks.speaks
     def __init__(
-        self, model: keras.Model, mixers: Sequence[MixLayer], argument: str, seed: int | None, **kwargs: Any
+        self,
+        model: keras.Model,
+        mixers: Sequence[MixLayer],
+        argument: str,
+        seed: int | None,
+        **kwargs: Unpack[KerasOptions],
     ):
         # The wrapped model casts its inputs as its own layers want them.
         super().__init__(autocast=False, **kwargs)
@@ -88,9 +94,9 @@ class MixingWrapper(keras.Model):
         if hasattr(self.optimizer, "build"):  # The legacy optimizers of Keras 2 have none.
             self.optimizer.build(self.trainable_variables)
 
-    def export(self, *args: Any, **kwargs: Any) -> Any:
+    def export(self, *args: Any, **kwargs: Any) -> None:
         """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it."""
-        return self.model.export(*args, **kwargs)
+        self.model.export(*args, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the wrapped model is built."""

@@ -1,6 +1,6 @@
 """Who is matched with whom: a sample's likely partners, and how many matches cross from class to class."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,6 +8,9 @@ from kmix_tf import _checks
 from kmix_tf.analysis.crossing import CrossMatchBound, CrossMatchShare
 from kmix_tf.analysis.matching_distribution import flat_samples, matching_distribution
 from kmix_tf.plot._axes import axes_or_new
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # Square points that all partners share, so that few likely ones are as clear as many unlikely ones are light.
 _AREA = 4000
@@ -21,8 +24,8 @@ def plot_matching_distribution(
     trials: int | None = 10_000,
     seed: int = 0,
     disjoint: bool = True,
-    axes: Any = None,
-) -> Any:
+    axes: "Axes | None" = None,
+) -> "Axes":
     """Draws points in the plane, each the larger and darker the likelier it is the marked sample's partner.
 
     Args:
@@ -51,18 +54,19 @@ def plot_matching_distribution(
     # The likeliest last, on top.
     partners = found.indices[::-1]
     probabilities = found.probabilities[partners]
-    axes.scatter(*x.T, s=4, color="0.75", linewidths=0, zorder=1)
+    axes.scatter(x[:, 0], x[:, 1], s=4, color="0.75", linewidths=0, zorder=1)
     areas = np.clip(_AREA * probabilities, 3, 90)
-    looks = {"cmap": "viridis_r", "vmin": 0, "edgecolors": "0.35", "linewidths": 0.2, "zorder": 2}
-    drawn = axes.scatter(*x[partners].T, s=areas, c=probabilities, **looks)
-    axes.scatter(*x[index], s=150, color="red", marker="*", edgecolors="white", linewidths=0.8, zorder=3)
+    looks: dict[str, Any] = {"cmap": "viridis_r", "vmin": 0, "edgecolors": "0.35", "linewidths": 0.2, "zorder": 2}
+    drawn = axes.scatter(x[partners, 0], x[partners, 1], s=areas, c=probabilities, **looks)
+    star: dict[str, Any] = {"marker": "*", "color": "red", "edgecolors": "white", "linewidths": 0.8, "zorder": 3}
+    axes.scatter(x[index, 0], x[index, 1], s=150, **star)
     axes.figure.colorbar(drawn, ax=axes, label="probability")
     axes.set(xticks=[], yticks=[], title=f"k = {k}")
     return axes
 
 
 @_checks.speaks
-def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: Any = None) -> Any:
+def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: "Axes | None" = None) -> "Axes":
     """Draws the share of matches that join different classes or clusters against k, and what clusters far apart have.
 
     Args:

@@ -1,6 +1,6 @@
 """Pairs and what becomes of them: couplings of points, and rows of images."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,9 +9,12 @@ from kmix_tf.maths.samples import as_numbers, require_finite
 from kmix_tf.plot._axes import axes_or_new
 from kmix_tf.plot._points import in_plane, labels_of, rows_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
-def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: Any = None) -> Any:
+def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: "Axes | None" = None) -> "Axes":
     """Draws points in the plane, a line from each to its partner, and the mixtures on the lines.
 
     Args:
@@ -34,19 +37,19 @@ def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: Any = N
     if len(mixed) != len(x):
         raise _checks.problem(f"mixed must be {x.shape}, as x is. Received: mixed of shape {mixed.shape}.")
     partner = rows_of("partner", partner, len(x), len(x))
-    colours = {} if y is None else {"c": labels_of(y, len(x)), "cmap": "tab10"}
+    colours: dict[str, Any] = {} if y is None else {"c": labels_of(y, len(x)), "cmap": "tab10"}
     axes = axes_or_new(axes)
     ends = np.stack([x, x[partner]], axis=1)
     for start, end in ends:
         axes.plot(*np.stack([start, end], axis=1), color="0.75", linewidth=0.6, zorder=1)
-    axes.scatter(*x.T, s=12, zorder=2, **colours)
-    axes.scatter(*mixed.T, s=8, color="black", marker="x", linewidths=0.7, zorder=3)
+    axes.scatter(x[:, 0], x[:, 1], s=12, zorder=2, **colours)
+    axes.scatter(mixed[:, 0], mixed[:, 1], s=8, color="black", marker="x", linewidths=0.7, zorder=3)
     axes.set(xticks=[], yticks=[])
     return axes
 
 
 @_checks.speaks
-def plot_image_pairs(images: Any, partner: Any, mixed: Any, axes: Any = None) -> Any:
+def plot_image_pairs(images: Any, partner: Any, mixed: Any, axes: "Axes | None" = None) -> "Axes":
     """Draws three rows of images: samples, their partners, and the mixtures.
 
     Args:

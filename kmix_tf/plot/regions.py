@@ -1,7 +1,7 @@
 """Decision regions of a classifier of points in the plane."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,14 @@ from kmix_tf.maths.samples import as_numbers, require_finite
 from kmix_tf.plot._axes import axes_or_new
 from kmix_tf.plot._points import in_plane, labels_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
 def plot_decision_regions(
-    predict: Callable[[np.ndarray], Any], x: Any, y: Any, resolution: int = 150, axes: Any = None
-) -> Any:
+    predict: Callable[[np.ndarray], Any], x: Any, y: Any, resolution: int = 150, axes: "Axes | None" = None
+) -> "Axes":
     """Draws the probability of class 1 over the plane, the boundary where it is 1/2, and the data.
 
     Args:
@@ -50,7 +53,7 @@ def plot_decision_regions(
     )
     axes.contour(across, up, probability, levels=[0.5], colors="black", linewidths=1)
     for which, colour in ((~is_one, "#c6dbef"), (is_one, "#fcbba1")):
-        axes.scatter(*x[which].T, color=colour, s=12, edgecolors="black", linewidths=0.4)
+        axes.scatter(x[which, 0], x[which, 1], color=colour, s=12, edgecolors="black", linewidths=0.4)
     axes.set(xticks=[], yticks=[])
     return axes
 

@@ -1,6 +1,6 @@
 """Reliability diagrams."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,9 +8,12 @@ from kmix_tf import _checks
 from kmix_tf.analysis import reliability_curve
 from kmix_tf.plot._axes import axes_or_new
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
-def plot_reliability(y: Any, probabilities: dict[str, Any], bins: int = 10, axes: Any = None) -> Any:
+def plot_reliability(y: Any, probabilities: dict[str, Any], bins: int = 10, axes: "Axes | None" = None) -> "Axes":
     """Draws accuracy against confidence, one line a model; on the diagonal, confidence is right.
 
     Args:

@@ -1,7 +1,7 @@
 """What multi-mix saves of the variance of stochastic gradients."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,11 +9,14 @@ from kmix_tf import _checks
 from kmix_tf.analysis.gradient_variance import GradientVariance
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
 def plot_variance(
-    result: GradientVariance, interpolations: Sequence[int], batch_sizes: Sequence[int], axes: Any = None
-) -> Any:
+    result: GradientVariance, interpolations: Sequence[int], batch_sizes: Sequence[int], axes: "Axes | None" = None
+) -> "Axes":
     """Draws the variance of the gradient against the number of interpolations, one solid line a batch size.
 
     A dashed line of the same colour is mixup at the same cost, a batch of K B pairs: it lies above the solid one

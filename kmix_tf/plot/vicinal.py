@@ -1,6 +1,6 @@
 """The data that mixup trains on: its vicinal distribution, drawn from."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,11 +9,14 @@ from kmix_tf.layers import KMixupLayer
 from kmix_tf.maths.samples import samples_of
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 
 @_checks.speaks
 def plot_vicinal(
-    x: Any, y: Any, k: int, alpha: float = 1.0, samples: int = 512, seed: int = 0, axes: Any = None
-) -> Any:
+    x: Any, y: Any, k: int, alpha: float = 1.0, samples: int = 512, seed: int = 0, axes: "Axes | None" = None
+) -> "Axes":
     """Draws mixtures that k-mixup makes of points in the plane, coloured by their mixed labels.
 
     Where mixtures leave the data, or take one class's colour into another's place, a model is taught what the data do
@@ -50,12 +53,13 @@ def plot_vicinal(
         raise _checks.problem(f"y must be (n,) or (n, classes). Received: y of shape {y.shape}.")
     samples = _checks.integer("samples", samples, minimum=1)
     seed = _checks.integer("seed", seed, minimum=0)
+    alpha = _checks.number("alpha", alpha)
     layer = KMixupLayer(k, alpha, scope="sample")
     mixed, labels = _vicinal(layer, x, y, samples, seed)
     axes = axes_or_new(axes)
-    axes.scatter(*x.T, s=4, color="0.8", zorder=1)
-    axes.scatter(*mixed.T, s=9, c=_colours(labels), linewidths=0, zorder=2)
-    axes.set(xticks=[], yticks=[], title=f"k = {k}, alpha = {layer.ratio.alpha:g}")
+    axes.scatter(x[:, 0], x[:, 1], s=4, color="0.8", zorder=1)
+    axes.scatter(mixed[:, 0], mixed[:, 1], s=9, c=_colours(labels), linewidths=0, zorder=2)
+    axes.set(xticks=[], yticks=[], title=f"k = {k}, alpha = {alpha:g}")
     return axes
 
 

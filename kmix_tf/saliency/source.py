@@ -35,11 +35,11 @@ class SaliencySource(Configured):
 
     takes_names: bool = False
 
-    def __call__(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
+    def __call__(self, features: Sequence[tf.Tensor], targets: Any) -> tf.Tensor:
         raise NotImplementedError(f"{type(self).__name__} must say in __call__ what matters where.")
 
 
-def as_source(value: Any) -> Any:
+def as_source(value: Any) -> Source | None:
     """A source, or a callable of its signature, checked as far as it can be; None stays None.
 
     Raises:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import keras
 import numpy as np
@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
 from kmix_tf._graph import at_least_float32
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
 from kmix_tf.maths.moments import StreamingMoments
@@ -98,7 +99,7 @@ class ApproximateMixupModel(keras.Model):
         samples: int = 1,
         derivatives: str = "exact",
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Keras would cast inputs to the compute dtype before they are shrunk; the wrapped model casts what it should.
         super().__init__(autocast=False, **kwargs)
@@ -116,10 +117,10 @@ class ApproximateMixupModel(keras.Model):
         if self._is_perturbed and derivative_order(self.terms):
             require_differentiable(model, self.derivatives)
         # Not tf.random's or Keras' generator, whose states differ between replicas and graphs.
-        self._base_seed = (random.getrandbits(62) if seed is None else self.seed) % 2**63
+        self._base_seed = (random.getrandbits(62) if self.seed is None else self.seed) % 2**63
         names = ("base", *self.terms) if self._is_perturbed else ()
         self._parts = [keras.metrics.Mean(name=name) for name in names]
-        self._shapes = None
+        self._shapes: list[tuple[int, ...]] | None = None
         self.built = True
         self._step = self._weight("step", (), "int64")
         self._count = self._weight("count", (), "int64")
@@ -233,7 +234,7 @@ class ApproximateMixupModel(keras.Model):
 
     def _targets(self, y: Any) -> tf.Tensor:
         """Targets as the outputs: float `(batch, outputs)`; integer classes one-hot."""
-        outputs, y = self._shapes[-1][0], tf.convert_to_tensor(y)
+        outputs, y = self._require_adapted()[-1][0], tf.convert_to_tensor(y)
         if y.dtype.is_bool:
             y = tf.cast(y, tf.int32)
         if y.dtype.is_floating and y.shape.rank == 1 and outputs > 1:
@@ -244,7 +245,7 @@ class ApproximateMixupModel(keras.Model):
         return plain_targets(y, outputs)
 
     def _learn(self, moments: list[StreamingMoments]) -> None:
-        if moments[-1].mean is None:
+        if not moments[-1].total:
             raise _checks.problem("adapt needs at least one sample. Received: an empty dataset.")
         if not all(np.isfinite(moment.mean).all() for moment in moments):
             raise _checks.problem("adapt needs finite features. Received: NaN or infinity.")
@@ -264,12 +265,14 @@ class ApproximateMixupModel(keras.Model):
             name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False, aggregation=first
         )
 
-    def _require_adapted(self) -> None:
+    def _require_adapted(self) -> list[tuple[int, ...]]:
+        """The shapes of the means, the targets' last."""
         if self._shapes is None:
             raise _checks.problem(
                 "adapt(dataset) must come before fit, to learn the means of the training data. "
                 "Received: a model without means."
             )
+        return self._shapes
 
     def get_config(self) -> dict[str, Any]:
         model = keras.saving.serialize_keras_object(self.model)

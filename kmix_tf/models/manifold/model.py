@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf.layers import MixLayer
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.manifold.split import INPUT, parts_of
 from kmix_tf.models.manifold.step import CompiledStep, MixingStep, converted, draw_place
 from kmix_tf.models.wrapper import MixingWrapper, require_compilable, require_floating_inputs
@@ -65,7 +66,7 @@ class ManifoldMixModel(MixingWrapper):
         layers: Sequence[str],
         mix: MixLayer | Mapping[str, MixLayer],
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
         names = _checked_names(layers)
         super().__init__(model, _mixes_at(names, mix), "mix", seed, **kwargs)

@@ -88,7 +88,7 @@ def _of_tensor(tensor: Any) -> Ending:
     """Follows a symbolic tensor back to what made its values."""
     history = getattr(tensor, "_keras_history", None)
     maker = getattr(history, "operation", None) or getattr(history, "layer", None)
-    if maker is None:
+    if history is None or maker is None:
         return Ending(None, None)
     if isinstance(maker, keras.Model):
         inner = endings(maker)

@@ -1,7 +1,7 @@
 """The means of features and targets of training data: what rescaling learns, in one pass or from several shards."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -38,7 +38,13 @@ class TrainingMeans:
         >>> rescaled.adapt(means)
     """
 
-    def __init__(self, inputs: FeatureSignature, outputs: FeatureSignature, features: list[Any], targets: list[Any]):
+    def __init__(
+        self,
+        inputs: FeatureSignature,
+        outputs: FeatureSignature,
+        features: list[StreamingMoments | None],
+        targets: list[StreamingMoments],
+    ):
         self.inputs = inputs
         self.outputs = outputs
         self.feature_moments = features
@@ -78,6 +84,20 @@ class TrainingMeans:
         return TrainingMeans(self.inputs, self.outputs, joined[:count], joined[count:])
 
 
+class _Measuring(NamedTuple):
+    """What the first batch told, and the moments of it and of those that come after it.
+
+    leaves: of its features. answer: the model's, and kinds of its leaves. features, targets: moments of each leaf,
+    None for features that are left as they are.
+    """
+
+    leaves: list[Any]
+    answer: Any
+    kinds: list[str]
+    features: list[StreamingMoments | None]
+    targets: list[StreamingMoments]
+
+
 def measured(
     task: str, data: Any, untouched: tuple[str, ...], look: Callable[[Any], tuple[Any, list[str]]]
 ) -> TrainingMeans:
@@ -89,26 +109,26 @@ def measured(
         untouched: names of features to take no means of.
         look: what gives the model's answer to a batch, checked, and the kinds of its leaves.
     """
-    features, targets, answer, kinds, first = None, None, None, None, None
+    seen = None
     for number, (x, y, *weights) in enumerate(
         with_progress(batches(task, data, untouched), f"{_checks.speaker()}: means")
     ):
-        if first is None:
+        if seen is None:
             answer, kinds = look(x)
-            first = tf.nest.flatten(x)
             features = [None if is_selected(untouched, path) else StreamingMoments() for path, _ in leaf_paths(x)]
-            targets = [StreamingMoments() for _ in kinds]
+            seen = _Measuring(tf.nest.flatten(x), answer, kinds, features, [StreamingMoments() for _ in kinds])
         weight = require_weights(number, x, weights)
-        for (path, leaf), moments, example in zip(leaf_paths(x), features, first, strict=True):
+        for (path, leaf), moments, example in zip(leaf_paths(x), seen.features, seen.leaves, strict=True):
             if moments is not None:
                 _require_leaf(number, leaf_name("features", path), leaf, example)
                 moments.update(leaf, weight)
-        for leaf, moments in zip(like_outputs(number, y, answer, kinds, len(weight)), targets, strict=True):
-            moments.update(leaf, weight)
-    if first is None or not targets[0].total:
-        got = "an empty dataset" if first is None else "sample weights that are all 0"
+        rows = like_outputs(number, y, seen.answer, seen.kinds, len(weight))
+        for leaf, of_target in zip(rows, seen.targets, strict=True):
+            of_target.update(leaf, weight)
+    if seen is None or not seen.targets[0].total:
+        got = "an empty dataset" if seen is None else "sample weights that are all 0"
         raise _checks.problem(f"{task} needs at least one sample. Received: {got}.")
-    return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(answer), features, targets)
+    return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(seen.answer), seen.features, seen.targets)
 
 
 def batches(task: str, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Dataset:
@@ -216,7 +236,9 @@ def _require_leaf(number: int, name: str, leaf: Any, example: Any) -> None:
 def _require_finite(number: int, name: str, values: np.ndarray) -> None:
     is_exact = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
     if not is_exact and not np.isfinite(values.astype(np.float64)).all():
-        raise _checks.problem(f"data must have finite features and targets. Received: {name} with NaN or infinity in batch {number}.")
+        raise _checks.problem(
+            f"data must have finite features and targets. Received: {name} with NaN or infinity in batch {number}."
+        )
 
 
 def _joined(parts: tuple[Any, ...]) -> Any:

@@ -1,7 +1,7 @@
 """Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
 
 import warnings
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -12,6 +12,7 @@ from kmix_tf._compat import register, require_tensorflow_backend, write_archive
 from kmix_tf._graph import at_least_float32
 from kmix_tf.batch.paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
@@ -83,7 +84,12 @@ class RescaledModel(keras.Model):
 
     @_checks.speaks
     def __init__(
-        self, model: keras.Model, alpha: Any = None, output: Any = "logits", passthrough: Any = None, **kwargs: Any
+        self,
+        model: keras.Model,
+        alpha: Any = None,
+        output: Any = "logits",
+        passthrough: Any = None,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **kwargs)
@@ -101,7 +107,7 @@ class RescaledModel(keras.Model):
         ends = endings(self.model)
         if ends and not tf.nest.is_nested(output):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
-        self._signature = None
+        self._signature: FeatureSignature | None = None
 
     @property
     def output_kind(self) -> Any:
@@ -132,10 +138,11 @@ class RescaledModel(keras.Model):
         if self._signature is None:
             self._make_means(data.inputs, data.outputs)
         shapes = [signature.shapes() for signature in (data.inputs, data.outputs)]
-        if shapes != [self._signature.shapes(), self._outputs.shapes()]:
+        before = [signature.shapes() for signature in (self._require_adapted(), self._outputs)]
+        if shapes != before:
             raise ValueError(
                 "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
-                f"{shapes}, after {[self._signature.shapes(), self._outputs.shapes()]}. Wrap the model anew."
+                f"{shapes}, after {before}. Wrap the model anew."
             )
         self._signature = data.inputs
         means = [moments.mean for moments in (*data.feature_moments, *data.target_moments) if moments is not None]
@@ -162,7 +169,7 @@ class RescaledModel(keras.Model):
     @_checks.speaks
     def evaluate_both(
         self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None, bins: int = 10
-    ) -> Comparison:
+    ) -> Any:
         """Scores the wrapped model and its rescaled predictions on the same data, in one pass: does it help?
 
         Args:
@@ -207,7 +214,6 @@ class RescaledModel(keras.Model):
         return tf.nest.pack_sequence_as(self._outputs.structure, comparisons)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        self._require_adapted()
         self._require_like_adapted(x)
         means = iter(self.feature_means)
         shrunk = [
@@ -243,17 +249,17 @@ class RescaledModel(keras.Model):
             >>> rescaled.adapt(tf.random.uniform([4, 3]), [0, 1, 0, 1])
             >>> rescaled.export(tempfile.mkdtemp())
         """
-        self._require_adapted()
+        features = self._require_adapted()
         is_flat = all(len(path) < 2 for path, _ in leaf_paths(self._outputs.structure))
         served = self if is_flat else _Flat(self, self._outputs.names("output"))
-        write_archive(served, path, self._signature.tensor_specs(), **kwargs)
+        write_archive(served, path, features.tensor_specs(), **kwargs)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
             return data
-        parts = (_several(data, self.model, "inputs"), _several(y, self.model, "outputs"))
-        parts = parts if sample_weight is None else (*parts, sample_weight)
-        return tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
+        parts = [_several(data, self.model, "inputs"), _several(y, self.model, "outputs")]
+        parts += [] if sample_weight is None else [sample_weight]
+        return tf.data.Dataset.from_tensor_slices(tuple(parts)).batch(batch_size)
 
     def _look(self, x: Any) -> tuple[Any, list[str]]:
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
@@ -306,16 +312,18 @@ class RescaledModel(keras.Model):
         dtype = "float64" if dtype == tf.float64 else "float32"
         return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
 
-    def _require_adapted(self) -> None:
+    def _require_adapted(self) -> FeatureSignature:
+        """What features look like."""
         if self._signature is None:
             raise ValueError(
                 "RescaledModel: adapt(dataset) must come first, to learn the means of the training data. "
                 "Received: a model without means."
             )
+        return self._signature
 
     def _require_like_adapted(self, x: Any) -> None:
         """Refuses features that would be broadcast against the means, or matched with others' means."""
-        expected = self._signature
+        expected = self._require_adapted()
         is_alike = same_structure(x, expected.structure)
         if is_alike:
             shapes = zip(tf.nest.flatten(x), expected.shapes(), strict=True)
@@ -331,8 +339,7 @@ class RescaledModel(keras.Model):
         self._require_adapted()
 
     def get_build_config(self) -> dict[str, Any]:
-        self._require_adapted()
-        return {"signature": self._signature.get_config(), "outputs": self._outputs.get_config()}
+        return {"signature": self._require_adapted().get_config(), "outputs": self._outputs.get_config()}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         if self._signature is None:
