@@ -79,7 +79,7 @@ class BlendStrategy(Decision):
 
 
 class _WrappedBlend(Wrapped, BlendStrategy):
-    """A plain callable as a blend. It may declare `axes`, too, and `saliency`, None for that of the model in training."""
+    """A plain callable as a blend. It may declare `axes`, and `saliency`, None for the model being trained."""
 
     def __init__(self, function: Callable):
         super().__init__(function)
