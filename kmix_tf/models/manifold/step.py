@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kmix_tf._graph import compiled
 from kmix_tf.layers import MixLayer
 from kmix_tf.seeding import mix_seeds, random_uniform
 
@@ -59,7 +60,8 @@ class MixingStep:
 
         def mixed() -> list[tf.Tensor]:
             seen.append(_weighted_like(current, self._mixed(place, features)))
-            return [_of_open_length(leaf) for leaf in _tensors(seen[-1])]
+            is_longer = self._mixes[place].decisions.mixtures is not None
+            return [_of_open_length(leaf) if is_longer else leaf for leaf in _tensors(seen[-1])]
 
         def kept() -> list[tf.Tensor]:
             seen.append(_weighted_like(seen[0], current) if seen else current)
@@ -122,9 +124,15 @@ def _tensors(passing: Passing) -> list[tf.Tensor]:
 
 
 def _of_open_length(leaf: tf.Tensor) -> tf.Tensor:
-    """The same tensor, but that its graph does not know how long it is. Where branches differ in length, TensorFlow's
-    optimizer takes that of the first one for both, if it is known."""
-    return tf.compat.v1.placeholder_with_default(leaf, [None, *leaf.shape[1:]])
+    """The same tensor, of whose length its graph knows nothing: where branches differ in it, TensorFlow takes that of
+    the first one for both, if it is known, when it differentiates them."""
+    return tf.ensure_shape(_opened(leaf), [None, *leaf.shape[1:]])
+
+
+@compiled
+def _opened(leaf: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(leaf)
+    return tf.reshape(leaf, shape + tf.cast(tf.reduce_min(shape) < 0, tf.int32))
 
 
 def _weighted_like(other: Passing, passing: Passing) -> Passing:
