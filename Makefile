@@ -4,16 +4,24 @@ MODERN := .venv
 ADDONS := .venv-addons
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-addons lint format benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all lint format benchmark saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
 
-test: $(MODERN)/.installed  ## the tests, with the newest TensorFlow and Keras 3
-	$(MODERN)/bin/python -m pytest
+# The matrix: further combinations of what the other tests ask of a representative. It has a process of its own, because
+# what XLA has compiled is kept in memory as long as the process lives.
+test: $(MODERN)/.installed  ## the tests without the matrix, with the newest TensorFlow and Keras 3
+	$(MODERN)/bin/python -m pytest -m "not matrix"
+
+test-all: test  ## all tests
+	$(MODERN)/bin/python -m pytest -m matrix
 
 test-addons: $(ADDONS)/.installed  ## the same tests, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
-	$(ADDONS)/bin/python -m pytest
+	$(ADDONS)/bin/python -m pytest -m "not matrix"
+
+test-addons-all: test-addons
+	$(ADDONS)/bin/python -m pytest -m matrix
 
 lint: $(MODERN)/.installed  ## style, and the types of the package
 	$(MODERN)/bin/ruff check .

@@ -1,7 +1,11 @@
 """What the tests share: quiet TensorFlow, repeatable Hypothesis, and oracles that know nothing of the package."""
 
+import json
 import os
+import pathlib
 import re
+import subprocess
+import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before TensorFlow is imported, which reads it once
 
@@ -71,6 +75,59 @@ def _same(first, second, rtol=1e-6, atol=1e-6):
 def same():
     """`same(first, second)`: equal structures, dtypes and, but for rounding, values."""
     return _same
+
+
+@pytest.fixture(scope="session")
+def elsewhere():
+    """`elsewhere(program, *arguments, folder=".")`: what a program printed, run in a process of its own, to its end.
+
+    For what must hold in another process. Each is forked from one that has imported TensorFlow, which takes seconds,
+    and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other program.
+    """
+    server = subprocess.Popen(
+        [sys.executable, str(pathlib.Path(__file__).with_name("elsewhere.py"))],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+
+    def run(program, *arguments, folder="."):
+        told = {"program": program, "arguments": list(map(str, arguments)), "folder": os.path.abspath(folder)}
+        print(json.dumps(told), file=server.stdin, flush=True)
+        status, out, error = json.loads(server.stdout.readline())
+        assert status == 0, error[-3000:]
+        return out
+
+    yield run
+    server.communicate()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks with `matrix` what `representatives("a, b", [(1, 2), ...])` does not name, as `parametrize` would."""
+    for item in items:
+        for names, values in (mark.args for mark in item.iter_markers("representatives")):
+            names = names.split(", ")
+            values = [value if len(names) > 1 else (value,) for value in values]
+            for name, among in zip(names, zip(*values, strict=True), strict=True):
+                # Else a value that was renamed would leave a question to the matrix, and nobody would know.
+                if any(value not in _parameters(item, name) for value in among):
+                    raise pytest.UsageError(f"{item.nodeid}: not all representatives are parameters: {name}={among}")
+            if tuple(item.callspec.params[name] for name in names) not in values:
+                item.add_marker("matrix")
+
+
+def _parameters(item, name):
+    """All values that a test is asked for."""
+    for mark in item.iter_markers("parametrize"):
+        names, values = mark.args
+        names = [each.strip() for each in names.split(",")] if isinstance(names, str) else list(names)
+        if name in names:
+            known = type(pytest.param())
+            sets = [each.values if isinstance(each, known) else each if names[1:] else (each,) for each in values]
+            return [each[names.index(name)] for each in sets]
+    return []
 
 
 def pytest_make_parametrize_id(val, argname):

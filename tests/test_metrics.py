@@ -1,8 +1,6 @@
 """MixAccuracy counts each of the two classes by its share; the calibration error is that of all samples at once."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -354,7 +352,7 @@ print(json.dumps([strategy.num_replicas_in_sync, model.evaluate(x, y, batch_size
 """
 
 
-def test_a_saved_model_brings_its_calibration_error_to_another_process_and_its_replicas(tmp_path):
+def test_a_saved_model_brings_its_calibration_error_to_another_process_and_its_replicas(tmp_path, elsewhere):
     metric = ExpectedCalibrationError(5, from_logits=True, name="ece")
     model = keras.Sequential([keras.Input([3]), keras.layers.Dense(4)])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -366,7 +364,6 @@ def test_a_saved_model_brings_its_calibration_error_to_another_process_and_its_r
     )
     model.save(tmp_path / "model.keras")
     program = ELSEWHERE.format(x=x.tolist(), y=y.tolist(), path=str(tmp_path / "model.keras"))
-    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
-    replicas, scores = json.loads(printed.splitlines()[-1])
+    replicas, scores = json.loads(elsewhere(program).splitlines()[-1])
     assert replicas == 2
     assert scores["ece"] == pytest.approx(expected, abs=1e-6)

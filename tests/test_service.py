@@ -73,7 +73,7 @@ def test_a_worker_of_another_process_cannot_call_this_ones_host(address):
         list(distributed(mixed, address))
 
 
-def test_mixing_with_the_solver_of_the_graph_is_exported_and_runs_where_the_package_is_not(tmp_path, same):
+def test_mixing_with_the_solver_of_the_graph_is_exported_and_runs_where_the_package_is_not(tmp_path, same, elsewhere):
     mixing = layer("graph")
     module = tf.Module()
     module.mix = tf.function(
@@ -93,10 +93,7 @@ loaded = tf.saved_model.load(sys.argv[1] + "/mix")
 data = np.load(sys.argv[1] + "/data.npz")
 np.savez(sys.argv[1] + "/mixed.npz", *[part.numpy() for part in loaded.mix(data["x"], data["y"], [1, 2])])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     assert b"PyFunc" not in (tmp_path / "mix" / "saved_model.pb").read_bytes()
     with np.load(tmp_path / "mixed.npz") as there:
         same(tuple(there.values()), tuple(mixing(X[:12], Y[:12], seed=[1, 2])), rtol=1e-5, atol=1e-5)

@@ -143,6 +143,7 @@ def test_boxes_of_one_pair_share_a_centre_and_are_nested():
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.representatives("axes", [2])
 def test_a_ratio_of_one_pastes_nothing(axes):
     x = tf.constant(RNG.normal(size=(5, 4, 5, 6, 2)).astype(np.float32))
     ratio = tf.constant([[1.0] * 5, [1.0, 0.5, 1.0, 0.5, 0.0]])
@@ -183,6 +184,7 @@ def test_the_mean_weight_integrated_over_centres_has_its_closed_form():
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.representatives("axes", [2])
 def test_the_mean_weight_of_drawn_boxes_has_its_closed_form(axes):
     count, share = 3000, 0.6
     boxes = draw_boxes(tf.fill([count], 1 - share), tf.constant([0, 5]), axes=axes)
@@ -218,6 +220,7 @@ def shares_of(own, kept, partner, classes):
     [((6, 9, 7, 3), 2), ((6, 5, 8), 2), ((6, 33), 1), ((6, 33, 2), 1), ((6, 4, 5, 3), 3), ((6, 4, 5, 3, 2), 3)],
     ids=["odd image", "grayscale or spectrogram", "signal", "signal of channels", "volume", "video"],
 )
+@pytest.mark.representatives("axes", [2, 3])
 def test_labels_follow_the_pixels_of_anything_with_places(shape, axes):
     x, y = CutMixLayer(axes=axes, scope="sample")(constants(*shape), np.eye(6, dtype=np.float32), seed=2)
     assert x.shape == shape

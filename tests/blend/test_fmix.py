@@ -86,6 +86,7 @@ class TestAnyShape:
 
 @pytest.mark.parametrize("decay", [1.0, 2.0, 3.0, 4.5])
 @pytest.mark.parametrize("sizes", [(256,), (48, 48), (33, 64), (16, 17, 15)], ids=str)
+@pytest.mark.representatives("sizes, decay", [((256,), 3.0), ((48, 48), 1.0), ((33, 64), 4.5), ((16, 17, 15), 2.0)])
 def test_the_power_spectrum_falls_with_twice_the_decay(sizes, decay):
     drawn = fields(sizes, 100, decay)
     spectrum = np.mean(np.abs(np.fft.fftn(drawn, axes=range(1, drawn.ndim))) ** 2, axis=0)
@@ -136,6 +137,7 @@ def test_normals_are_normal_and_independent(size):
 
 @pytest.mark.parametrize("sizes", [(7,), (6, 5), (3, 4, 3)], ids=str)
 @pytest.mark.parametrize("ratio", [0.3, 0.5, 0.8])
+@pytest.mark.representatives("sizes, ratio", [((7,), 0.3), ((6, 5), 0.8), ((3, 4, 3), 0.5)])
 def test_each_place_is_kept_equally_often(sizes, ratio):
     count, places = 4000, np.prod(sizes)
     mask, _ = FMixBlend(axes=len(sizes)).draw(tf.zeros([count, *sizes]), tf.fill([count], ratio), seed=5)
@@ -185,6 +187,7 @@ def test_a_seed_repeats_whatever_compiles_and_however_large_the_batch_is():
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.representatives("axes", [2])
 def test_ratios_of_one_and_zero_keep_all_and_nothing(axes):
     x = tf.constant(RNG.normal(size=(5, 4, 5, 6, 2)).astype(np.float32))
     partner = tf.constant([1, 2, 3, 4, 0])
@@ -197,6 +200,7 @@ def test_ratios_of_one_and_zero_keep_all_and_nothing(axes):
 
 
 @pytest.mark.parametrize("size", [7, 41, 49, 55, 61, 82, 83])
+@pytest.mark.representatives("size", [7, 83])
 def test_whole_masks_count_one_whatever_the_size(size):
     # Multiplied by their inverse in float32 or float64, some of these numbers of places do not give 1.
     _, share = FMixBlend(axes=1).draw(tf.zeros([2, size]), tf.constant([1.0, 0.0]), seed=1)

@@ -85,7 +85,23 @@ LAYERS = {
 }
 
 
-@pytest.fixture(params=list(LAYERS))
+# One of each kind of mix, targets and draw; what the others add is asked with the matrix.
+REPRESENTATIVES = [
+    "k-mixup",
+    "multi-mix",
+    "local",
+    "cutmix",
+    "fmix",
+    "saliencymix",
+    "puzzle mix",
+    "all at once",
+    "scheduled",
+]
+
+
+@pytest.fixture(
+    params=[pytest.param(name, marks=[pytest.mark.matrix] * (name not in REPRESENTATIVES)) for name in LAYERS]
+)
 def every(request):
     """The name of a layer and what makes it."""
     return request.param, LAYERS[request.param]
@@ -95,3 +111,10 @@ def every(request):
 def layers():
     """All of them: name to maker."""
     return LAYERS
+
+
+@pytest.fixture(params=["representatives", pytest.param("the others", marks=pytest.mark.matrix)])
+def half(request):
+    """Some of them, for tests that take many at once: name to maker."""
+    first = request.param == "representatives"
+    return {name: make for name, make in LAYERS.items() if (name in REPRESENTATIVES) == first}

@@ -2,8 +2,6 @@
 
 import functools
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -282,7 +280,7 @@ def test_what_is_learnt_survives_json(same):
         same(back(TABLE[:20], TABLE[:20], seed=3), layer(TABLE[:20], TABLE[:20], seed=3), rtol=0, atol=0)
 
 
-def test_what_is_learnt_is_saved_with_a_model_and_loaded_in_another_process(tmp_path):
+def test_what_is_learnt_is_saved_with_a_model_and_loaded_in_another_process(tmp_path, elsewhere):
     layer = KMixupLayer(4, 0.3, scope="sample", features_only=True, name="mixup")
     layer.adapt(TABLE, batch_size=20, match_alpha=True)
     model = keras.Sequential([keras.Input((3,)), layer, keras.layers.Dense(2)])
@@ -296,8 +294,7 @@ layer = keras.saving.load_model(folder + "/model.keras").get_layer("mixup")
 np.save(folder + "/mixed.npy", layer(np.load(folder + "/x.npy"), seed=3))
 json.dump(layer.get_config()["adapted"], open(folder + "/adapted.json", "w"))
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     assert json.loads((tmp_path / "adapted.json").read_text()) == layer.get_config()["adapted"]
     np.testing.assert_allclose(np.load(tmp_path / "mixed.npy"), layer(TABLE[:20], seed=3), rtol=1e-6)
 

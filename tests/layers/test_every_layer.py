@@ -1,8 +1,6 @@
 """What holds for all layers and options alike: one way of calling them is as good as another, here or elsewhere."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -40,6 +38,7 @@ def test_a_seed_repeats_and_another_does_not(every, same):
 
 
 @pytest.mark.parametrize("spec", [[8, 4, 6, 1], [None, 4, 6, 1], [None, None, None, 1]], ids=str)
+@pytest.mark.representatives("spec", [[None, 4, 6, 1]])
 def test_eager_calls_and_graphs_agree(every, spec, same):
     name, make = every
     if name == "adapted" and spec[1] is None:
@@ -82,6 +81,7 @@ def test_compiled_and_plain_graphs_agree(every, same):
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16, tf.float64])
+@pytest.mark.representatives("dtype", [tf.float16])
 def test_features_keep_their_dtype_and_targets_do_not_take_it(every, dtype):
     _, make = every
     layer = make()
@@ -94,6 +94,7 @@ def test_features_keep_their_dtype_and_targets_do_not_take_it(every, dtype):
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 7])
 @pytest.mark.usefixtures("plain_functions")
+@pytest.mark.representatives("size", [0, 3])
 def test_any_batch_size_gives_whole_mixtures(every, size):
     _, make = every
     layer = make()
@@ -110,6 +111,7 @@ def test_any_batch_size_gives_whole_mixtures(every, size):
     assert ((x.numpy() >= low - 1e-5) & (x.numpy() <= high + 1e-5)).all()
 
 
+@pytest.mark.matrix  # test_mix asks it of some
 def test_a_batch_of_one_comes_back_exactly(every):
     _, make = every
     layer = make()
@@ -130,9 +132,9 @@ def test_inference_converts_alike_and_mixes_nothing(every):
     assert y.shape[1:] == trained.shape[1:]
 
 
-def test_the_mixture_in_another_process_is_the_same(layers, tmp_path):
+def test_the_mixture_in_another_process_is_the_same(half, tmp_path, elsewhere):
     of_this_module = ("any distribution", "embedded", "saliencymix by brightness")
-    made = {name: make() for name, make in layers.items() if name not in of_this_module}
+    made = {name: make() for name, make in half.items() if name not in of_this_module}
     configs = {name: keras.saving.serialize_keras_object(layer) for name, layer in made.items()}
     (tmp_path / "layers.json").write_text(json.dumps(configs))
     np.savez(tmp_path / "data.npz", x=X, y=Y)
@@ -149,8 +151,7 @@ for name, config in json.load(open(folder + "/layers.json")).items():
         parts[f"{name}/{number}"] = np.asarray(part)
 np.savez(folder + "/mixed.npz", **parts)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     with np.load(tmp_path / "mixed.npz") as there:
         for name, layer in made.items():
             for number, part in enumerate(call(layer)):

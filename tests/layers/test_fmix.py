@@ -1,8 +1,6 @@
 """FMix as a layer: labels count the pixels that show, whatever the features are and wherever it runs."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -43,6 +41,7 @@ def shares_of(own, kept, partner, classes):
     [((6, 9, 7, 3), 2), ((6, 5, 8), 2), ((6, 33), 1), ((6, 33, 2), 1), ((6, 4, 5, 3), 3), ((6, 4, 5, 3, 2), 3)],
     ids=["odd image", "grayscale or spectrogram", "signal", "signal of channels", "volume", "video"],
 )
+@pytest.mark.representatives("axes", [2, 3])
 def test_labels_follow_the_pixels_of_anything_with_places(shape, axes):
     x, y = FMixLayer(axes=axes, scope="sample")(constants(*shape), EYE, seed=2)
     assert x.shape == shape
@@ -65,6 +64,7 @@ def test_labels_follow_whole_places_and_not_the_ratio_drawn():
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64, "bfloat16"])
+@pytest.mark.representatives("dtype", [np.uint8, np.float16])
 def test_pixels_of_any_dtype_are_shown_exactly(dtype):
     values = np.array([3, 250, 0, 77] if dtype == np.uint8 else [0.1, 2047, -3e4, 1e-7])
     images = tf.cast(np.broadcast_to(values.reshape(4, 1, 1, 1), (4, 6, 6, 2)), dtype)
@@ -143,6 +143,7 @@ def test_images_of_open_size_are_mixed_as_those_of_known_size(same):
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
+@pytest.mark.representatives("axes", [2])
 def test_it_compiles_with_the_function_that_calls_it(axes, same):
     layer, x = FMixLayer(interpolations=2, scope="sample", axes=axes), constants(4, 7, 5, 6, 1)
     y = np.eye(4, dtype=np.float32)
@@ -183,7 +184,7 @@ def test_the_configuration_makes_an_equal_layer(same):
     same(back(x, y, seed=1), layer(x, y, seed=1), rtol=0, atol=0)
 
 
-def test_the_mixture_in_another_process_is_the_same(tmp_path):
+def test_the_mixture_in_another_process_is_the_same(tmp_path, elsewhere):
     layer = FMixLayer(interpolations=2, scope="sample", num_classes=6)
     (tmp_path / "layer.json").write_text(json.dumps(keras.saving.serialize_keras_object(layer)))
     program = """
@@ -194,8 +195,7 @@ x = np.arange(6, dtype=np.float32).reshape(6, 1, 1) + np.zeros((6, 9, 8), np.flo
 x, y = layer(x, np.arange(6), seed=9)
 np.savez(sys.argv[1] + "/mixed.npz", x=x, y=y)
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     x, y = layer(constants(6, 9, 8), np.arange(6), seed=9)
     with np.load(tmp_path / "mixed.npz") as there:
         assert (there["x"] == x.numpy()).all() and (there["y"] == y.numpy()).all()

@@ -1,8 +1,5 @@
 """Keras' own test of layers, and what it means to us where Keras has none to offer."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -73,6 +70,7 @@ def test_keras_finds_no_fault_with_features_alone(layer_class, arguments):
     ],
     ids=["kmixup", "multimix", "large batch", "cutmix", "same class", "other class"],
 )
+@pytest.mark.representatives("times", [2])
 def test_keras_finds_no_fault_with_targets(layer_class, arguments, times):
     run_layer_test(
         layer_class,
@@ -177,7 +175,7 @@ def test_a_symbol_has_the_dtype_of_the_values(dtype, result):
     assert model(tf.ones([4, 3], dtype), training=True).dtype.name == result
 
 
-def test_a_model_is_exported_without_the_mix(tmp_path):
+def test_a_model_is_exported_without_the_mix(tmp_path, elsewhere):
     inputs = keras.Input((3,))
     mixed = KMixupLayer(2, solver="graph", features_only=True)(inputs)
     model = keras.Model(inputs, keras.layers.Dense(2)(mixed))
@@ -194,10 +192,7 @@ assert not any("PyFunc" in op for op in ops), ops
 np.save(sys.argv[1] + "/answer.npy", served.serve(np.load(sys.argv[1] + "/x.npy")))
 """
     np.save(tmp_path / "x.npy", X)
-    done = subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), model.predict(X, verbose=0), rtol=1e-5)
 
 

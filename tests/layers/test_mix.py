@@ -1,8 +1,6 @@
 """MixLayer: what comes in comes out mixed as the plan says, in its own structure, dtype and shape."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -427,7 +425,7 @@ def test_a_configuration_makes_an_equal_layer(same):
 
 
 @pytest.mark.usefixtures("plain_functions")
-def test_a_configuration_makes_an_equal_layer_in_another_process(tmp_path):
+def test_a_configuration_makes_an_equal_layer_in_another_process(tmp_path, elsewhere):
     layers = [*many_layers(), MixLayer(num_classes={"a": 3, "b": None}, seed=1)]
     (tmp_path / "layers.json").write_text(
         json.dumps([keras.saving.serialize_keras_object(layer) for layer in layers])
@@ -446,8 +444,7 @@ flat = [np.asarray(part) for x, y in mixed for part in (x, *(y.values() if isins
 np.savez(folder + "/mixed.npz", *flat)
 json.dump([type(layer).__name__ for layer in layers], open(folder + "/names.json", "w"))
 """
-    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    elsewhere(program, tmp_path)
     assert json.loads((tmp_path / "names.json").read_text()) == [type(layer).__name__ for layer in layers]
     mixed = [layer(X, LABELS, seed=2) for layer in layers[:-1]] + [layers[-1](X, {"a": LABELS, "b": X}, seed=2)]
     with np.load(tmp_path / "mixed.npz") as there:

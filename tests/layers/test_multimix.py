@@ -62,6 +62,7 @@ def test_pairs_are_those_of_k_mixup():
 
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("baseline", [None, "batch_augmentation"])
+@pytest.mark.representatives("k, baseline", [(1, None), (3, "batch_augmentation")])
 def test_one_interpolation_is_k_mixup(k, baseline, same):
     expected = KMixupLayer(k, 0.4, scope="sample")(X, EYE, seed=2)
     if baseline is None:
@@ -74,6 +75,7 @@ def test_one_interpolation_is_k_mixup(k, baseline, same):
 
 
 @pytest.mark.parametrize("scope", ["group", "sample"])
+@pytest.mark.representatives("scope", ["group"])
 def test_narrower_scopes_draw_descending_ratios_for_each(scope):
     _, shares = MultiMixLayer(3, k=2, scope=scope)(X, EYE, seed=4)
     ratio, _ = readout(shares, 3)
@@ -103,6 +105,7 @@ def test_batch_augmentation_is_several_pairings_with_a_ratio_each():
 
 
 @pytest.mark.parametrize("baseline", ["large_batch", "batch_augmentation"])
+@pytest.mark.representatives("baseline", ["large_batch"])
 def test_baselines_match_each_of_their_pairings(baseline):
     x = RNG.normal(size=(12, 2)).astype(np.float32)
 
@@ -153,6 +156,7 @@ def test_two_loaders_are_mixed_in_the_same_order():
 
 
 @pytest.mark.parametrize("baseline", [None, "large_batch", "batch_augmentation"])
+@pytest.mark.representatives("baseline", [None])
 def test_the_last_partial_batch_is_mixed_as_often(baseline):
     layer = MultiMixLayer(3, baseline=baseline, seed=1)
     dataset = tf.data.Dataset.from_tensor_slices((X, EYE)).batch(4)

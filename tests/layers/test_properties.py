@@ -89,7 +89,7 @@ def expected(values, plan):
     return mixed.reshape(-1, *values.shape[1:]) if several else mixed
 
 
-@settings(max_examples=250)
+@settings(max_examples=120)
 @given(
     st.integers(0, 7),
     features,

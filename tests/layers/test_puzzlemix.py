@@ -28,6 +28,7 @@ def shares(x, classes):
 
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
 @pytest.mark.parametrize("interpolations", [1, 3])
+@pytest.mark.representatives("size, interpolations", [(0, 3), (1, 1), (5, 3)])
 def test_labels_follow_the_pixels(size, interpolations):
     layer = PuzzleMixLayer(n_labels=2, interpolations=interpolations, scope="sample")
     for seed in range(5):
@@ -49,6 +50,7 @@ def test_maps_follow_the_mask_without_transport():
 
 @pytest.mark.parametrize("solver", ["host", "graph"])
 @pytest.mark.parametrize("interpolations", [1, 3])
+@pytest.mark.representatives("solver, interpolations", [("host", 1), ("graph", 3)])
 def test_maps_are_moved_with_the_image(solver, interpolations):
     x = RNG.normal(size=(6, 8, 8, 2)).astype(np.float32)
     options = {"blocks": 4, "t_eps": 0.0, "scope": "sample", "solver": solver, "interpolations": interpolations}
@@ -80,12 +82,14 @@ def test_the_configuration_makes_an_equal_layer(same):
     same(back(X, Y, seed=3), layer(X, Y, seed=3))
 
 
-def test_spectrograms_and_signals_are_mixed_in_pipelines():
-    for x, axes in ((X[:, :, :6, 0], 2), (X[:, :6, 0], 1), (RNG.normal(size=(6, 7, 5)).astype(np.float32), 2)):
-        dataset = tf.data.Dataset.from_tensor_slices((x, Y)).batch(4)
-        mixed = list(dataset.map(PuzzleMixLayer(axes=axes, num_classes=3)))
-        assert [part[0].shape for part in mixed] == [(4, *x.shape[1:]), (2, *x.shape[1:])]
-        assert all(np.isfinite(part[0]).all() for part in mixed)
+@pytest.mark.parametrize("shape", [(8, 6), (6,), (7, 5)], ids=["spectrogram", "signal", "odd"])
+@pytest.mark.representatives("shape", [(6,), (7, 5)])
+def test_spectrograms_and_signals_are_mixed_in_pipelines(shape):
+    x = RNG.normal(size=(6, *shape)).astype(np.float32)
+    dataset = tf.data.Dataset.from_tensor_slices((x, Y)).batch(4)
+    mixed = list(dataset.map(PuzzleMixLayer(axes=len(shape), num_classes=3)))
+    assert [part[0].shape for part in mixed] == [(4, *shape), (2, *shape)]
+    assert all(np.isfinite(part[0]).all() for part in mixed)
 
 
 def test_only_the_solver_in_the_graph_compiles(same):
@@ -104,8 +108,10 @@ def test_bad_arguments_name_the_layer(name, value):
 
 
 @pytest.mark.parametrize("solver", ["host", "graph"])
+@pytest.mark.representatives("solver", ["graph"])
 def test_a_pipeline_that_draws_numbers_of_blocks_is_saved_in_mid_epoch_and_goes_on_alike(solver, tmp_path):
-    x = RNG.normal(size=(12, 8, 8, 1)).astype(np.float32)
+    # Small enough for two numbers of blocks, each of which is compiled.
+    x = RNG.normal(size=(12, 4, 4, 1)).astype(np.float32)
     dataset = tf.data.Dataset.from_tensor_slices((x, np.eye(12, dtype=np.float32))).batch(4)
     dataset = dataset.apply(mix(PuzzleMixLayer(solver=solver), seed=0))
     iterator, resumed = iter(dataset), iter(dataset)

@@ -1,8 +1,5 @@
 """The layer: labels follow the pixels pasted in any batch, pipeline and process, whoever says what is salient."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -53,6 +50,7 @@ def shares_of(x, batch):
     ids=["odd image", "nested", "signal", "volume"],
 )
 @pytest.mark.parametrize("batch", [1, 2, 7])
+@pytest.mark.representatives("places, batch", [((8, 8), 7), ((33,), 2), ((5, 4, 6), 1)])
 def test_labels_are_means_of_masks_in_batches_of_any_size(places, interpolations, k, batch):
     x, peaks = numbered(batch, *places)
     layer = SaliencyMixLayer(
@@ -84,6 +82,7 @@ def test_spectrograms_are_images_or_signals_of_many_channels():
 
 @plain
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float64"])
+@pytest.mark.representatives("dtype", ["uint8", "float16"])
 def test_pixels_of_any_dtype_are_pasted_exactly(dtype):
     x = tf.cast(numbered(5, 8, 8)[0], dtype)
     mixed, y = SaliencyMixLayer(scope="sample")(x, np.eye(5, dtype=np.float32), seed=4)
@@ -248,7 +247,7 @@ for name in ("gradient", "own"):
 """
 
 
-def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_model(tmp_path):
+def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_model(tmp_path, elsewhere):
     x, y = RNG.normal(size=(8, 8, 8, 1)).astype(np.float32), np.eye(3, dtype=np.float32)[np.arange(8) % 3]
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
@@ -260,10 +259,7 @@ def test_another_process_loads_the_layer_with_its_source_and_the_weights_of_its_
         keras.Model([inputs, labels], layer(inputs, y=labels)).save(tmp_path / f"{name}.keras")
         expected[name] = layer(x, y, seed=7)[0].numpy()
         assert (expected[name] != x).any()
-    done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(tmp_path)], capture_output=True, text=True, cwd=tmp_path
-    )
-    assert done.returncode == 0, done.stderr
+    elsewhere(ELSEWHERE, tmp_path)
     for name, mixed in expected.items():
         assert (np.load(tmp_path / f"{name}.npy") == mixed).all()
 

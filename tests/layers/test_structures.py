@@ -19,6 +19,9 @@ from kmix_tf import (
     mix,
 )
 
+# Structures are taken apart outside of what is compiled.
+pytestmark = pytest.mark.usefixtures("plain_functions")
+
 RNG = np.random.default_rng(8)
 N = 12
 IMAGES = RNG.integers(0, 256, (N, 6, 8, 3)).astype(np.uint8)

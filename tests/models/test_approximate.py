@@ -1,6 +1,4 @@
 import itertools
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -89,6 +87,7 @@ class TestPerturbation:
 class TestTerms:
     @pytest.mark.parametrize("derivatives", ("exact", "differences"))
     @pytest.mark.parametrize("loss", LOSSES)
+    @pytest.mark.representatives("derivatives", ["exact"])
     def test_averaged_over_all_draws_they_are_those_of_theorem_2(self, loss, derivatives):
         x, y = samples(loss)
         model = network(OUTPUTS[loss])
@@ -186,6 +185,7 @@ class TestTraining:
         np.testing.assert_allclose(gradients, [taken[0, 0], taken[3, 2], taken[7, 1]], atol=1e-4)
 
     @pytest.mark.parametrize("derivatives", ("exact", "differences"))
+    @pytest.mark.representatives("derivatives", ["differences"])
     def test_a_compiled_step_is_the_plain_one(self, derivatives):
         weights = []
         for jit_compile in (False, True):
@@ -291,6 +291,7 @@ class TestTraining:
         assert np.isfinite([history["loss"], history["val_loss"]]).all()
 
     @pytest.mark.parametrize("kind", ("BatchNormalization", "LayerNormalization", "LSTM"))
+    @pytest.mark.representatives("kind", ["BatchNormalization"])
     def test_differences_train_what_exact_derivatives_cannot(self, kind):
         layers = [keras.layers.Reshape((4, 2)), keras.layers.LSTM(3)] if kind == "LSTM" else []
         model = network(layers=layers or [getattr(keras.layers, kind)()])
@@ -326,7 +327,7 @@ class TestTraining:
 
 
 class TestSaving:
-    def test_keras_files_go_on_training_in_another_process(self, tmp_path):
+    def test_keras_files_go_on_training_in_another_process(self, tmp_path, elsewhere):
         wrapper, x, y = adapted(terms=("r1_r3", "r2"), samples=2, rate=0.1)
         wrapper.train_on_batch(x, y)
         wrapper.save(str(tmp_path / "model.keras"))
@@ -334,7 +335,9 @@ class TestSaving:
         expected = float(wrapper.train_on_batch(x, y, return_dict=True)["loss"])
         np.savez(tmp_path / "arrays.npz", x=x, y=y, loss=expected, answer=wrapper.predict(x, verbose=0))
         code = """
-import sys, numpy as np, keras
+import sys, warnings
+warnings.filterwarnings("error", category=UserWarning, module="keras")
+import numpy as np, keras
 import kmix_tf.models.approximate.model
 wrapper = keras.models.load_model(sys.argv[1] + "/model.keras")
 arrays = np.load(sys.argv[1] + "/arrays.npz")
@@ -344,14 +347,9 @@ np.testing.assert_allclose(loss, arrays["loss"], atol=1e-6)
 np.testing.assert_allclose(wrapper.predict(arrays["x"], verbose=0), arrays["answer"], atol=1e-5)
 assert (wrapper.alpha, wrapper.terms, wrapper.samples, wrapper.seed) == (1.0, ("r1_r3", "r2"), 2, 3)
 """
-        result = subprocess.run(
-            [sys.executable, "-W", "error::UserWarning:keras", "-c", code, str(tmp_path)],
-            capture_output=True,
-            text=True,
-        )
-        assert result.returncode == 0, result.stderr[-2000:]
+        elsewhere(code, tmp_path)
 
-    def test_an_export_is_the_plain_model_and_runs_with_tensorflow_alone(self, tmp_path):
+    def test_an_export_is_the_plain_model_and_runs_with_tensorflow_alone(self, tmp_path, elsewhere):
         wrapper, x, y = adapted()
         wrapper.train_on_batch(x, y)
         wrapper.export(str(tmp_path / "served"))
@@ -364,8 +362,7 @@ for size in (1, 5):
     np.testing.assert_allclose(served.serve(arrays["x"][:size]), arrays["answer"][:size], atol=1e-6)
 assert "kmix_tf" not in sys.modules
 """
-        result = subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path)], capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[-2000:]
+        elsewhere(code, tmp_path)
 
     def test_it_can_be_saved_before_adapt(self, tmp_path):
         ApproximateMixupModel(network(), 1.0).save(str(tmp_path / "model.keras"))
@@ -375,7 +372,7 @@ assert "kmix_tf" not in sys.modules
         again.compile("sgd")
         assert np.isfinite(again.fit(x, y, verbose=0).history["loss"])
 
-    def test_replicas_draw_differently(self):
+    def test_replicas_draw_differently(self, elsewhere):
         code = """
 import numpy as np, keras, tensorflow as tf
 cpu = tf.config.list_physical_devices("CPU")[0]
@@ -395,8 +392,7 @@ history = wrapper.fit(x, y, batch_size=8, epochs=2, verbose=0).history
 assert np.isfinite(history["loss"]).all() and int(np.array(wrapper._step)) == 4
 np.testing.assert_allclose(history["loss"], np.add(history["base"], history["r1_r3"]), rtol=1e-4)
 """
-        result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-        assert result.returncode == 0, result.stderr[-2000:]
+        elsewhere(code)
 
 
 class TestRefusals:

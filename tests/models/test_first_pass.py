@@ -1,8 +1,6 @@
 """MixModel's pass over the batch before it is mixed: what matters in it, and the gradient of the clean batch."""
 
 import json
-import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -117,9 +115,14 @@ SALIENT = {
 }
 
 
+# Each mix, and each of the two ways with and without the other.
+PAIRS = [("mask", 0.0, False), ("mask", 0.7, True), ("saliencymix", 0.0, True), ("puzzle mix", 0.7, False)]
+
+
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.parametrize("clean_weight", [0.0, 0.7])
 @pytest.mark.parametrize("name", SALIENT)
+@pytest.mark.representatives("name, clean_weight, jit_compile", PAIRS)
 def test_a_step_is_that_of_a_loop_by_hand_which_tells_the_layer_the_size_of_the_input_gradient(
     name, clean_weight, jit_compile
 ):
@@ -202,6 +205,7 @@ def test_in_float16_a_scaled_loss_gives_the_step_of_float32():
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float64"])
+@pytest.mark.representatives("dtype", ["float16"])
 def test_weights_of_any_dtype_get_the_clean_gradient(dtype):
     steps = []
     for clean_weight in (0.0, 3.0):
@@ -277,11 +281,9 @@ print(json.dumps([*steps, [str(each.message) for each in caught if "saliency" in
 """
 
 
-def test_on_two_replicas_the_clean_gradient_is_that_of_one_device():
+def test_on_two_replicas_the_clean_gradient_is_that_of_one_device(elsewhere):
     # Of batches that alpha = 0 leaves as they are, so that the step is three times the plain one.
-    done = subprocess.run([sys.executable, "-c", REPLICAS], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    plain, one, two, (told,) = json.loads(done.stdout.splitlines()[-1])
+    plain, one, two, (told,) = json.loads(elsewhere(REPLICAS).splitlines()[-1])
     np.testing.assert_allclose(one, plain, rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(two, plain, rtol=1e-5, atol=1e-6)
     # One sample of each replica's four overflows.

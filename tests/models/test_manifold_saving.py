@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -47,7 +44,7 @@ np.savez({path!r} + "_after.npz", *model.get_weights())
 """
 
 
-def test_training_saved_and_resumed_elsewhere_goes_on_with_the_draws_to_come(data, tmp_path):
+def test_training_saved_and_resumed_elsewhere_goes_on_with_the_draws_to_come(data, tmp_path, elsewhere):
     x, y = data
     mix, path = LocalMixupLayer(k=3, num_classes=3, weight=ExponentialWeight(1.0)), str(tmp_path / "model")
     wrapped = mixing(network(), ["input", "sum", "last"], mix, seed=None, optimizer=keras.optimizers.SGD(0.5, 0.9))
@@ -55,7 +52,7 @@ def test_training_saved_and_resumed_elsewhere_goes_on_with_the_draws_to_come(dat
         wrapped.train_on_batch(x, y)
     wrapped.save(path + ".keras")
     np.savez(path + ".npz", x=x, y=y)
-    subprocess.run([sys.executable, "-c", GO_ON.format(path=path)], check=True)
+    elsewhere(GO_ON.format(path=path))
     for _ in range(2):
         wrapped.train_on_batch(x, y)
     resumed = np.load(path + "_after.npz").values()
@@ -74,14 +71,14 @@ assert "kmix_tf" not in sys.modules
 """
 
 
-def test_an_export_is_the_plain_models(data, tmp_path):
+def test_an_export_is_the_plain_models(data, tmp_path, elsewhere):
     x, y = data
     wrapped = mixing(network(), ["input", "sum"], KMixupLayer(3, num_classes=3))
     wrapped.train_on_batch(x, y)
     path = str(tmp_path / "served")
     wrapped.export(path)
     np.save(path + ".npy", x)
-    subprocess.run([sys.executable, "-c", SERVE, path], check=True, cwd=tmp_path)
+    elsewhere(SERVE, path)
     np.testing.assert_allclose(np.load(path + "_served.npy"), wrapped.model.predict(x, verbose=0), atol=1e-6)
     assert b"PyFunc" not in (tmp_path / "served" / "saved_model.pb").read_bytes()
 
@@ -111,5 +108,5 @@ assert not np.array_equal(*seeds), seeds
 """
 
 
-def test_replicas_count_alike_and_draw_differently():
-    subprocess.run([sys.executable, "-c", REPLICAS], check=True)
+def test_replicas_count_alike_and_draw_differently(elsewhere):
+    elsewhere(REPLICAS)

@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -144,7 +141,7 @@ def test_several_inputs_and_their_export(tmp_path):
     np.testing.assert_allclose(answer, rescaled.predict(x, verbose=0), atol=1e-6)
 
 
-def test_keras_files_keep_model_and_means_in_another_process(data, tmp_path):
+def test_keras_files_keep_model_and_means_in_another_process(data, tmp_path, elsewhere):
     x, y = data
     rescaled = RescaledModel(classifier(), 0.5)
     rescaled.adapt(x, y)
@@ -158,11 +155,10 @@ np.testing.assert_allclose(model.predict(arrays["x"], verbose=0), arrays["answer
 assert (model.alpha, model.output_kind) == (0.5, "logits")
 model.export(sys.argv[1] + "/served")
 """
-    result = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
+    elsewhere(code, tmp_path)
 
 
-def test_an_export_serves_any_batch_size_with_tensorflow_alone_and_calls_no_host(data, tmp_path):
+def test_an_export_serves_any_batch_size_with_tensorflow_alone_and_calls_no_host(data, tmp_path, elsewhere):
     x, y = data
     rescaled = RescaledModel(classifier(), 0.5)
     rescaled.adapt(x, y)
@@ -176,8 +172,7 @@ for size in (1, 5, 90):
     np.testing.assert_allclose(served.serve(arrays["x"][:size]), arrays["answer"][:size], atol=1e-6)
 assert "kmix_tf" not in sys.modules
 """
-    result = subprocess.run([sys.executable, "-I", "-c", code, str(tmp_path)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
+    elsewhere(code, tmp_path)
     assert b"PyFunc" not in (tmp_path / "served" / "saved_model.pb").read_bytes()
 
 

@@ -1,8 +1,5 @@
 """Several inputs and outputs, of any structure: called, saved, exported, and refused where they do not fit."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -82,6 +79,7 @@ def structured_order(form):
 
 @pytest.mark.parametrize("how", ("arrays", "dataset"))
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
+@pytest.mark.representatives("form, how", [("dict", "dataset"), ("list", "arrays"), ("nested", "arrays")])
 def test_each_leaf_follows_equation_22_in_its_kind(form, how, arrays):
     rescaled, x = adapted(form, arrays, how)
     found, expected = rescaled.predict(x, verbose=0), oracle(form, arrays, rescaled.model)
@@ -91,6 +89,7 @@ def test_each_leaf_follows_equation_22_in_its_kind(form, how, arrays):
 
 
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
+@pytest.mark.representatives("form", ["nested"])
 def test_both_predictions_of_each_output_are_scored(form, arrays):
     rescaled, x = adapted(form, arrays)
     scores = rescaled.evaluate_both(x, structured(form, *arrays[2:]), batch_size=10)
@@ -124,7 +123,7 @@ NAMES = {
 }
 
 
-def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays, tmp_path):
+def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays, tmp_path, elsewhere):
     for form, (inputs, outputs) in NAMES.items():
         rescaled, x = adapted(form, arrays)
         rescaled.export(str(tmp_path / form))
@@ -132,11 +131,11 @@ def test_exports_name_their_inputs_and_outputs_and_need_tensorflow_alone(arrays,
         stored = {f"in_{name}": leaf for name, leaf in zip(inputs, tf.nest.flatten(x), strict=True)}
         stored |= {f"out_{name}": leaf for name, leaf in zip(outputs, answers, strict=True)}
         np.savez(tmp_path / f"{form}.npz", **stored)
-    result = subprocess.run([sys.executable, "-I", "-c", CLIENT, str(tmp_path)], capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-2000:]
+    elsewhere(CLIENT, tmp_path)
 
 
 @pytest.mark.parametrize("form", ("dict", "list", "nested"))
+@pytest.mark.representatives("form", ["nested"])
 def test_keras_files_keep_structures(form, arrays, tmp_path):
     rescaled, x = adapted(form, arrays)
     rescaled.save(str(tmp_path / "model.keras"))

@@ -108,6 +108,7 @@ KINDS = {
 class TestOptimality:
     @pytest.mark.parametrize("size", SIZES)
     @pytest.mark.parametrize("kind", KINDS)
+    @pytest.mark.representatives("size", SIZES[::3])
     def test_no_permutation_is_cheaper_than_scipy_s(self, kind, size):
         assert_optimal(KINDS[kind](np.random.default_rng(size), (PROBLEMS, size, size)))
 
@@ -143,6 +144,7 @@ class TestOptimality:
         assert (columns == [[0, 1], [1, 0]] * (PROBLEMS // 2)).all()
 
     @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
+    @pytest.mark.representatives("size", [1, 4])
     def test_no_permutation_at_all_is_cheaper(self, size):
         draw = np.random.default_rng(size)
         ties, reals = draw.integers(-3, 4, (1000, size, size)), draw.normal(size=(1000, size, size))
@@ -241,11 +243,13 @@ def test_as_plain_ops(plain_functions):
 
 class TestWhereItRuns:
     @pytest.mark.parametrize("jit_compile", [False, True])
+    @pytest.mark.representatives("jit_compile", [True])
     def test_in_a_function(self, jit_compile):
         solve = tf.function(solve_in_graph, jit_compile=jit_compile)
         assert_optimal(COST, solve(tf.constant(COST)))
 
     @pytest.mark.parametrize("jit_compile", [False, True])
+    @pytest.mark.representatives("jit_compile", [True])
     def test_where_shapes_are_known_when_the_graph_runs(self, jit_compile):
         spec = tf.TensorSpec([None, None, None])
         solve = tf.function(solve_in_graph, input_signature=[spec], jit_compile=jit_compile)
@@ -258,6 +262,7 @@ class TestWhereItRuns:
         assert graph.output_shapes.as_list() == [None, 4]
 
     @pytest.mark.parametrize("calls", [None, 2])
+    @pytest.mark.representatives("calls", [2])
     def test_in_a_dataset(self, calls):
         dataset = tf.data.Dataset.from_tensor_slices(COST).batch(20).map(solve_in_graph, calls)
         columns = np.concatenate([batch.numpy() for batch in dataset])

@@ -70,6 +70,7 @@ SHAPES = [
 
 
 @pytest.mark.parametrize(("shape", "axes"), SHAPES, ids=str)
+@pytest.mark.representatives("shape, axes", SHAPES[1::3])
 def test_it_is_the_papers_formula_at_any_size(shape, axes):
     image = RNG.normal(size=shape).astype(np.float32)
     saliency = SpectralResidualSaliency(axes)([tf.constant(image)])
@@ -89,6 +90,7 @@ def test_size_and_smoothing_mean_what_they_say(size, smoothing):
 
 
 @pytest.mark.parametrize(("shape", "axes"), SHAPES[1::2], ids=str)
+@pytest.mark.representatives("shape, axes", SHAPES[1:2])
 def test_shapes_that_are_open_and_whole_compiled_functions_give_the_same(shape, axes):
     source = SpectralResidualSaliency(axes)
     image = tf.constant(RNG.normal(size=shape).astype(np.float32))
@@ -133,6 +135,7 @@ def planted(shape, axes, box, where):
     ],
     ids=str,
 )
+@pytest.mark.representatives("axes", [1, 3])
 def test_the_most_salient_place_is_in_the_object_that_was_planted(shape, axes, box):
     hits = 0
     for _ in range(10):
@@ -182,6 +185,7 @@ def test_images_of_any_dtype_are_taken(dtype):
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["plain", "compiled"])
 @pytest.mark.parametrize("size", [16, 64])
+@pytest.mark.representatives("size, compiled", [(16, False), (64, True)])
 def test_an_image_of_one_colour_is_uniformly_salient(size, compiled):
     source = SpectralResidualSaliency(size=size)
     function = source if compiled else tf.function(source, input_signature=[[tf.TensorSpec([None] * 4)]])

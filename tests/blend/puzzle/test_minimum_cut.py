@@ -124,6 +124,7 @@ def test_both_oracles_agree():
 
 
 @pytest.mark.parametrize(("shape", "n_labels"), [((4, 4), 3), ((3, 5), 2), ((8,), 4)], ids=str)
+@pytest.mark.representatives("n_labels", [3])
 def test_the_solver_in_the_graph_finds_the_very_same_masks(shape, n_labels):
     energy, ratio = puzzles(400, shape, seed=5)
     on_host = solved(energy, ratio, n_labels, 0.5)

@@ -37,6 +37,7 @@ def test_no_permutation_of_four_blocks_is_better(solver, t_eps):
 
 @pytest.mark.parametrize("solver", ["host", "graph"])
 @pytest.mark.parametrize(("sizes", "counts"), [((8, 8), (4, 4)), ((9, 7), (4, 2)), ((16,), (8,))], ids=str)
+@pytest.mark.representatives("solver, sizes", [("host", (9, 7)), ("graph", (8, 8))])
 def test_blocks_are_permuted_and_saliency_is_kept(solver, sizes, counts):
     n = int(np.prod(counts))
     saliency, share = drawn(200, n)
