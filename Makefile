@@ -23,9 +23,10 @@ test-addons: $(ADDONS)/.installed  ## the same tests, with TensorFlow 2.15, Kera
 test-addons-all: test-addons
 	$(ADDONS)/bin/python -m pytest -m matrix
 
-lint: $(MODERN)/.installed
+lint: $(MODERN)/.installed  ## style, and the types of the package
 	$(MODERN)/bin/ruff check .
 	$(MODERN)/bin/ruff format --check .
+	$(MODERN)/bin/mypy
 
 format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
@@ -44,13 +45,13 @@ saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/
 $(MODERN)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear $(MODERN)
 	$(MODERN)/bin/python -m pip install --upgrade pip
-	$(MODERN)/bin/python -m pip install -e '.[dev,examples,plot]'
+	$(MODERN)/bin/python -m pip install -e '.[dev,examples,plot,cli]'
 	touch $@
 
 $(ADDONS)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear $(ADDONS)
 	$(ADDONS)/bin/python -m pip install --upgrade pip
-	$(ADDONS)/bin/python -m pip install -e '.[addons,dev,examples,plot]'
+	$(ADDONS)/bin/python -m pip install -e '.[addons,dev,examples,plot,cli]'
 	touch $@
 
 clean:

@@ -2,7 +2,15 @@
 
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
-from kmix_tf.blend import Blended, CutMixBlend, FMixBlend, LinearBlend, PuzzleMixBlend, SaliencyMixBlend
+from kmix_tf.blend import (
+    Blended,
+    BlendStrategy,
+    CutMixBlend,
+    FMixBlend,
+    LinearBlend,
+    PuzzleMixBlend,
+    SaliencyMixBlend,
+)
 from kmix_tf.layers import (
     CutMixLayer,
     FMixLayer,
@@ -21,20 +29,22 @@ from kmix_tf.pairing import (
     OptimalTransportPairing,
     OtherClassPairing,
     Pairing,
+    PairingStrategy,
     RandomPairing,
     RepeatedPairing,
     SameClassPairing,
     solve_assignment,
 )
 from kmix_tf.pipeline import mix
-from kmix_tf.ratio import BetaRatio, DistributionRatio, sample_beta
-from kmix_tf.saliency import GradientSaliency, SpectralResidualSaliency
+from kmix_tf.ratio import BetaRatio, DistributionRatio, RatioStrategy, sample_beta
+from kmix_tf.saliency import GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
-from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight
+from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
     "ApproximateMixupModel",
     "BetaRatio",
+    "BlendStrategy",
     "Blended",
     "CutMixBlend",
     "CutMixLayer",
@@ -61,16 +71,20 @@ __all__ = [
     "OtherClassPairing",
     "PackedTargets",
     "Pairing",
+    "PairingStrategy",
     "PuzzleMixBlend",
     "PuzzleMixLayer",
     "RandomPairing",
+    "RatioStrategy",
     "RepeatedPairing",
     "RescaledModel",
     "SaliencyMixBlend",
     "SaliencyMixLayer",
+    "SaliencySource",
     "SameClassPairing",
     "SpectralResidualSaliency",
     "ThresholdWeight",
+    "WeightStrategy",
     "__version__",
     "mix",
     "pack_targets",

@@ -7,17 +7,20 @@ from typing import Any
 
 import keras
 
+from kmix_tf import _checks
+
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 
 register = keras.saving.register_keras_serializable(package="kmix_tf")
 
 
-def require_tensorflow_backend(owner: str) -> None:
+def require_tensorflow_backend() -> None:
     """Raises RuntimeError when Keras 3 runs on another backend than TensorFlow."""
     if keras.backend.backend() != "tensorflow":
-        raise RuntimeError(
-            f"{owner}: kmix_tf needs Keras on the TensorFlow backend. Received: "
-            f"KERAS_BACKEND={keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before importing keras."
+        raise _checks.problem(
+            f"kmix_tf needs Keras on the TensorFlow backend. Received: "
+            f"KERAS_BACKEND={keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before importing keras.",
+            RuntimeError,
         )
 
 

@@ -1,7 +1,7 @@
 """The loss of Local Mixup, for targets that come apart."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import keras
 import tensorflow as tf
@@ -9,6 +9,13 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.batch.packing import unpack_for
+
+
+class KerasOptions(TypedDict, total=False):
+    """What Keras' own losses take besides."""
+
+    reduction: Any
+    dtype: Any
 
 
 @register
@@ -43,7 +50,13 @@ class LocalMixupLoss(keras.losses.Loss):
         0.8664
     """
 
-    def __init__(self, loss: Any = "categorical_crossentropy", name: str = "local_mixup_loss", **kwargs: Any):
+    @_checks.speaks
+    def __init__(
+        self,
+        loss: Any = "categorical_crossentropy",
+        name: str = "local_mixup_loss",
+        **kwargs: Unpack[KerasOptions],
+    ):
         super().__init__(name=name, **kwargs)
         self.loss = loss
         self._per_sample = _per_sample(loss)
@@ -51,7 +64,8 @@ class LocalMixupLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         """The loss of each sample: `y_pred` without its last axis."""
         y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-        packed = unpack_for("LocalMixupLoss", y_true, y_pred)
+        with _checks.speaking_as(self):
+            packed = unpack_for(y_true, y_pred)
         if packed is None:
             return self._per_sample(y_true, y_pred)
         y_a, y_b, ratio, weight = packed
@@ -82,5 +96,5 @@ def _per_sample(loss: Any) -> Callable:
     if isinstance(loss, keras.losses.Loss):
         return loss.call
     if not callable(loss):
-        _checks.refuse("LocalMixupLoss", "loss", "a Keras loss, its name or a function", loss, TypeError)
+        _checks.refuse("loss", "a Keras loss, its name or a function", loss, TypeError)
     return loss

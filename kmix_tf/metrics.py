@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.batch.leaves import after, require
+from kmix_tf._graph import after, require
 from kmix_tf.batch.packing import unpack_for
 
 
@@ -39,16 +39,18 @@ class MixAccuracy(keras.metrics.Mean):
         0.625
     """
 
+    @_checks.speaks
     def __init__(self, name: str = "mix_accuracy", dtype: Any = None, threshold: float = 0.5):
         super().__init__(name=name, dtype=dtype)
-        self.threshold = _checks.number("MixAccuracy", "threshold", threshold, minimum=float("-inf"))
+        self.threshold = _checks.number("threshold", threshold, minimum=float("-inf"))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
         return super().update_state(self._hits(y_true, y_pred), sample_weight=sample_weight)
 
     def _hits(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        packed = unpack_for("MixAccuracy", y_true, y_pred)
+        with _checks.speaking_as(self):
+            packed = unpack_for(y_true, y_pred)
         if packed is None:
             return self._hit(y_true, y_pred)
         y_a, y_b, ratio, _ = packed
@@ -103,6 +105,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         0.375
     """
 
+    @_checks.speaks
     def __init__(
         self,
         bins: int = 10,
@@ -111,20 +114,24 @@ class ExpectedCalibrationError(keras.metrics.Metric):
         dtype: Any = None,
     ):
         super().__init__(name=name, dtype=dtype)
-        self.bins = _checks.integer("ExpectedCalibrationError", "bins", bins, minimum=1)
-        self.from_logits = _checks.flag("ExpectedCalibrationError", "from_logits", from_logits)
+        self.bins = _checks.integer("bins", bins, minimum=1)
+        self.from_logits = _checks.flag("from_logits", from_logits)
         # float32 would stop counting at 2^24 samples.
         self.gaps = self.add_weight(name="gaps", shape=(self.bins,), initializer="zeros", dtype="float64")
         self.total = self.add_weight(name="total", shape=(), initializer="zeros", dtype="float64")
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+        with _checks.speaking_as(self):
+            self._update(y_true, y_pred, sample_weight)
+
+    def _update(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: Any) -> None:
         shares = _shares(y_true, y_pred)
         probabilities = self._probabilities(y_pred)
         weight = _weights(sample_weight, tf.shape(shares)[:-1])
         valid = _valid(probabilities, shares, weight)
         problem = (
-            "ExpectedCalibrationError: y_pred must be probabilities that sum to 1 (or from_logits=True), targets "
+            "y_pred must be probabilities that sum to 1 (or from_logits=True), targets "
             f"classes in [0, {probabilities.shape[-1]}) or soft labels, and sample weights >= 0. Received: others."
         )
         probabilities, weight = after(require(tf.reduce_all(valid), problem), [probabilities, weight])
@@ -160,7 +167,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
 
 def _shares(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     """How much of each class is in the target, float64 `(batch, ..., classes)`; of no class where labels are bad."""
-    packed = unpack_for("ExpectedCalibrationError", y_true, y_pred)
+    packed = unpack_for(y_true, y_pred)
     if packed is None:
         return _share(y_true, y_pred)
     ratio = tf.cast(packed.ratio, tf.float64)[..., tf.newaxis]

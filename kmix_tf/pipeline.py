@@ -9,6 +9,7 @@ from kmix_tf import _checks
 from kmix_tf.layers import MixLayer
 
 
+@_checks.speaks
 def mix(
     layer: MixLayer,
     seed: int | None = None,
@@ -44,10 +45,10 @@ def mix(
         >>> mixed = dataset.shuffle(64).batch(32).apply(mix(KMixupLayer(k=8), seed=0))
     """
     if not isinstance(layer, MixLayer):
-        _checks.refuse("mix", "layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)
-    seed = layer.seed if seed is None else _checks.integer("mix", "seed", seed, minimum=0)
-    _checks.flag("mix", "between", between)
-    first_step = 0 if initial_step is None else _checks.integer("mix", "initial_step", initial_step, minimum=0)
+        _checks.refuse("layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)
+    seed = layer.seed if seed is None else _checks.integer("seed", seed, minimum=0)
+    _checks.flag("between", between)
+    first_step = 0 if initial_step is None else _checks.integer("initial_step", initial_step, minimum=0)
 
     def mix_element(batch_seed: tf.Tensor, step: tf.Tensor, element: Any) -> Any:
         parts = element if isinstance(element, tuple) else (element,)

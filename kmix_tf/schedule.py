@@ -31,10 +31,11 @@ class MixSchedule:
         [0.0, 0.5, 1.0, 1.0, 0.0]
     """
 
+    @_checks.speaks
     def __init__(self, steps_per_epoch: int, warmup: float = 0, off_after: float | None = None):
-        self.steps_per_epoch = _checks.integer("MixSchedule", "steps_per_epoch", steps_per_epoch, minimum=1)
-        self.warmup = _checks.number("MixSchedule", "warmup", warmup)
-        self.off_after = None if off_after is None else _checks.number("MixSchedule", "off_after", off_after)
+        self.steps_per_epoch = _checks.integer("steps_per_epoch", steps_per_epoch, minimum=1)
+        self.warmup = _checks.number("warmup", warmup)
+        self.off_after = None if off_after is None else _checks.number("off_after", off_after)
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The probability, float32 in [0, 1], at a step counted from 0."""

@@ -4,15 +4,36 @@ Everything random in this package is a function of a seed, an integer tensor of 
 """
 
 import random
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
 # Odd, so that multiplication is one to one; from the 32-bit linear congruential generators of Numerical Recipes.
 _MULTIPLIER, _INCREMENT = 1664525, 1013904223
 
-# Named, because the default differs between plain and compiled functions, and with it the draws from a seed.
-_ALGORITHM = "philox"
+# Makes one 64-bit key of a seed's two numbers, different for all pairs of 32 bits; both factors are odd.
+_KEY = (-0x61C8864680B583EB, 1)
+
+_PHILOX = 1  # the number of the algorithm in TensorFlow's ops
+
+
+class MixSeeds(NamedTuple):
+    """The seeds of one mix, a different one for each purpose, integers `(2,)`.
+
+    pairing, ratio, blend: of the decisions. chance: of whether a batch is mixed. choice: of which mix, or at which
+    place, where there are several.
+    """
+
+    pairing: tf.Tensor
+    ratio: tf.Tensor
+    blend: tf.Tensor
+    chance: tf.Tensor
+    choice: tf.Tensor
+
+
+def mix_seeds(seed: Any) -> MixSeeds:
+    """The seeds of one mix, of its seed."""
+    return MixSeeds(*split(as_seed(seed), len(MixSeeds._fields)))
 
 
 def as_seed(seed: Any) -> tf.Tensor:
@@ -33,23 +54,31 @@ def as_seed(seed: Any) -> tf.Tensor:
 def split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Makes `count` different seeds of one.
 
-    By an affine map each, modulo the integers' range: seeds need only differ, TensorFlow's generators scramble them.
+    By an affine map each, modulo the integers' range: seeds need only differ, the generator scrambles them.
     (`tf.random.split` draws them instead, which took a tenth of the time of a whole mix.)
     """
-    return [seed * (_MULTIPLIER + 2 * i) + (_INCREMENT + i) for i in range(count)]
+    factors = tf.constant([[_MULTIPLIER + 2 * i] for i in range(count)], seed.dtype)
+    steps = tf.constant([[_INCREMENT + i] for i in range(count)], seed.dtype)
+    return tf.unstack(seed * factors + steps, count)
 
 
-def permutation(seed: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+def permutation(seed: tf.Tensor, size: Any) -> tf.Tensor:
     """A uniform permutation of `range(size)`, int32, that also compiles under XLA.
 
     Sorting 32-bit keys; two of 512 keys are equal once in 30,000 draws, which then keep their order.
     """
-    return tf.argsort(random_bits([size], seed))
+    return tf.math.top_k(random_bits([size], seed), size).indices
 
 
 def random_bits(shape: Any, seed: tf.Tensor) -> tf.Tensor:
-    """Uniform int32 over its whole range."""
-    return tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg=_ALGORITHM)
+    """Uniform int32 over its whole range: Philox, with the seed as its key, in plain and compiled functions alike.
+
+    The op itself, because `tf.random.stateless_uniform` takes three times as many nodes to make a key of a seed.
+    """
+    key = tf.reduce_sum(tf.cast(seed, tf.int64) * tf.constant(_KEY, tf.int64), keepdims=True)
+    return tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=shape, key=tf.bitcast(key, tf.uint64), counter=tf.zeros([2], tf.uint64), alg=_PHILOX, dtype=tf.int32
+    )
 
 
 def random_uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
@@ -71,7 +100,7 @@ class SeedStream:
     def __init__(self, seed: int | None):
         # Drawn from Python's generator, so that keras.utils.set_random_seed governs it.
         self._seed = random.getrandbits(62) if seed is None else seed
-        self._generator = None
+        self._generator: tf.random.Generator | None = None
 
     def next(self) -> tf.Tensor:
         if self._generator is None:

@@ -8,6 +8,7 @@ function in another file than that of the last such call.
 """
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from types import FrameType
@@ -29,7 +30,8 @@ def calls_of(layer: Any, x: Any, y: Any) -> list[tuple[str, str]]:
         if event == "call" and path.startswith(str(PACKAGE)):
             calls.append((str(Path(path).relative_to(PACKAGE)), frame.f_code.co_name))
 
-    traced = tf.function(lambda x, y: layer(x, y))
+    # With a seed: without one, the layer makes a generator when it is first traced, and TensorFlow traces once more.
+    traced = tf.function(lambda x, y: layer(x, y, seed=0), autograph=False)
     sys.setprofile(note)
     try:
         traced.get_concrete_function(x, y)
@@ -40,7 +42,7 @@ def calls_of(layer: Any, x: Any, y: Any) -> list[tuple[str, str]]:
 
 def moves_in(calls: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The calls whose module is another than that of the call before, but for the first."""
-    return [call for before, call in zip(calls, calls[1:], strict=False) if call[0] != before[0]]
+    return [call for before, call in itertools.pairwise(calls) if call[0] != before[0]]
 
 
 def main() -> None:

@@ -52,8 +52,8 @@ from kmix_tf.analysis.perturbation import (
     perturbation_covariance,
 )
 from kmix_tf.analysis.risk import ApproximateRisk, approximate_mixup_risk, mixup_risk
-from kmix_tf.analysis.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
 from kmix_tf.analysis.toys import Toy, alternating_line, two_moons
+from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
 
 __all__ = [
     "ApproximateRisk",

@@ -7,15 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.analysis.approximate_losses import targets_of
 from kmix_tf.analysis.asking import ask, one_output, sample_losses
-from kmix_tf.analysis.ranges import clip_range, clipped, require, require_floating, require_within
-from kmix_tf.analysis.samples import COLUMNS, real_array
+from kmix_tf.analysis.ranges import Data, clip_range, clipped, require, require_floating, require_within
+from kmix_tf.maths.losses import targets_of
+from kmix_tf.maths.samples import COLUMNS, real_array
 
 
+@_checks.speaks
 def fgsm(
-    model: Callable, x: Any, y: Any, epsilon: float, loss: Any, clip: tuple | None = None, batch_size: int = 128
-) -> Any:
+    model: Callable, x: Data, y: Any, epsilon: float, loss: Any, clip: tuple | None = None, batch_size: int = 128
+) -> Data:
     """Moves each feature by epsilon in the direction that raises the loss: the fast gradient sign method.
 
     Args:
@@ -49,51 +50,53 @@ def fgsm(
         [[0.75, -1.75]]
     """
     attack = _Attack(model, epsilon, loss, clip)
-    _checks.integer("fgsm", "batch_size", batch_size, minimum=1)
+    _checks.integer("batch_size", batch_size, minimum=1)
     if isinstance(x, tf.data.Dataset):
         if y is not None:
-            _checks.refuse("fgsm", "y", "None where x is a dataset, which holds the targets", type(y).__name__)
+            _checks.refuse("y", "None where x is a dataset, which holds the targets", type(y).__name__)
         _require_parts(x.element_spec)
         return x.map(attack.element, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     is_tensor = tf.is_tensor(x)
-    x = x if is_tensor else np.asarray(x)
-    y = attack.targets(x, y)
+    whole: Any = x if is_tensor else np.asarray(x)
+    y = attack.targets(whole, y)
     blocks = [
-        attack(x[start : start + batch_size], y[start : start + batch_size]) for start in range(0, len(x), batch_size)
+        attack(whole[start : start + batch_size], y[start : start + batch_size])
+        for start in range(0, len(whole), batch_size)
     ]
-    return tf.concat(blocks, axis=0) if is_tensor else np.concatenate([block.numpy() for block in blocks])
+    joined: Any = tf.concat(blocks, axis=0) if is_tensor else np.concatenate([block.numpy() for block in blocks])
+    return joined
 
 
 class _Attack:
     """One step along the sign of the gradient, for batches in and out of graphs."""
 
+    @_checks.speaks
     def __init__(self, model: Callable, epsilon: float, loss: Any, clip: Any):
         if not callable(model):
-            _checks.refuse("fgsm", "model", "a Keras model or a callable", model, TypeError)
+            _checks.refuse("model", "a Keras model or a callable", model, TypeError)
         self._model, self._name = model, loss if isinstance(loss, str) else None
-        self._epsilon = _checks.number("fgsm", "epsilon", epsilon)
-        self._losses, self._clip = sample_losses("fgsm", loss), clip_range("fgsm", clip)
+        self._epsilon = _checks.number("epsilon", epsilon)
+        self._losses, self._clip = sample_losses(loss), clip_range(clip)
 
     def targets(self, x: Any, y: Any) -> Any:
         """Targets of an array, checked."""
-        require_floating("fgsm", x)
+        require_floating(x)
         if x.ndim == 0 or len(x) == 0 or y is None or np.ndim(y) == 0 or len(x) != len(y):
             raise ValueError(
                 "fgsm: x and y must hold the same number of samples, at least one. "
                 f"Received: x of shape {tuple(x.shape)} and y of shape {np.shape(y) if y is not None else None}."
             )
-        outputs = one_output("fgsm", self._model, x)
-        return (
-            real_array("fgsm", "y", y, COLUMNS) if self._name is None else targets_of("fgsm", y, outputs, self._name)
-        )
+        outputs = one_output(self._model, x)
+        return real_array("y", y, COLUMNS) if self._name is None else targets_of(y, outputs, self._name)
 
     def element(self, x: tf.Tensor, y: tf.Tensor, *weight: tf.Tensor) -> tuple:
-        require_floating("fgsm", x)
+        require_floating(x)
         return (self(x, y), y, *weight)
 
+    @_checks.speaks
     def __call__(self, x: Any, y: Any) -> tf.Tensor:
         x, y = tf.convert_to_tensor(x), tf.convert_to_tensor(y)
-        require_within("fgsm", x, self._clip)
+        require_within(x, self._clip)
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(x)
             outputs = ask(self._model, x)

@@ -9,7 +9,7 @@ from scipy.special import expit, softmax
 
 from kmix_tf import _checks
 from kmix_tf.analysis.asking import ask
-from kmix_tf.analysis.samples import COLUMNS, as_numbers, real_array
+from kmix_tf.maths.samples import COLUMNS, as_numbers, real_array
 
 
 class ReliabilityCurve(NamedTuple):
@@ -17,7 +17,7 @@ class ReliabilityCurve(NamedTuple):
 
     confidence: np.ndarray
     accuracy: np.ndarray
-    count: np.ndarray
+    count: np.ndarray  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
 
 
 class Predictions(NamedTuple):
@@ -27,6 +27,7 @@ class Predictions(NamedTuple):
     probabilities: np.ndarray
 
 
+@_checks.speaks
 def reliability_curve(y: Any, probabilities: Any, bins: int = 10, binning: str = "width") -> ReliabilityCurve:
     """Sorts predictions into bins by confidence, the probability of the class predicted.
 
@@ -55,16 +56,16 @@ def reliability_curve(y: Any, probabilities: Any, bins: int = 10, binning: str =
         >>> reliability_curve([0, 1], [[0.9, 0.1], [0.65, 0.35]], bins=2, binning="mass").confidence.tolist()
         [0.65, 0.9]
     """
-    classes, probabilities = _classified("reliability_curve", y, probabilities)
-    bins = _checks.integer("reliability_curve", "bins", bins, minimum=1)
-    binning = _checks.choice("reliability_curve", "binning", binning, tuple(_BINNINGS))
+    classes, probabilities = _classified(y, probabilities)
+    bins = _checks.integer("bins", bins, minimum=1)
+    binning = _checks.choice("binning", binning, tuple(_BINNINGS))
     confidence = probabilities.max(axis=1)
     correct = probabilities.argmax(axis=1) == classes
     index = _BINNINGS[binning](confidence, bins)
     count = np.bincount(index, minlength=bins).astype(float)
     with np.errstate(invalid="ignore"):
-        means = (np.bincount(index, values, minlength=bins) / count for values in (confidence, correct))
-        return ReliabilityCurve(*means, count)
+        mean, accuracy = (np.bincount(index, values, minlength=bins) / count for values in (confidence, correct))
+    return ReliabilityCurve(mean, accuracy, count)
 
 
 def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10, binning: str = "width") -> float:
@@ -88,6 +89,7 @@ def expected_calibration_error(y: Any, probabilities: Any, bins: int = 10, binni
     return float(gaps @ curve.count[filled] / curve.count.sum())
 
 
+@_checks.speaks
 def predictions_of(model: Callable, dataset: tf.data.Dataset, logits: bool = False) -> Predictions:
     """Targets and predicted probabilities of a whole dataset, for the functions here.
 
@@ -110,33 +112,32 @@ def predictions_of(model: Callable, dataset: tf.data.Dataset, logits: bool = Fal
         >>> predictions_of(lambda x: x, dataset, logits=True).probabilities.round(3).tolist()
         [[0.881, 0.119]]
     """
-    owner = "predictions_of"
-    _checks.flag(owner, "logits", logits)
+    _checks.flag("logits", logits)
     if not callable(model):
-        _checks.refuse(owner, "model", "a Keras model or a callable", model, TypeError)
+        _checks.refuse("model", "a Keras model or a callable", model, TypeError)
     if not isinstance(dataset, tf.data.Dataset):
-        _checks.refuse(owner, "dataset", "a tf.data.Dataset", type(dataset).__name__, TypeError)
+        _checks.refuse("dataset", "a tf.data.Dataset", type(dataset).__name__, TypeError)
     spec = dataset.element_spec
     if not isinstance(spec, tuple) or len(spec) != 2 or not isinstance(spec[1], tf.TensorSpec):
-        raise ValueError(f"{owner}: dataset must be of batches (x, y), y one tensor. Received: elements {spec}.")
+        raise _checks.problem(f"dataset must be of batches (x, y), y one tensor. Received: elements {spec}.")
     if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(f"{owner}: dataset must end. Received: one that repeats for ever.")
-    pairs = [(np.asarray(y), class_probabilities(owner, ask(model, x), logits)) for x, y in dataset]
+        raise _checks.problem("dataset must end. Received: one that repeats for ever.")
+    pairs = [(np.asarray(y), class_probabilities(ask(model, x), logits)) for x, y in dataset]
     if not pairs:
-        raise ValueError(f"{owner}: dataset must not be empty. Received: no batch.")
+        raise _checks.problem("dataset must not be empty. Received: no batch.")
     return Predictions(*(np.concatenate(parts) for parts in zip(*pairs, strict=True)))
 
 
-def class_probabilities(owner: str, values: Any, logits: bool = False) -> np.ndarray:
+def class_probabilities(values: Any, logits: bool = False) -> np.ndarray:
     """float64 `(n, classes)`, n >= 1, checked; a single unit becomes two classes.
 
     Raises:
         ValueError: if they are none.
     """
-    values = as_numbers(owner, "probabilities", values)
+    values = as_numbers("probabilities", values)
     if values.ndim != 2 or values.size == 0:
-        _checks.complain(
-            owner, f"probabilities must be (n, classes), n >= 1. Received: probabilities of shape {values.shape}."
+        raise _checks.problem(
+            f"probabilities must be (n, classes), n >= 1. Received: probabilities of shape {values.shape}."
         )
     if logits:
         values = expit(values) if values.shape[1] == 1 else softmax(values, axis=1)
@@ -144,36 +145,33 @@ def class_probabilities(owner: str, values: Any, logits: bool = False) -> np.nda
         values = np.concatenate([1 - values, values], axis=1)
     totals = values.sum(axis=1)
     if not (np.abs(totals - 1) < _checks.SUM_TOLERANCE).all() or values.min() < -1e-6:
-        _checks.complain(
-            owner,
+        raise _checks.problem(
             f"rows of probabilities must be >= 0 and sum to 1; take a softmax of logits first. "
             f"Received: entries from {values.min():g}, sums from {totals.min():g} to {totals.max():g}.",
         )
     return values
 
 
-def _classified(owner: str, y: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
-    y, probabilities = real_array(owner, "y", y, COLUMNS), as_numbers(owner, "probabilities", probabilities)
+def _classified(y: Any, probabilities: Any) -> tuple[np.ndarray, np.ndarray]:
+    y, probabilities = real_array("y", y, COLUMNS), as_numbers("probabilities", probabilities)
     shape = probabilities.shape
     if y.ndim not in (1, 2) or len(shape) != 2 or len(y) != shape[0] or len(y) == 0:
-        _checks.complain(
-            owner,
+        raise _checks.problem(
             f"y must be (n,) or (n, classes) and probabilities (n, classes), n >= 1. "
             f"Received: y of shape {y.shape} and probabilities of shape {shape}.",
         )
-    probabilities = class_probabilities(owner, probabilities)
-    return _labels(owner, y, probabilities.shape[1]), probabilities
+    probabilities = class_probabilities(probabilities)
+    return _labels(y, probabilities.shape[1]), probabilities
 
 
-def _labels(owner: str, y: np.ndarray, classes: int) -> np.ndarray:
+def _labels(y: np.ndarray, classes: int) -> np.ndarray:
     """Integer classes `(n,)`."""
     y = y[:, 0] if y.shape[1:] == (1,) else y
     if y.ndim == 2 and (y.shape[1] != classes or not np.isfinite(y.astype(np.float64)).all()):
-        _checks.complain(owner, f"y must be (n,) or (n, {classes}) and finite. Received: y of shape {y.shape}.")
+        raise _checks.problem(f"y must be (n,) or (n, {classes}) and finite. Received: y of shape {y.shape}.")
     labels = y.argmax(axis=1) if y.ndim == 2 else y.astype(np.float64)
     if not ((labels >= 0) & (labels < classes) & (labels == np.floor(labels))).all():
-        _checks.complain(
-            owner,
+        raise _checks.problem(
             f"labels must be integers in [0, {classes}). Received: labels from {labels.min():g} to {labels.max():g}.",
         )
     return labels.astype(int)

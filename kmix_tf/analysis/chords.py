@@ -37,7 +37,7 @@ class Chords(NamedTuple):
     high_rest: np.ndarray
 
 
-def ball_around(owner: str, centre: np.ndarray, x: np.ndarray, radius: float) -> Ball:
+def ball_around(centre: np.ndarray, x: np.ndarray, radius: float) -> Ball:
     """The samples seen from a point: the differences are exact where they matter, near the ball.
 
     Raises:
@@ -48,7 +48,7 @@ def ball_around(owner: str, centre: np.ndarray, x: np.ndarray, radius: float) ->
         offsets = (x - centre) / unit
         squares = np.einsum("nd,nd->n", offsets, offsets)
     if not np.isfinite(squares).all():
-        _checks.refuse(owner, "radius", "at least 1e-150 of the largest distance", radius)
+        _checks.refuse("radius", "at least 1e-150 of the largest distance", radius)
     radius_squared = (radius / unit) ** 2
     return Ball(offsets, squares, squares < radius_squared, radius_squared)
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from kmix_tf import _checks
 from kmix_tf.analysis.chords import ball_around, chords_past, nearest_on_segment
-from kmix_tf.analysis.samples import labelled
 from kmix_tf.analysis.segments import in_units
+from kmix_tf.maths.samples import labelled
 
 # All chords past each of n samples are n^3 / 2 pairs: some minutes at this size.
 _MOST_SAMPLES = 2000
@@ -22,6 +22,7 @@ class CollinearSamples(NamedTuple):
     distance: np.ndarray
 
 
+@_checks.speaks
 def collinear_samples(x: Any, y: Any, tolerance: float | None = None) -> CollinearSamples:
     """The samples that lie on a segment between two samples of other classes: there, mixtures contradict labels.
 
@@ -50,14 +51,13 @@ def collinear_samples(x: Any, y: Any, tolerance: float | None = None) -> Colline
         >>> collinear_samples([[0.0], [1.0], [2.0]], [0, 1, 0])
         CollinearSamples(triples=array([[1, 0, 2]]), ratio=array([0.5]), distance=array([0.]))
     """
-    owner = "collinear_samples"
-    x, _, classes = labelled(owner, x, y, least=2)
+    x, _, classes = labelled(x, y, least=2)
     if len(x) > _MOST_SAMPLES:
-        raise ValueError(
-            f"{owner}: x must hold at most {_MOST_SAMPLES} samples, because all triples are looked at. "
+        raise _checks.problem(
+            f"x must hold at most {_MOST_SAMPLES} samples, because all triples are looked at. "
             f"Received: {len(x)}. Take a random subset of that size."
         )
-    tolerance = _tolerance(owner, x, tolerance)
+    tolerance = _tolerance(x, tolerance)
     # A power of two, which rounds nothing: squares in this unit neither over- nor underflow.
     unit = in_units(x)[1]
     x, tolerance = x / unit, tolerance / unit
@@ -66,9 +66,9 @@ def collinear_samples(x: Any, y: Any, tolerance: float | None = None) -> Colline
     return CollinearSamples(triples, ratio, unit * distance)
 
 
-def _tolerance(owner: str, x: np.ndarray, tolerance: Any) -> float:
+def _tolerance(x: np.ndarray, tolerance: Any) -> float:
     if tolerance is not None:
-        return _checks.positive(owner, "tolerance", tolerance)
+        return _checks.positive("tolerance", tolerance)
     x, unit = in_units(x)
     return 1e-9 * unit * float(np.sqrt(np.square(x).sum(axis=1).max())) or 1e-9
 
@@ -78,7 +78,7 @@ def _collinear_with(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triples of one sample, ratios and distances: segments past it, and samples of another class at its place."""
     others = np.flatnonzero(classes != classes[index])
-    ball = ball_around("collinear_samples", x[index], x[others], tolerance)
+    ball = ball_around(x[index], x[others], tolerance)
     same = np.flatnonzero(ball.inside)
     found = [np.empty((0, 2), np.int64), np.stack([same, same], axis=1)]
     found += [np.stack([chords.first, chords.second], axis=1) for chords in chords_past(ball)]

@@ -8,7 +8,8 @@ from scipy.special import gammaln
 from scipy.stats import binom
 
 from kmix_tf import _checks
-from kmix_tf.analysis.matching_distribution import Matcher, checked_draws, flat_samples
+from kmix_tf.analysis.matching_distribution import Matcher, flat_samples
+from kmix_tf.maths.samples import as_list
 
 
 class CrossMatchShare(NamedTuple):
@@ -39,6 +40,7 @@ class CrossMatchLimits(NamedTuple):
     most: np.ndarray
 
 
+@_checks.speaks
 def cross_match_share(
     x: Any, labels: Any, k: int | Iterable[int], trials: int = 100, seed: int = 0
 ) -> CrossMatchShare:
@@ -72,16 +74,16 @@ def cross_match_share(
         >>> bool(found.share[0] > found.share[1] > found.share[2])
         True
     """
-    owner = "cross_match_share"
-    sizes, is_one = _sizes(owner, k)
-    x, _ = flat_samples(owner, x, max(sizes))
-    labels = _labels(owner, labels, len(x))
-    trials, seed = checked_draws(owner, _checks.integer(owner, "trials", trials, minimum=2), seed)
+    sizes, is_one = _sizes(k)
+    x, _ = flat_samples(x, max(sizes))
+    labels = _labels(labels, len(x))
+    trials, seed = _checks.integer("trials", trials, minimum=2), _checks.integer("seed", seed, minimum=0)
     # A stream for each k, so that a share does not depend on which others are asked for.
     found = [_share(x, labels, size, trials, np.random.default_rng([seed, size])) for size in sizes]
     return CrossMatchShare(*_as_asked(is_one, sizes, *zip(*found, strict=True)))
 
 
+@_checks.speaks
 def cross_match_bound(sizes: Any, k: int | Iterable[int]) -> CrossMatchBound:
     """The share of matches that join different clusters: at least, and at most where clusters are far apart.
 
@@ -114,13 +116,12 @@ def cross_match_bound(sizes: Any, k: int | Iterable[int]) -> CrossMatchBound:
         >>> cross_match_bound([50, 30, 20], [4, 16]).least.round(4).tolist()
         [0.3676, 0.1906]
     """
-    owner = "cross_match_bound"
-    sizes = _cluster_sizes(owner, sizes)
-    groups, is_one = _sizes(owner, k)
+    sizes = _cluster_sizes(sizes)
+    groups, is_one = _sizes(k)
     is_counted = sizes.dtype.kind in "iu"
     if is_counted and sizes.sum() < 2 * max(groups):
         rule = f"at least 2 k = {2 * max(groups)} samples in all"
-        _checks.refuse(owner, "sizes", rule, sizes.tolist())
+        _checks.refuse("sizes", rule, sizes.tolist())
     unequal = _unequal_of_counts if is_counted else _unequal_of_probabilities
     least = np.array([unequal(sizes, size) / (2 * size) for size in groups])
     most = np.minimum((np.count_nonzero(sizes) - 1) * least, 1)
@@ -131,6 +132,7 @@ def cross_match_bound(sizes: Any, k: int | Iterable[int]) -> CrossMatchBound:
     return CrossMatchBound(*_as_asked(is_one, groups, least, most, spread / np.sqrt(2 * np.array(groups))))
 
 
+@_checks.speaks
 def cross_match_limits(first: Any, second: Any) -> CrossMatchLimits:
     """How many matches of two given groups join different clusters: at least, and at most where far apart.
 
@@ -154,15 +156,14 @@ def cross_match_limits(first: Any, second: Any) -> CrossMatchLimits:
         >>> int(limits.least), int(limits.most)
         (1, 2)
     """
-    owner = "cross_match_limits"
     first, second = (np.asarray(counts) for counts in (first, second))
     for name, counts in (("first", first), ("second", second)):
         if counts.dtype.kind not in "iu" or counts.ndim == 0 or (counts < 0).any():
-            _checks.refuse(owner, name, "integers >= 0, how many of each cluster", counts.tolist())
+            _checks.refuse(name, "integers >= 0, how many of each cluster", counts.tolist())
     first, second = first.astype(np.int64), second.astype(np.int64)
     if first.shape != second.shape or (first.sum(axis=-1) != second.sum(axis=-1)).any():
-        raise ValueError(
-            f"{owner}: first and second must be of one shape, with as many samples in both groups. "
+        raise _checks.problem(
+            f"first and second must be of one shape, with as many samples in both groups. "
             f"Received: shapes {first.shape} and {second.shape}, sums {first.sum(axis=-1).tolist()} and "
             f"{second.sum(axis=-1).tolist()}."
         )
@@ -215,13 +216,12 @@ def _log_choices(size: int, chosen: np.ndarray) -> np.ndarray:
     return np.where(possible, gammaln(size + 1) - gammaln(chosen + 1) - gammaln(size - chosen + 1), -np.inf)
 
 
-def _sizes(owner: str, k: Any) -> tuple[list[int], bool]:
+def _sizes(k: Any) -> tuple[list[int], bool]:
     """Sizes of groups as a list, and whether it was a single one."""
-    is_one = np.ndim(k) == 0
-    sizes = [k] if is_one else list(k)
+    sizes = as_list(k)
     if not sizes:
-        _checks.refuse(owner, "k", "an integer >= 1, or several", k)
-    return [_checks.integer(owner, "k", size, minimum=1) for size in sizes], is_one
+        _checks.refuse("k", "an integer >= 1, or several", k)
+    return [_checks.integer("k", size, minimum=1) for size in sizes], np.ndim(k) == 0
 
 
 def _as_asked(is_one: bool, *columns: Any) -> tuple:
@@ -229,22 +229,22 @@ def _as_asked(is_one: bool, *columns: Any) -> tuple:
     return tuple(array[0].item() if is_one else array for array in arrays)
 
 
-def _labels(owner: str, labels: Any, size: int) -> np.ndarray:
+def _labels(labels: Any, size: int) -> np.ndarray:
     """Labels as integers from 0, int64 `(n,)`."""
     labels = np.asarray(labels)
     if labels.shape[:1] != (size,):
-        raise ValueError(f"{owner}: labels must hold one for each of {size} samples. Received: shape {labels.shape}.")
+        raise _checks.problem(f"labels must hold one for each of {size} samples. Received: shape {labels.shape}.")
     if labels.ndim == 2 and np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all():
         return labels.argmax(axis=1)
     if labels.ndim != 1 or labels.dtype.kind not in "iubUSO":
-        raise ValueError(
-            f"{owner}: labels must be classes or cluster ids (n,), integers or strings, or one-hot (n, classes). "
+        raise _checks.problem(
+            f"labels must be classes or cluster ids (n,), integers or strings, or one-hot (n, classes). "
             f"Received: labels of dtype {labels.dtype} and shape {labels.shape}."
         )
     return np.unique(labels, return_inverse=True)[1]
 
 
-def _cluster_sizes(owner: str, sizes: Any) -> np.ndarray:
+def _cluster_sizes(sizes: Any) -> np.ndarray:
     """int64 counts, or float64 probabilities."""
     sizes = np.asarray(sizes)
     if sizes.ndim == 1 and sizes.size and sizes.dtype.kind in "iu" and (sizes >= 0).all():
@@ -252,5 +252,5 @@ def _cluster_sizes(owner: str, sizes: Any) -> np.ndarray:
     is_real = sizes.ndim == 1 and sizes.size and sizes.dtype.kind == "f"
     if not is_real or not (sizes >= 0).all() or abs(sizes.sum(dtype=np.float64) - 1) > 1e-6:
         rule = "(clusters,): integers >= 0, numbers of samples; or floats >= 0 with sum 1, probabilities"
-        _checks.refuse(owner, "sizes", rule, sizes.tolist())
+        _checks.refuse("sizes", rule, sizes.tolist())
     return sizes.astype(np.float64)

@@ -6,9 +6,9 @@ import numpy as np
 from scipy.special import entr
 
 from kmix_tf import _checks
-from kmix_tf.analysis.approximate_losses import targets_of
 from kmix_tf.analysis.calibration import class_probabilities
-from kmix_tf.analysis.samples import as_numbers
+from kmix_tf.maths.losses import targets_of
+from kmix_tf.maths.samples import as_numbers
 
 
 class EntropyBound(NamedTuple):
@@ -25,6 +25,7 @@ class EntropyBound(NamedTuple):
     sharper: float
 
 
+@_checks.speaks
 def prediction_entropy(probabilities: Any, logits: bool = False) -> float:
     """Mean entropy of predictions, in nats: 0 for certainty, log(classes) for none.
 
@@ -49,11 +50,12 @@ def prediction_entropy(probabilities: Any, logits: bool = False) -> float:
         >>> prediction_entropy([[100.0, 0.0]], logits=True) > 0
         True
     """
-    if _checks.flag("prediction_entropy", "logits", logits):
-        return float(_of_logits(_logits("prediction_entropy", probabilities)).mean())
-    return float(entr(class_probabilities("prediction_entropy", probabilities)).sum(axis=1).mean())
+    if _checks.flag("logits", logits):
+        return float(_of_logits(_logits(probabilities)).mean())
+    return float(entr(class_probabilities(probabilities)).sum(axis=1).mean())
 
 
+@_checks.speaks
 def entropy_bound(y: Any, probabilities: Any, theta: float, logits: bool = False) -> EntropyBound:
     """Bounds from below the mean entropy that label smoothing, mixup's effect on labels, leaves a linear model.
 
@@ -84,17 +86,17 @@ def entropy_bound(y: Any, probabilities: Any, theta: float, logits: bool = False
         >>> bound.predictions < bound.bound < bound.sharper
         True
     """
-    theta = _checks.probability("entropy_bound", "theta", theta)
-    is_logits = _checks.flag("entropy_bound", "logits", logits)
-    probabilities = as_numbers("entropy_bound", "probabilities", probabilities)
+    theta = _checks.probability("theta", theta)
+    is_logits = _checks.flag("logits", logits)
+    probabilities = as_numbers("probabilities", probabilities)
     if probabilities.ndim != 2 or probabilities.shape[1] < 2:
         raise ValueError(
             "entropy_bound: probabilities must be (n, classes), at least two. "
             f"Received: probabilities of shape {probabilities.shape}."
         )
-    values = _logits("entropy_bound", probabilities) if is_logits else probabilities
-    p = class_probabilities("entropy_bound", values, is_logits)
-    labels = targets_of("entropy_bound", y, p.shape[1], "categorical_crossentropy")
+    values = _logits(probabilities) if is_logits else probabilities
+    p = class_probabilities(values, is_logits)
+    labels = targets_of(y, p.shape[1], "categorical_crossentropy")
     if len(labels) != len(p):
         raise ValueError(f"entropy_bound: y must be ({len(p)},) or {p.shape}. Received: y of shape {np.shape(y)}.")
     mean = labels.mean(axis=0)
@@ -103,12 +105,12 @@ def entropy_bound(y: Any, probabilities: Any, theta: float, logits: bool = False
     return EntropyBound(predictions, prior, theta * predictions + (1 - theta) * prior, smoothed)
 
 
-def _logits(owner: str, logits: Any) -> np.ndarray:
+def _logits(logits: Any) -> np.ndarray:
     """float64 `(n, classes)`, a single unit as two classes."""
-    logits = as_numbers(owner, "logits", logits)
+    logits = as_numbers("logits", logits)
     if logits.ndim != 2 or logits.size == 0 or not np.isfinite(logits).all():
-        raise ValueError(
-            f"{owner}: logits must be (n, classes), n >= 1, and finite. Received: shape {logits.shape}"
+        raise _checks.problem(
+            f"logits must be (n, classes), n >= 1, and finite. Received: shape {logits.shape}"
             f"{'' if np.isfinite(logits).all() else ', with NaN or infinite values'}."
         )
     return np.concatenate([np.zeros_like(logits), logits], axis=1) if logits.shape[1] == 1 else logits

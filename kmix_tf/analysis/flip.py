@@ -1,5 +1,6 @@
 """Where mixing fails: training labels that the mixup-optimal classifier contradicts, and from which alpha on."""
 
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -8,8 +9,8 @@ from scipy.optimize import brentq
 
 from kmix_tf import _checks
 from kmix_tf.analysis.chords import Ball, Chords, ball_around
-from kmix_tf.analysis.optimal_classifier import BetaLaw, chords_of, label_means, mixture_weights, ratio_law
-from kmix_tf.analysis.samples import Labelled, labelled
+from kmix_tf.analysis.optimal_classifier import BetaLaw, Law, chords_of, label_means, mixture_weights, ratio_law
+from kmix_tf.maths.samples import Labelled, labelled
 
 # By so much another class must lead: more than rounding, so that ties contradict nothing.
 _LEAD = 1e-9
@@ -25,7 +26,7 @@ class FlipThreshold(NamedTuple):
     """
 
     alpha: float
-    index: int | None
+    index: int | None  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     label: int | None
     flipped_to: int | None
     checked: np.ndarray
@@ -38,11 +39,12 @@ class Contradicted(NamedTuple):
 
     share: float
     checked: np.ndarray
-    index: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     label: np.ndarray
     flipped_to: np.ndarray
 
 
+@_checks.speaks
 def flip_threshold(
     x: Any,
     y: Any,
@@ -88,10 +90,9 @@ def flip_threshold(
         >>> round(found.alpha, 2), found.index, found.label, found.flipped_to
         (22.88, 1, 1, 0)
     """
-    owner = "flip_threshold"
-    alphas = _alphas(owner, _checks.positive(owner, "low", low), _checks.positive(owner, "high", high), per_decade)
-    data, radii, checked = _chosen(owner, x, y, radius, max_points, seed)
-    found = [_threshold(owner, data, index, radii[index], alphas) for index in checked]
+    alphas = _alphas(_checks.positive("low", low), _checks.positive("high", high), per_decade)
+    data, radii, checked = _chosen(x, y, radius, max_points, seed)
+    found = [_threshold(data, index, radii[index], alphas) for index in checked]
     thresholds = np.array([alpha for alpha, _ in found])
     first = int(thresholds.argmin())
     if not np.isfinite(thresholds[first]):
@@ -102,6 +103,7 @@ def flip_threshold(
     )
 
 
+@_checks.speaks
 def contradicted(
     x: Any, y: Any, alpha: Any, radius: Any, max_points: int | None = None, seed: int = 0
 ) -> Contradicted:
@@ -125,10 +127,10 @@ def contradicted(
         >>> contradicted([[0.0], [1.0], [2.0]], [0, 1, 0], alpha=32, radius=0.1).index.tolist()
         [1]
     """
-    owner = "contradicted"
-    return _contradictions(owner, x, y, [ratio_law(owner, alpha)], radius, max_points, seed)[0]
+    return _contradictions(x, y, [ratio_law(alpha)], radius, max_points, seed)[0]
 
 
+@_checks.speaks
 def contradictions(
     x: Any, y: Any, alphas: Sequence[Any], radius: Any, max_points: int | None = None, seed: int = 0
 ) -> tuple[Contradicted, ...]:
@@ -155,20 +157,19 @@ def contradictions(
         >>> [found.index.tolist() for found in contradictions(x, y, alphas=[1, 32], radius=[0.1, 0.1, 0.1, 0])]
         [[], [1]]
     """
-    owner = "contradictions"
     if np.ndim(alphas) != 1 or len(alphas) == 0:
-        _checks.refuse(owner, "alphas", "a sequence of one or more", alphas, TypeError)
-    return _contradictions(owner, x, y, [ratio_law(owner, alpha) for alpha in alphas], radius, max_points, seed)
+        _checks.refuse("alphas", "a sequence of one or more", alphas, TypeError)
+    return _contradictions(x, y, [ratio_law(alpha) for alpha in alphas], radius, max_points, seed)
 
 
 def _contradictions(
-    owner: str, x: Any, y: Any, laws: list[Any], radius: Any, max_points: int | None, seed: int
+    x: Any, y: Any, laws: list[Law | None], radius: Any, max_points: int | None, seed: int
 ) -> tuple[Contradicted, ...]:
-    data, radii, checked = _chosen(owner, x, y, radius, max_points, seed)
+    data, radii, checked = _chosen(x, y, radius, max_points, seed)
     winners = np.empty((len(checked), len(laws)), np.int64)
     for row, index in enumerate(checked):
-        ball = _ball(owner, data, index, radii[index])
-        chords = _kept(lambda ball=ball: chords_of(ball)) if len(laws) > 1 else None
+        ball = _ball(data, index, radii[index])
+        chords = _kept(functools.partial(chords_of, ball)) if len(laws) > 1 else None
         winners[row] = [_winner(ball, law, data, index, chords)[0] for law in laws]
     return tuple(_told(data, checked, column) for column in winners.T)
 
@@ -179,45 +180,45 @@ def _told(data: Labelled, checked: np.ndarray, winners: np.ndarray) -> Contradic
     return Contradicted(float(wrong.mean()), checked, index, data.classes[index], winners[wrong])
 
 
-def _alphas(owner: str, low: float, high: float, per_decade: int) -> np.ndarray:
+def _alphas(low: float, high: float, per_decade: int) -> np.ndarray:
     if low >= high:
-        _checks.refuse(owner, "high", f"> low, which is {low:g}", high)
-    per_decade = _checks.integer(owner, "per_decade", per_decade, minimum=1)
+        _checks.refuse("high", f"> low, which is {low:g}", high)
+    per_decade = _checks.integer("per_decade", per_decade, minimum=1)
     steps = int(np.ceil(np.log10(high / low) * per_decade))
     return np.append(0.0, np.geomspace(low, high, steps + 1))
 
 
 def _chosen(
-    owner: str, x: Any, y: Any, radius: Any, max_points: int | None, seed: int
+    x: Any, y: Any, radius: Any, max_points: int | None, seed: int
 ) -> tuple[Labelled, np.ndarray, np.ndarray]:
     """The data, the radius of each sample, and the samples to ask."""
-    data = labelled(owner, x, y, least=2)
-    radii = _radii(owner, radius, len(data.x))
-    generator = np.random.default_rng(_checks.integer(owner, "seed", seed, minimum=0))
+    data = labelled(x, y, least=2)
+    radii = _radii(radius, len(data.x))
+    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
     asked = np.flatnonzero(radii)
-    if max_points is None or _checks.integer(owner, "max_points", max_points, minimum=1) >= len(asked):
+    if max_points is None or _checks.integer("max_points", max_points, minimum=1) >= len(asked):
         return data, radii, asked
     return data, radii, np.sort(generator.choice(asked, max_points, replace=False))
 
 
-def _radii(owner: str, radius: Any, count: int) -> np.ndarray:
+def _radii(radius: Any, count: int) -> np.ndarray:
     if np.ndim(radius) == 0:
-        return np.full(count, _checks.positive(owner, "radius", radius))
+        return np.full(count, _checks.positive("radius", radius))
     radii = np.asarray(radius)
     if radii.shape != (count,) or radii.dtype.kind not in "fiu" or not (np.isfinite(radii) & (radii >= 0)).all():
         rule = f"a number > 0, or ({count},), one for each sample: finite, and > 0, or 0 to leave a sample out"
-        _checks.refuse(owner, "radius", rule, radius)
+        _checks.refuse("radius", rule, radius)
     if not radii.any():
-        _checks.refuse(owner, "radius", "> 0 for one sample at least", radius)
+        _checks.refuse("radius", "> 0 for one sample at least", radius)
     return radii.astype(np.float64)
 
 
-def _ball(owner: str, data: Labelled, index: int, radius: float) -> Ball:
-    return ball_around(owner, data.x[index], data.x, radius)
+def _ball(data: Labelled, index: int, radius: float) -> Ball:
+    return ball_around(data.x[index], data.x, radius)
 
 
 def _winner(
-    ball: Ball, law: Any, data: Labelled, index: int, chords: Callable[[], Iterable[Chords]] | None = None
+    ball: Ball, law: Law | None, data: Labelled, index: int, chords: Callable[[], Iterable[Chords]] | None = None
 ) -> tuple[int, float]:
     """The class predicted at a sample, its own where that is not clearly beaten; and by how much that leads."""
     prediction = label_means(mixture_weights(ball, law, chords)[np.newaxis], data.y)[0]
@@ -228,10 +229,10 @@ def _winner(
     return int(own if lead >= 0 else others.argmax()), float(lead)
 
 
-def _threshold(owner: str, data: Labelled, index: int, radius: float, alphas: np.ndarray) -> tuple[float, int | None]:
+def _threshold(data: Labelled, index: int, radius: float, alphas: np.ndarray) -> tuple[float, int | None]:
     """The first alpha at which a sample's label is beaten, and by which class. The chords are the same for all."""
-    ball = _ball(owner, data, index, radius)
-    chords = _kept(lambda: chords_of(ball))
+    ball = _ball(data, index, radius)
+    chords = _kept(functools.partial(chords_of, ball))
 
     def winner(alpha: float) -> tuple[int, float]:
         return _winner(ball, BetaLaw(alpha) if alpha else None, data, index, chords)
@@ -251,7 +252,8 @@ def _threshold(owner: str, data: Labelled, index: int, radius: float, alphas: np
 
 def _kept(chords: Callable[[], Iterable[Chords]]) -> Callable[[], Iterable[Chords]]:
     """The same chords again and again: from memory, if they are not too many."""
-    blocks, size = [], 0
+    blocks: list[Chords] = []
+    size = 0
     for block in chords():
         blocks.append(block)
         size += len(block.first)

@@ -1,16 +1,16 @@
 """How much stochastic gradients of mixup scatter, and what several interpolations of each pair save of it."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.analysis.approximate_losses import targets_of
+from kmix_tf._graph import at_least_float32
 from kmix_tf.analysis.asking import ask, one_output, sample_losses
-from kmix_tf.analysis.samples import for_model
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf.maths.losses import targets_of
+from kmix_tf.maths.samples import for_model
 from kmix_tf.ratio import sample_beta
 from kmix_tf.seeding import as_seed, random_bits, split
 
@@ -35,6 +35,13 @@ class GradientVariance(NamedTuple):
     threshold: float
     estimates: np.ndarray
 
+    @overload
+    def variance(self, batch_size: int, interpolations: int = 1) -> float: ...
+
+    @overload
+    def variance(self, batch_size: Any, interpolations: Any = 1) -> np.ndarray: ...
+
+    @_checks.speaks
     def variance(self, batch_size: Any, interpolations: Any = 1) -> Any:
         """The variance of the gradient on `batch_size` pairs, mixed `interpolations` times by the same ratios.
 
@@ -47,17 +54,25 @@ class GradientVariance(NamedTuple):
 
         Source: Multi-mix, proof of Proposition III.1: V1/B + [(V - V1)/B + (B - 1)/B V2]/K.
         """
-        return _shares("variance", batch_size, interpolations) @ np.array([self.v, self.v1, self.v2])
+        return _shares(batch_size, interpolations) @ np.array([self.v, self.v1, self.v2])
 
+    @overload
+    def standard_error(self, batch_size: int, interpolations: int = 1) -> float: ...
+
+    @overload
+    def standard_error(self, batch_size: Any = None, interpolations: Any = 1) -> np.ndarray: ...
+
+    @_checks.speaks
     def standard_error(self, batch_size: Any = None, interpolations: Any = 1) -> Any:
         """The standard error of `variance(batch_size, interpolations)`; or without arguments of (v, v1, v2)."""
         values = self.estimates
         if batch_size is not None:
-            shares = _shares("standard_error", batch_size, interpolations)
+            shares = _shares(batch_size, interpolations)
             values = np.moveaxis(shares @ self.estimates.T, -1, 0)
         return values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 
+@_checks.speaks
 def gradient_variance(
     model: Callable,
     x: Any,
@@ -108,15 +123,14 @@ def gradient_variance(
         >>> bool(result.variance(32, interpolations=5) < result.variance(32))
         True
     """
-    owner = "gradient_variance"
-    _checks.number(owner, "alpha", alpha)
+    _checks.number("alpha", alpha)
     for name, value in (("interpolations", interpolations), ("batch_size", batch_size), ("batches", batches)):
-        _checks.integer(owner, name, value, minimum=2)
-    seed = as_seed(_checks.integer(owner, "seed", seed, minimum=0))
-    losses = sample_losses(owner, loss)
-    _require_soft(owner, loss)
-    x, y = _data(owner, model, x, y, loss)
-    gradients = _Gradients(owner, model, x, y, losses)
+        _checks.integer(name, value, minimum=2)
+    seed = as_seed(_checks.integer("seed", seed, minimum=0))
+    losses = sample_losses(loss)
+    _require_soft(loss)
+    x, y = _data(model, x, y, loss)
+    gradients = _Gradients(model, x, y, losses)
     estimates = np.array(
         [_components(gradients, one, float(alpha), batch_size, interpolations) for one in split(seed, batches)]
     )
@@ -155,12 +169,12 @@ def _parts(squares: float, of_pairs: float, of_ratios: float, of_all: float, pai
 class _Gradients:
     """Gradients of the loss on single mixtures, in all variables side by side."""
 
-    def __init__(self, owner: str, model: Callable, x: np.ndarray, y: np.ndarray, losses: Callable):
-        self._owner, self._x, self._y = owner, x, y
+    def __init__(self, model: Callable, x: np.ndarray, y: np.ndarray, losses: Callable):
+        self._x, self._y = x, y
         variables = list(getattr(model, "trainable_variables", []))
         if not variables:
-            raise ValueError(
-                f"{owner}: model must have trainable_variables, as a Keras model has. Received: "
+            raise _checks.problem(
+                f"model must have trainable_variables, as a Keras model has. Received: "
                 f"{type(model).__name__} without any."
             )
         self.samples, self.size = len(x), sum(int(np.prod(variable.shape)) for variable in variables)
@@ -187,7 +201,7 @@ class _Gradients:
         mixed = [_mixed(values, first, second, ratios) for values in (self._x, self._y)]
         gradients = self._all(*mixed).numpy().reshape(len(first), len(ratios), self.size)
         if not np.isfinite(gradients).all():
-            raise ValueError(f"{self._owner}: gradients must be finite. Received: NaN or infinite ones.")
+            raise _checks.problem("gradients must be finite. Received: NaN or infinite ones.")
         return gradients
 
 
@@ -198,28 +212,28 @@ def _mixed(values: np.ndarray, first: np.ndarray, second: np.ndarray, ratios: np
     return mixed.astype(values.dtype).reshape(-1, *values.shape[1:])
 
 
-def _data(owner: str, model: Callable, x: Any, y: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
-    x = for_model(owner, x, y)
+def _data(model: Callable, x: Any, y: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
+    x = for_model(x, y)
     # A loss of one's own may take any targets, as the squared error does.
-    return x, targets_of(owner, y, one_output(owner, model, x), loss if isinstance(loss, str) else "squared_error")
+    return x, targets_of(y, one_output(model, x), loss if isinstance(loss, str) else "squared_error")
 
 
-def _require_soft(owner: str, loss: Any) -> None:
+def _require_soft(loss: Any) -> None:
     """Refuses losses of integer labels, of which mixing makes soft ones."""
     name = getattr(loss, "__name__", type(loss).__name__)
     if "sparsecategorical" in name.lower().replace("_", ""):
-        raise ValueError(
-            f"{owner}: loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
+        raise _checks.problem(
+            f"loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
             "'categorical_crossentropy' or CategoricalCrossentropy, with integer labels too."
         )
 
 
-def _shares(owner: str, batch_size: Any, interpolations: Any) -> np.ndarray:
+def _shares(batch_size: Any, interpolations: Any) -> np.ndarray:
     """What v, v1 and v2 count in the variance, `(..., 3)`."""
     for name, value in (("batch_size", batch_size), ("interpolations", interpolations)):
         numbers = np.asarray(value)
         if numbers.dtype.kind not in "iu" or numbers.size == 0 or numbers.min() < 1:
-            _checks.refuse(f"GradientVariance.{owner}", name, "integers >= 1", value)
+            _checks.refuse(name, "integers >= 1", value)
     size, count = np.asarray(batch_size, dtype=np.float64), np.asarray(interpolations, dtype=np.float64)
     shares = 1 / (count * size), (1 - 1 / count) / size, (1 - 1 / size) / count
     return np.stack(np.broadcast_arrays(*shares), axis=-1)

@@ -6,9 +6,10 @@ import numpy as np
 from scipy.fft import irfft, rfft
 
 from kmix_tf import _checks
-from kmix_tf.analysis.samples import as_numbers
+from kmix_tf.maths.samples import as_numbers
 
 
+@_checks.speaks
 def local_mixup_interpolant(y: Any, neighbors: int) -> np.ndarray:
     """The values that minimise Local Mixup's squared loss on n points of a circle, each mixed with its neighbours.
 
@@ -35,8 +36,8 @@ def local_mixup_interpolant(y: Any, neighbors: int) -> np.ndarray:
         >>> local_mixup_interpolant([5.0, 0.0, 5.0, 10.0, 5.0], neighbors=2).round(6).tolist()
         [4.5, 1.0, 5.0, 9.0, 5.5]
     """
-    y = _signal("local_mixup_interpolant", y)
-    neighbors = _checks.integer("local_mixup_interpolant", "neighbors", neighbors, minimum=1)
+    y = _signal(y)
+    neighbors = _checks.integer("neighbors", neighbors, minimum=1)
     unit = np.abs(y).max() or 1.0
     share = _shares(neighbors, len(y)).reshape([-1] + [1] * (y.ndim - 1))
     # Each value is a mean of all, weighted by how far round the circle they are.
@@ -58,10 +59,10 @@ def _shares(neighbors: int, size: int) -> np.ndarray:
     return shares / (neighbors * (neighbors + 3) / 2)
 
 
-def _signal(owner: str, y: Any) -> np.ndarray:
-    y = as_numbers(owner, "y", y)
+def _signal(y: Any) -> np.ndarray:
+    y = as_numbers("y", y)
     if y.ndim not in (1, 2) or y.size == 0:
-        raise ValueError(f"{owner}: y must be (n,) or (n, c), n >= 1. Received: y of shape {y.shape}.")
+        raise _checks.problem(f"y must be (n,) or (n, c), n >= 1. Received: y of shape {y.shape}.")
     if not np.isfinite(y).all():
-        raise ValueError(f"{owner}: y must be finite. Received: y with NaN or infinite values.")
+        raise _checks.problem("y must be finite. Received: y with NaN or infinite values.")
     return y

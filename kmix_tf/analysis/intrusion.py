@@ -8,7 +8,7 @@ from scipy.special import betaincinv
 
 from kmix_tf import _checks
 from kmix_tf.analysis.nearest import nearest_rows
-from kmix_tf.analysis.samples import labelled, numbered
+from kmix_tf.maths.samples import labelled, numbered
 
 Progress = Callable[[int, int], None]
 
@@ -25,7 +25,7 @@ class Intrusion(NamedTuple):
     """A mixture near a sample of a third class: index of the sample, of the samples mixed, the ratio of the first,
     and the distance."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     first: int
     second: int
     ratio: float
@@ -79,6 +79,7 @@ class LabelConflicts(NamedTuple):
     triples: tuple[Conflict, ...]
 
 
+@_checks.speaks
 def intrusion_distances(
     x: Any,
     y: Any,
@@ -121,14 +122,13 @@ def intrusion_distances(
         >>> found.class_minimum.round(1).tolist()  # mixtures of 0 and 2 pass by 1
         [1.0, 0.0, 1.0]
     """
-    owner = "intrusion_distances"
-    alpha, epochs = _checks.number(owner, "alpha", alpha), _checks.integer(owner, "epochs", epochs, minimum=1)
-    offenders = _checks.integer(owner, "offenders", offenders, minimum=0)
-    generator = np.random.default_rng(_checks.integer(owner, "seed", seed, minimum=0))
-    same_class = _checks.flag(owner, "same_class", same_class)
-    progress = _checks.function(owner, "progress", progress, lambda done, total: None)
-    x, y, classes = labelled(owner, x, y)
-    _require_third_class(owner, classes, same_class)
+    alpha, epochs = _checks.number("alpha", alpha), _checks.integer("epochs", epochs, minimum=1)
+    offenders = _checks.integer("offenders", offenders, minimum=0)
+    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
+    same_class = _checks.flag("same_class", same_class)
+    progress = _checks.function("progress", progress, lambda done, total: None)
+    x, y, classes = labelled(x, y)
+    _require_third_class(classes, same_class)
     columns = ("distance", "first", "second", "ratio")
     best = dict(zip(columns, np.full((4, len(x)), np.inf), strict=True))
     for epoch in range(epochs):
@@ -138,9 +138,10 @@ def intrusion_distances(
         if len(made.first):
             _improve(best, made, x, classes)
         progress(epoch + 1, epochs)
-    return _summary(owner, best, classes, y.shape[1], offenders)
+    return _summary(best, classes, y.shape[1], offenders)
 
 
+@_checks.speaks
 def label_conflicts(
     x: Any,
     y: Any,
@@ -180,15 +181,14 @@ def label_conflicts(
         >>> found.triples[0].low < 0.5 < found.triples[0].high
         True
     """
-    owner = "label_conflicts"
-    alpha, mixtures = _checks.number(owner, "alpha", alpha), _checks.integer(owner, "mixtures", mixtures, minimum=1)
-    if not 0 < _checks.probability(owner, "confidence", confidence) < 1:
-        _checks.refuse(owner, "confidence", "in (0, 1)", confidence)
-    generator = np.random.default_rng(_checks.integer(owner, "seed", seed, minimum=0))
-    progress = _checks.function(owner, "progress", progress, lambda done, total: None)
-    x, classes, kinds = numbered(owner, x, y, least=2)
+    alpha, mixtures = _checks.number("alpha", alpha), _checks.integer("mixtures", mixtures, minimum=1)
+    if not 0 < _checks.probability("confidence", confidence) < 1:
+        _checks.refuse("confidence", "in (0, 1)", confidence)
+    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
+    progress = _checks.function("progress", progress, lambda done, total: None)
+    x, classes, kinds = numbered(x, y, least=2)
     if len(x) < 3:
-        raise ValueError(f"{owner}: x must hold at least 3 samples: two to mix, and another. Received: {len(x)}.")
+        raise _checks.problem(f"x must hold at least 3 samples: two to mix, and another. Received: {len(x)}.")
     made = _pairs(len(x), mixtures, alpha, generator)
 
     def points(these: slice) -> np.ndarray:
@@ -199,16 +199,16 @@ def label_conflicts(
             scores[np.arange(len(scores)), ends[these]] = np.inf
 
     nearest, _ = nearest_rows(points, mixtures, x, forbid, progress)
-    ends = np.sort(np.stack([classes[made.first], classes[made.second]]), axis=0)
-    return _counted(*ends, classes[nearest], kinds, confidence)
+    first, second = np.sort(np.stack([classes[made.first], classes[made.second]]), axis=0)
+    return _counted(first, second, classes[nearest], kinds, confidence)
 
 
-def _require_third_class(owner: str, classes: np.ndarray, same_class: bool) -> None:
+def _require_third_class(classes: np.ndarray, same_class: bool) -> None:
     present, needed = len(np.unique(classes)), 2 if same_class else 3
     if present < needed:
         hint = "" if same_class or present < 2 else "; same_class=True compares two"
-        raise ValueError(
-            f"{owner}: y must have samples of at least {needed} classes, as samples are compared with mixtures of "
+        raise _checks.problem(
+            f"y must have samples of at least {needed} classes, as samples are compared with mixtures of "
             f"other classes{hint}. Received: {present}."
         )
 
@@ -249,13 +249,11 @@ def _improve(best: dict[str, np.ndarray], made: Mixtures, x: np.ndarray, classes
         best[name][nearer] = getattr(made, name)[nearest[nearer]]
 
 
-def _summary(
-    owner: str, best: dict[str, np.ndarray], classes: np.ndarray, count: int, offenders: int
-) -> IntrusionDistances:
+def _summary(best: dict[str, np.ndarray], classes: np.ndarray, count: int, offenders: int) -> IntrusionDistances:
     distances = best["distance"]
     if not np.isfinite(distances).all():
-        raise ValueError(
-            f"{owner}: epochs must be enough for mixtures of other classes for each sample. Received: none for "
+        raise _checks.problem(
+            f"epochs must be enough for mixtures of other classes for each sample. Received: none for "
             f"{np.isinf(distances).sum()} of {len(distances)} samples. Take more epochs or more samples."
         )
     of_class = [distances[classes == label] for label in range(count)]
@@ -284,7 +282,8 @@ def _counted(
     for i in np.argsort(-counts, kind="stable"):
         a, b, c = (int(part) for part in np.unravel_index(kinds[i], (classes,) * 3))
         conflicts, of = int(counts[i]), int(pairs[a * classes + b])
-        triples.append(Conflict(*names[[a, b, c]].tolist(), conflicts, of, *_share(conflicts, of, confidence)))
+        one, other, met = names[[a, b, c]].tolist()
+        triples.append(Conflict(one, other, met, conflicts, of, *_share(conflicts, of, confidence)))
     conflicts = int(wrong.sum())
     return LabelConflicts(*_share(conflicts, len(wrong), confidence), conflicts, len(wrong), tuple(triples))
 

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmix_tf import _checks, _extras
-from kmix_tf.analysis.samples import classed
 from kmix_tf.analysis.segments import (
     in_units,
     rounding_of_squares,
@@ -18,6 +17,7 @@ from kmix_tf.analysis.segments import (
     squares_inside,
     squares_to_points,
 )
+from kmix_tf.maths.samples import classed
 
 # Entries of an array worked on at a time: the first stay in a processor's cache, the second are small in memory.
 _CACHED, _BLOCK = 2**17, 2**21
@@ -33,6 +33,7 @@ class NearestSegments(NamedTuple):
     second: tuple[int, int]
 
 
+@_checks.speaks
 def lipschitz_lower_bound(x: Any, y: Any, epsilon: float, progress: bool = False) -> float:
     """How steep a function must be that is right on all mixtures of same-class samples near one another.
 
@@ -51,13 +52,13 @@ def lipschitz_lower_bound(x: Any, y: Any, epsilon: float, progress: bool = False
         x: numeric `(n, ...)`, finite, of two classes at least.
         y: integer classes `(n,)` or one-hot `(n, classes)`.
         epsilon: a Euclidean distance >= 0: 0 for plain training, `math.inf` for mixup.
-        progress: True shows a bar; it needs tqdm, which the extra `examples` brings.
+        progress: True shows a bar; it needs Rich, which the extra `cli` brings.
 
     Returns:
         A float > 0; infinite where segments cross, or equal samples have different classes.
 
     Raises:
-        ValueError: for other arguments, or more than ten million segments. ImportError: for a bar without tqdm.
+        ValueError: for other arguments, or more than ten million segments. ImportError: for a bar without Rich.
 
     Source: Local Mixup, eq. (18) and Theorem 4.6.
 
@@ -67,9 +68,10 @@ def lipschitz_lower_bound(x: Any, y: Any, epsilon: float, progress: bool = False
         >>> round(lipschitz_lower_bound(x, y, epsilon=0), 3), lipschitz_lower_bound(x, y, epsilon=4)
         (0.447, 1.0)
     """
-    return _inverse(_sweep("lipschitz_lower_bound", x, y, [epsilon], progress)[0].distance)
+    return _inverse(_sweep(x, y, [epsilon], progress)[0].distance)
 
 
+@_checks.speaks
 def lipschitz_lower_bounds(x: Any, y: Any, epsilons: Sequence[float], progress: bool = False) -> np.ndarray:
     """`lipschitz_lower_bound` for several epsilons, in hardly more time than for the largest.
 
@@ -90,10 +92,11 @@ def lipschitz_lower_bounds(x: Any, y: Any, epsilons: Sequence[float], progress: 
         >>> lipschitz_lower_bounds([[0.0], [4.0], [6.0]], [0, 0, 1], [0, np.inf]).tolist()
         [0.5, 0.5]
     """
-    found = _sweep("lipschitz_lower_bounds", x, y, epsilons, progress)
+    found = _sweep(x, y, epsilons, progress)
     return np.array([_inverse(nearest.distance) for nearest in found])
 
 
+@_checks.speaks
 def nearest_segments(x: Any, y: Any, epsilon: float, progress: bool = False) -> NearestSegments:
     """Which samples `lipschitz_lower_bound` comes from: where mixtures of one class come nearest to another.
 
@@ -110,7 +113,7 @@ def nearest_segments(x: Any, y: Any, epsilon: float, progress: bool = False) -> 
         >>> nearest_segments([[0.0, 0.0], [4.0, 0.0], [2.0, 1.0]], [0, 0, 1], epsilon=4)
         NearestSegments(distance=1.0, first=(0, 1), second=(2, 2))
     """
-    return _sweep("nearest_segments", x, y, [epsilon], progress)[0]
+    return _sweep(x, y, [epsilon], progress)[0]
 
 
 class _Segments(NamedTuple):
@@ -181,20 +184,20 @@ class _Search:
         distances = segment_distances(self.x[first], self.x[second])
         best = distances.argmin()
         if distances[best] < self.found.distance:
-            pairs = (tuple(int(row) for row in rows[best]) for rows in (first, second))
-            self.found = NearestSegments(float(distances[best]), *pairs)
+            (a, b), (c, d) = first[best].tolist(), second[best].tolist()
+            self.found = NearestSegments(float(distances[best]), (a, b), (c, d))
 
 
-def _sweep(owner: str, x: Any, y: Any, epsilons: Sequence[float], progress: bool) -> list[NearestSegments]:
+def _sweep(x: Any, y: Any, epsilons: Sequence[float], progress: bool) -> list[NearestSegments]:
     """The nearest segments for each epsilon: from small to large, each time only pairs with a new segment."""
-    x, y = classed(owner, x, y)
-    wanted = [_distance(owner, epsilon) for epsilon in _several(owner, epsilons)]
+    x, y = classed(x, y)
+    wanted = [_distance(epsilon) for epsilon in _several(epsilons)]
     x, unit = in_units(x)
     steps = sorted({epsilon / unit for epsilon in wanted} - {0.0})
     classes = [_Class(rows, x[rows]) for rows in (np.flatnonzero(y == label) for label in range(y.max() + 1))]
-    segments = _segments(owner, x, classes, max(steps, default=0.0))
+    segments = _segments(x, classes, max(steps, default=0.0))
     sizes = [len(part.length) for part in segments]
-    with _bar(owner, progress, sum(first * second for first, second in combinations(sizes, 2))) as advance:
+    with _bar(progress, sum(first * second for first, second in combinations(sizes, 2))) as advance:
         search = _Search(x, advance)
         for pair in combinations(classes, 2):
             _compare_points(search, *pair)
@@ -304,14 +307,14 @@ def _bound(to_points: np.ndarray, segments: _Segments, which: Any) -> np.ndarray
     return bound
 
 
-def _segments(owner: str, x: np.ndarray, classes: list[_Class], epsilon: float) -> list[_Segments]:
+def _segments(x: np.ndarray, classes: list[_Class], epsilon: float) -> list[_Segments]:
     """The segments of each class up to a length, without those of length 0: they are points."""
     if epsilon == 0:
         return [_Segments(np.zeros([0, 2], np.int32), np.zeros(0)) for _ in classes]
     sizes = sorted((len(part.rows) for part in classes), reverse=True)
     if sizes[0] * sizes[1] > _MOST_DISTANCES:
-        raise ValueError(
-            f"{owner}: x must hold fewer samples where epsilon > 0: of its two largest classes, at most "
+        raise _checks.problem(
+            f"x must hold fewer samples where epsilon > 0: of its two largest classes, at most "
             f"{_MOST_DISTANCES:,} pairs. Received: {sizes[0]:,} and {sizes[1]:,} samples. Take a part of the samples."
         )
     slack, found, total = rounding_of_squares(x), [], 0
@@ -321,8 +324,8 @@ def _segments(owner: str, x: np.ndarray, classes: list[_Class], epsilon: float) 
             chunks.append(_segments_from(part.points, rows, epsilon, slack))
             total += len(chunks[-1].length)
             if total > _MOST_SEGMENTS:
-                raise ValueError(
-                    f"{owner}: epsilon must admit at most {_MOST_SEGMENTS:,} segments. Received: an epsilon that "
+                raise _checks.problem(
+                    f"epsilon must admit at most {_MOST_SEGMENTS:,} segments. Received: an epsilon that "
                     "admits more. Take a smaller epsilon, or a part of the samples."
                 )
         found.append(_Segments(*(np.concatenate(values) for values in zip(*chunks, strict=True))))
@@ -341,23 +344,24 @@ def _segments_from(points: np.ndarray, rows: np.ndarray, epsilon: float, slack: 
 
 
 @contextlib.contextmanager
-def _bar(owner: str, progress: bool, total: int) -> Iterator[Callable[[int], Any]]:
-    if not _checks.flag(owner, "progress", progress):
+def _bar(progress: bool, total: int) -> Iterator[Callable[[int], Any]]:
+    if not _checks.flag("progress", progress):
         yield lambda count: None
         return
-    tqdm = _extras.require("tqdm", "examples", f"{owner}(progress=True)").tqdm
-    with tqdm(total=total, unit="pair", unit_scale=True) as bar:
-        yield bar.update
+    rich = _extras.require("rich.progress", "cli", f"{_checks.speaker()}(progress=True)")
+    with rich.Progress(console=rich.Console(stderr=True)) as bars:
+        task = bars.add_task("pairs", total=total)
+        yield lambda count: bars.advance(task, count)
 
 
-def _several(owner: str, epsilons: Any) -> list:
+def _several(epsilons: Any) -> list:
     if np.ndim(epsilons) != 1 or not len(epsilons):
-        _checks.refuse(owner, "epsilons", "a sequence of at least one distance", epsilons)
+        _checks.refuse("epsilons", "a sequence of at least one distance", epsilons)
     return list(epsilons)
 
 
-def _distance(owner: str, epsilon: Any) -> float:
-    return math.inf if epsilon == math.inf else _checks.number(owner, "epsilon", epsilon)
+def _distance(epsilon: Any) -> float:
+    return math.inf if epsilon == math.inf else _checks.number("epsilon", epsilon)
 
 
 def _inverse(distance: float) -> float:

@@ -7,8 +7,6 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._derivatives import INEXACT_IN_INFERENCE, directional_derivatives, refuse_layers
-from kmix_tf.analysis.approximate_losses import TaylorLoss
 from kmix_tf.analysis.asking import ask
 from kmix_tf.analysis.matching_distribution import (
     MatchedPairs,
@@ -19,8 +17,10 @@ from kmix_tf.analysis.matching_distribution import (
 )
 from kmix_tf.analysis.perturbation import PerturbationCovariance
 from kmix_tf.analysis.risk import asked, checked_risk
-from kmix_tf.analysis.samples import samples_of
-from kmix_tf.analysis.theta import theta_moments
+from kmix_tf.maths.derivatives import INEXACT_IN_INFERENCE, directional_derivatives, refuse_layers
+from kmix_tf.maths.losses import TaylorLoss
+from kmix_tf.maths.samples import samples_of
+from kmix_tf.maths.theta import theta_moments
 
 # Numbers that a block of directions may hold.
 _BLOCK = 2**20
@@ -41,6 +41,7 @@ class KMixupRegularization(NamedTuple):
     standard_error: float
 
 
+@_checks.speaks
 def kmixup_perturbation_covariance(
     x: Any,
     y: Any,
@@ -82,12 +83,10 @@ def kmixup_perturbation_covariance(
         >>> kmixup_perturbation_covariance(x, y, 1.0, index=0, k=2, trials=None).xx.round(6).tolist()
         [[1.138889]]
     """
-    owner = "kmixup_perturbation_covariance"
-    x, y = samples_of(owner, x, y)
-    flat, _ = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
-    moments = theta_moments(_checks.number(owner, "alpha", alpha))
-    with _checks.speaking_as(owner):
-        found = matching_distribution(flat, index, k, trials, seed, disjoint)
+    x, y = samples_of(x, y)
+    flat, _ = flat_samples(x, k, _checks.flag("disjoint", disjoint))
+    moments = theta_moments(_checks.number("alpha", alpha))
+    found = matching_distribution(flat, index, k, trials, seed, disjoint)
     weights = found.probabilities[found.indices]
     own, partners = [], []
     for values in (flat, y.reshape(len(y), -1)):
@@ -102,6 +101,7 @@ def kmixup_perturbation_covariance(
     return PerturbationCovariance(covariance(0, 0), covariance(1, 1), covariance(0, 1))
 
 
+@_checks.speaks
 def kmixup_regularization(
     model: Callable,
     x: Any,
@@ -151,12 +151,11 @@ def kmixup_regularization(
         >>> round(found.base, 6), round(found.r1, 6), round(found.r2, 6), found.r3, round(found.total, 6)
         (2.833333, -2.111111, 1.555556, 0.0, 2.111111)
     """
-    owner = "kmixup_regularization"
-    flat, k = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
-    x, y, loss_of = checked_risk(owner, model, x, y, alpha, loss)
-    refuse_layers(owner, model, INEXACT_IN_INFERENCE)
-    trials, seed = checked_draws(owner, trials, seed, least=2)
-    pairs = matched_pairs(owner, flat, k, trials, seed, disjoint)
+    flat, k = flat_samples(x, k, _checks.flag("disjoint", disjoint))
+    x, y, loss_of = checked_risk(model, x, y, alpha, loss)
+    refuse_layers(model, INEXACT_IN_INFERENCE)
+    trials, seed = checked_draws(trials, seed, least=2)
+    pairs = matched_pairs(flat, k, trials, seed, disjoint)
     base = float(loss_of.value(y, asked(model, x)).numpy().mean())
     terms = _totals(loss_of, model, x, y, pairs) * _ratio_moments(float(alpha))
     r1, r2, r3, r4 = (float(term) for term in terms.mean(axis=0))

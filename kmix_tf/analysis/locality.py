@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.analysis.samples import classed
 from kmix_tf.analysis.segments import in_units, squared_distances
+from kmix_tf.maths.samples import classed
 
 # Numbers held at a time.
 _BLOCK = 2**21
@@ -49,6 +49,7 @@ class Locality(NamedTuple):
     empty: float
 
 
+@_checks.speaks
 def distance_profile(x: Any, y: Any, bins: int = 50, max_pairs: int = 1_000_000, seed: int = 0) -> DistanceProfile:
     """Histograms of distances within and between classes, with a threshold and a rate to begin with.
 
@@ -83,10 +84,10 @@ def distance_profile(x: Any, y: Any, bins: int = 50, max_pairs: int = 1_000_000,
         >>> profile.same.tolist(), profile.other.tolist(), profile.epsilon, profile.quantile
         ([0, 2, 0, 0], [0, 0, 1, 3], 2.5, 'quantile:0.5')
     """
-    x, y = classed("distance_profile", x, y)
-    bins = _checks.integer("distance_profile", "bins", bins, minimum=1)
-    max_pairs = _checks.integer("distance_profile", "max_pairs", max_pairs, minimum=1)
-    generator = np.random.default_rng(_checks.integer("distance_profile", "seed", seed, minimum=0))
+    x, y = classed(x, y)
+    bins = _checks.integer("bins", bins, minimum=1)
+    max_pairs = _checks.integer("max_pairs", max_pairs, minimum=1)
+    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
     x, unit = in_units(x)
     first, second = _pairs(len(x), max_pairs, generator)
     distances = unit * _distances(x, first, second)
@@ -98,6 +99,7 @@ def distance_profile(x: Any, y: Any, bins: int = 50, max_pairs: int = 1_000_000,
     return DistanceProfile(edges, same, other, epsilon, rate, f"quantile:{np.mean(distances <= epsilon):.3g}")
 
 
+@_checks.speaks
 def locality(
     x: Any, y: Any, weight: Callable[..., Any], batch_size: int = 128, batches: int = 100, seed: int = 0
 ) -> Locality:
@@ -135,14 +137,14 @@ def locality(
         >>> near.same_class > 0.5, near.effective_batch < 10
         (True, True)
     """
-    features, y = classed("locality", x, y)
+    features, y = classed(x, y)
     if not callable(weight):
-        _checks.refuse("locality", "weight", "a weight such as ThresholdWeight(1.0)", weight, TypeError)
-    batch_size = _checks.integer("locality", "batch_size", batch_size, minimum=2)
+        _checks.refuse("weight", "a weight such as ThresholdWeight(1.0)", weight, TypeError)
+    batch_size = _checks.integer("batch_size", batch_size, minimum=2)
     if batch_size > len(y):
-        _checks.refuse("locality", "batch_size", f"at most {len(y)}, the number of samples", batch_size)
-    batches = _checks.integer("locality", "batches", batches, minimum=1)
-    generator = np.random.default_rng(_checks.integer("locality", "seed", seed, minimum=0))
+        _checks.refuse("batch_size", f"at most {len(y)}, the number of samples", batch_size)
+    batches = _checks.integer("batches", batches, minimum=1)
+    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
     # The next round a circle: in a batch of random order, plain mixup's random partners.
     partner = np.roll(np.arange(batch_size, dtype=np.int32), -1)
     same, sizes = [], []

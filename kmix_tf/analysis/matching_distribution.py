@@ -44,6 +44,7 @@ class MatchedPairs(NamedTuple):
     weights: np.ndarray
 
 
+@_checks.speaks
 def matching_distribution(
     x: Any, index: int, k: int, trials: int | None = 10_000, seed: int = 0, disjoint: bool = True
 ) -> MatchingDistribution:
@@ -79,10 +80,9 @@ def matching_distribution(
         >>> found.indices.tolist(), found.probabilities.round(3).tolist(), found.mean.round(3).tolist()
         ([1, 3], [0.0, 0.667, 0.0, 0.333], [3.333])
     """
-    owner = "matching_distribution"
-    x, k = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
-    index = checked_index(owner, index, len(x))
-    trials, seed = checked_draws(owner, trials, seed)
+    x, k = flat_samples(x, k, _checks.flag("disjoint", disjoint))
+    index = checked_index(index, len(x))
+    trials, seed = checked_draws(trials, seed)
     probabilities = _partner_probabilities(x, index, k, trials, seed, disjoint)
     indices = np.flatnonzero(probabilities)
     indices = indices[np.argsort(-probabilities[indices], kind="stable")]
@@ -91,7 +91,7 @@ def matching_distribution(
     return MatchingDistribution(indices, probabilities, mean, covariance, np.sqrt(variances))
 
 
-def matched_pairs(owner: str, x: np.ndarray, k: int, trials: int | None, seed: int, disjoint: bool) -> MatchedPairs:
+def matched_pairs(x: np.ndarray, k: int, trials: int | None, seed: int, disjoint: bool) -> MatchedPairs:
     """Pairs of all samples, each in both orders, from shuffles of the data cut into groups; or all, exactly.
 
     Args:
@@ -99,7 +99,7 @@ def matched_pairs(owner: str, x: np.ndarray, k: int, trials: int | None, seed: i
             shuffle, in which each sample has a partner at least; for trials=None there is one, of all groups.
     """
     if trials is None:
-        rounds = [_all_groups(owner, len(x), k, disjoint)]
+        rounds = [_all_groups(len(x), k, disjoint)]
     else:
         generator = np.random.default_rng(seed)
         rounds = [_shuffled_groups(len(x), k, generator, disjoint) for _ in range(trials)]
@@ -136,39 +136,39 @@ class Matcher:
         return (ours - centre) @ (theirs - centre).T
 
 
-def flat_samples(owner: str, x: Any, k: Any, disjoint: bool = True) -> tuple[np.ndarray, int]:
+def flat_samples(x: Any, k: Any, disjoint: bool = True) -> tuple[np.ndarray, int]:
     """Samples `(n, d)` in their own numeric dtype, enough of them for two groups of k; and k.
 
     Raises:
         TypeError: unless numeric. ValueError: unless finite and enough.
     """
-    k = _checks.integer(owner, "k", k, minimum=1)
+    k = _checks.integer("k", k, minimum=1)
     x = np.asarray(x)
     if x.dtype.kind in "USOcMm":
-        raise TypeError(f"{owner}: x must be real numbers (n, ...). Received: x of dtype {x.dtype}.")
+        raise _checks.problem(f"x must be real numbers (n, ...). Received: x of dtype {x.dtype}.", TypeError)
     # bfloat16 is a stranger to NumPy.
     x = x if x.dtype.kind in "biuf" else x.astype(np.float64)
     least, rule = (2 * k, f"2 k = {2 * k}") if disjoint else (k, f"k = {k}")
     if x.ndim == 0 or len(x) < least or x.size == 0:
-        raise ValueError(f"{owner}: x must hold at least {rule} samples. Received: x of shape {x.shape}.")
+        raise _checks.problem(f"x must hold at least {rule} samples. Received: x of shape {x.shape}.")
     if not np.isfinite(x).all():
-        raise ValueError(f"{owner}: x must be finite. Received: x with NaN or infinite values.")
+        raise _checks.problem("x must be finite. Received: x with NaN or infinite values.")
     return x.reshape(len(x), -1), k
 
 
-def checked_index(owner: str, index: Any, size: int) -> int:
+def checked_index(index: Any, size: int) -> int:
     """An integer in [0, size)."""
-    index = _checks.integer(owner, "index", index, minimum=0)
+    index = _checks.integer("index", index, minimum=0)
     if index >= size:
-        _checks.refuse(owner, "index", f"in [0, {size})", index)
+        _checks.refuse("index", f"in [0, {size})", index)
     return index
 
 
-def checked_draws(owner: str, trials: Any, seed: Any, least: int = 1) -> tuple[int | None, int]:
+def checked_draws(trials: Any, seed: Any, least: int = 1) -> tuple[int | None, int]:
     """How many draws, None for none at all, and their seed."""
     if trials is not None:
-        trials = _checks.integer(owner, "trials", trials, minimum=least)
-    return trials, _checks.integer(owner, "seed", seed, minimum=0)
+        trials = _checks.integer("trials", trials, minimum=least)
+    return trials, _checks.integer("seed", seed, minimum=0)
 
 
 def _pairs_of(matched: Matcher, groups: Iterator[Groups]) -> tuple[np.ndarray, np.ndarray]:
@@ -187,7 +187,7 @@ def _partner_probabilities(
         return probabilities / probabilities.sum()
     counts = np.zeros(len(x))
     if trials is None:
-        groups = _all_groups("matching_distribution", len(x), k, disjoint, index)
+        groups = _all_groups(len(x), k, disjoint, index)
     else:
         groups = _drawn_groups(len(x), index, k, trials, np.random.default_rng(seed), disjoint)
     matched = Matcher(x, uses=(trials or _LARGEST) * k**2)
@@ -213,16 +213,16 @@ def _shuffled_groups(size: int, k: int, generator: np.random.Generator, disjoint
     width = 2 * k if disjoint else k
     for start in [*range(0, size - width, width), size - width]:
         window = rows[start : start + width]
-        yield window[:k], window[k:] if disjoint else others[start : start + k]
+        yield window[:k], window[k:] if others is None else others[start : start + k]
 
 
-def _all_groups(owner: str, size: int, k: int, disjoint: bool, index: int | None = None) -> Iterator[Groups]:
+def _all_groups(size: int, k: int, disjoint: bool, index: int | None = None) -> Iterator[Groups]:
     """All pairs of groups, or those whose first group begins with `index`."""
     count = math.comb(size - k if disjoint else size, k)
     count *= math.comb(size, k) if index is None else math.comb(size - 1, k - 1)
     if count > _LARGEST:
         rule = f"an integer, as there are more pairs of groups than the {_LARGEST} to be enumerated at most: {count}"
-        _checks.refuse(owner, "trials", rule, None)
+        _checks.refuse("trials", rule, None)
     head = () if index is None else (index,)
     others = [row for row in range(size) if row not in head]
     for rest in itertools.combinations(others, k - len(head)):

@@ -31,7 +31,11 @@ def nearest_rows(
     rows = max(1, _BLOCK // max(x.shape))
     for start in range(0, count, rows):
         these = slice(start, min(start + rows, count))
-        index[these], distance[these] = search.nearest(points(these), lambda scores, of=these: forbid(scores, of))
+
+        def forbid_these(scores: np.ndarray, of: slice = these) -> None:
+            forbid(scores, of)
+
+        index[these], distance[these] = search.nearest(points(these), forbid_these)
         progress(these.stop, count)
     return index, distance
 
@@ -46,7 +50,7 @@ class _Search:
         self._scale = np.abs(x - self._centre).max() or 1.0
         # A power of two near it, which rounds nothing: squares in this unit neither over- nor underflow.
         self._unit = np.ldexp(1.0, int(np.frexp(self._scale)[1]) - 1)
-        self._prepared = {}
+        self._prepared: dict[type, tuple[np.ndarray, np.ndarray]] = {}
 
     def nearest(self, points: np.ndarray, forbid: Callable[[np.ndarray], None]) -> tuple[np.ndarray, np.ndarray]:
         row, column = self._candidates(points, forbid, np.float32)
@@ -70,7 +74,9 @@ class _Search:
     def _centred(self, rows: np.ndarray, dtype: type) -> np.ndarray:
         return ((rows - self._centre) / self._scale).astype(dtype)
 
-    def _candidates(self, points: np.ndarray, forbid: Callable[[np.ndarray], None], dtype: type) -> tuple:
+    def _candidates(
+        self, points: np.ndarray, forbid: Callable[[np.ndarray], None], dtype: type
+    ) -> tuple[np.ndarray, np.ndarray]:
         (x, halves), points = self._columns(dtype), self._centred(points, dtype)
         scores = points @ x.T
         np.subtract(halves, scores, out=scores)
@@ -80,7 +86,8 @@ class _Search:
         longest = np.sqrt(2 * halves.max())
         size = longest**2 + longest * np.linalg.norm(points, axis=1, keepdims=True)
         error = 2 * np.finfo(dtype).eps * (8 + np.sqrt(x.shape[1])) * size
-        return np.nonzero((scores <= least + error) & np.isfinite(least))
+        row, column = np.nonzero((scores <= least + error) & np.isfinite(least))
+        return row, column
 
     def _distances(self, points: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         squares = np.empty(len(row))

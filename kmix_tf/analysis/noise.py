@@ -8,7 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._graph import at_least_float32
 from kmix_tf.analysis.ranges import (
+    Data,
     as_tensor,
     clip_range,
     clipped,
@@ -17,11 +19,11 @@ from kmix_tf.analysis.ranges import (
     require_tensors,
     require_within,
 )
-from kmix_tf.batch.leaves import at_least_float32
 from kmix_tf.seeding import random_bits, random_uniform, split
 
 
-def gaussian_noise(x: Any, scale: float, seed: int = 0, clip: tuple | None = None) -> Any:
+@_checks.speaks
+def gaussian_noise(x: Data, scale: float, seed: int = 0, clip: tuple | None = None) -> Data:
     """Adds independent Gaussian noise to every feature.
 
     Args:
@@ -46,21 +48,22 @@ def gaussian_noise(x: Any, scale: float, seed: int = 0, clip: tuple | None = Non
         >>> bool(abs(noisy.std() - 0.1) < 0.01)
         True
     """
-    scale = _checks.number("gaussian_noise", "scale", scale)
-    _check_seed("gaussian_noise", seed)
-    clip = clip_range("gaussian_noise", clip)
+    scale = _checks.number("scale", scale)
+    _check_seed(seed)
+    clip = clip_range(clip)
 
     def corrupt(index: Any, x: Any) -> tf.Tensor:
-        x = _features("gaussian_noise", x, clip)
+        x = _features(x, clip)
         return clipped(_noisy(x, scale, _seed_of(seed, index)), clip)
 
     if isinstance(x, tf.data.Dataset):
-        require_tensors("gaussian_noise", x, ("x",))
+        require_tensors(x, ("x",))
         return _mapped(x, lambda index, x, *rest: (corrupt(index, x), *rest))
     return _as_came(x, corrupt(0, x))
 
 
-def background_noise(x: Any, foreground: Any, noise: Any = 0.1, seed: int = 0, clip: tuple | None = None) -> Any:
+@_checks.speaks
+def background_noise(x: Data, foreground: Any, noise: Any = 0.1, seed: int = 0, clip: tuple | None = None) -> Data:
     """Corrupts images outside of what they show, by Gaussian noise or by putting another background there.
 
     Args:
@@ -87,35 +90,34 @@ def background_noise(x: Any, foreground: Any, noise: Any = 0.1, seed: int = 0, c
         >>> background_noise(x, [[0, 0, 1, 2], [0, 0, 2, 1]], "others").tolist()
         [[[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]], [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]]
     """
-    owner = "background_noise"
-    _check_seed(owner, seed)
-    clip, background = clip_range(owner, clip), _background(noise)
+    _check_seed(seed)
+    clip, background = clip_range(clip), _background(noise)
 
     def corrupt(index: Any, x: Any, foreground: Any) -> tf.Tensor:
-        x = _features(owner, x, clip)
-        kept = _kept(x, as_tensor(owner, "foreground", foreground))
+        x = _features(x, clip)
+        kept = _kept(x, as_tensor("foreground", foreground))
         return clipped(tf.where(kept, x, background(x, _seed_of(seed, index))), clip)
 
     if not isinstance(x, tf.data.Dataset):
         return _as_came(x, corrupt(0, x, foreground))
     if foreground is not None:
-        _checks.refuse(owner, "foreground", "None where x is a dataset", type(foreground).__name__)
-    require_tensors(owner, x, ("x", "foreground"))
+        _checks.refuse("foreground", "None where x is a dataset", type(foreground).__name__)
+    require_tensors(x, ("x", "foreground"))
     return _mapped(x, lambda index, x, foreground, *rest: (corrupt(index, x, foreground), *rest))
 
 
 def _background(noise: Any) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
     """A function (x, seed) -> what stands behind, of x's shape."""
     if isinstance(noise, str):
-        _checks.choice("background_noise", "noise", noise, ("others",))
+        _checks.choice("noise", noise, ("others",))
         return _others
     if isinstance(noise, numbers.Number):
-        scale = _checks.number("background_noise", "noise", noise)
+        scale = _checks.number("noise", noise)
         return lambda x, seed: _noisy(x, scale, seed)
     if noise is None or np.ndim(noise) < 3:
         rule = "a number >= 0, 'others' or images (m, height, width, ...)"
-        _checks.refuse("background_noise", "noise", rule, noise)
-    images = as_tensor("background_noise", "noise", noise)
+        _checks.refuse("noise", rule, noise)
+    images = as_tensor("noise", noise)
     return lambda x, seed: _drawn(x, images, seed)
 
 
@@ -186,19 +188,19 @@ def _normal(shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return radius * tf.cos(2 * np.pi * (random_uniform(shape, angle_seed) + 2.0**-24))
 
 
-def _features(owner: str, x: Any, clip: tuple[float, float] | None) -> tf.Tensor:
-    x = as_tensor(owner, "x", x)
-    require_floating(owner, x)
+def _features(x: Any, clip: tuple[float, float] | None) -> tf.Tensor:
+    x = as_tensor("x", x)
+    require_floating(x)
     if x.shape.rank == 0:
-        raise ValueError(f"{owner}: x must be (n, ...). Received: x of shape {x.shape}.")
-    require(tf.math.is_finite(x), f"{owner}: x must be finite. Received: NaN or infinite values.")
-    require_within(owner, x, clip)
+        raise _checks.problem(f"x must be (n, ...). Received: x of shape {x.shape}.")
+    require(tf.math.is_finite(x), f"{_checks.speaker()}: x must be finite. Received: NaN or infinite values.")
+    require_within(x, clip)
     return x
 
 
-def _check_seed(owner: str, seed: Any) -> None:
-    if _checks.integer(owner, "seed", seed, minimum=0) >= 2**31:
-        _checks.refuse(owner, "seed", "an integer in [0, 2^31)", seed)
+def _check_seed(seed: Any) -> None:
+    if _checks.integer("seed", seed, minimum=0) >= 2**31:
+        _checks.refuse("seed", "an integer in [0, 2^31)", seed)
 
 
 def _seed_of(seed: int, index: Any) -> tf.Tensor:

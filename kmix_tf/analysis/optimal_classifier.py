@@ -11,7 +11,7 @@ from scipy.special import betainc, betaln
 
 from kmix_tf import _checks
 from kmix_tf.analysis.chords import Ball, Chords, ball_around, chords_from_inside, chords_past
-from kmix_tf.analysis.samples import as_numbers, labelled
+from kmix_tf.maths.samples import as_numbers, labelled
 
 # Below this mass in the ball, all chords are far in the tails of the ratio, and are weighed by logarithms.
 _DEEP = 1e-250
@@ -22,6 +22,7 @@ _CACHED = 2**13
 _CELL_ERROR, _NARROWEST = 1e-10, 2.0**-60
 
 
+@_checks.speaks
 def mixup_optimal_classifier(x: Any, y: Any, points: Any, alpha: Any, radius: float) -> np.ndarray:
     """The best prediction that is constant in a ball around each point, for mixtures of the data: exact.
 
@@ -57,19 +58,18 @@ def mixup_optimal_classifier(x: Any, y: Any, points: Any, alpha: Any, radius: fl
         >>> mixup_optimal_classifier(x, y, [[1.0]], alpha=1e6, radius=0.1).round(3).tolist()  # 1 is between two 0
         [[0.667, 0.333]]
     """
-    owner = "mixup_optimal_classifier"
-    law = ratio_law(owner, alpha)
-    radius = _checks.positive(owner, "radius", radius)
-    x, points = as_numbers(owner, "x", x), as_numbers(owner, "points", points)
+    law = ratio_law(alpha)
+    radius = _checks.positive("radius", radius)
+    x, points = as_numbers("x", x), as_numbers("points", points)
     shape = x.shape
-    x, y, _ = labelled(owner, x, y)
+    x, y, _ = labelled(x, y)
     if points.shape[1:] != shape[1:] or points.ndim != len(shape) or not np.isfinite(points).all():
-        raise ValueError(
-            f"{owner}: points must be finite and of shape {('points', *shape[1:])}, as x is. "
+        raise _checks.problem(
+            f"points must be finite and of shape {('points', *shape[1:])}, as x is. "
             f"Received: points of shape {points.shape}{'' if np.isfinite(points).all() else ', not all finite'}."
         )
     points = points.reshape(len(points), x.shape[1])
-    weights = [mixture_weights(ball_around(owner, point, x, radius), law) for point in points]
+    weights = [mixture_weights(ball_around(point, x, radius), law) for point in points]
     return label_means(np.array(weights).reshape(len(points), len(x)), y)
 
 
@@ -79,7 +79,9 @@ def label_means(weights: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.divide(weights @ y, total, out=np.full((len(weights), y.shape[1]), np.nan), where=total > 0)
 
 
-def mixture_weights(ball: Ball, law: Any, chords: Callable[[], Iterable[Chords]] | None = None) -> np.ndarray:
+def mixture_weights(
+    ball: Ball, law: "Law | None", chords: Callable[[], Iterable[Chords]] | None = None
+) -> np.ndarray:
     """What each sample's label counts in the ball: the mass of mixtures there, times their share of the sample.
 
     Args:
@@ -97,7 +99,8 @@ def mixture_weights(ball: Ball, law: Any, chords: Callable[[], Iterable[Chords]]
     # Pairs within the ball, each sample with itself among them, are there with all their mass.
     weights = inside * inside.sum()
     for block in chords():
-        weights += _shared(block, *law.masses(block), len(weights))
+        mass, moment = law.masses(block)
+        weights += _shared(block, mass, moment, len(weights))
     if weights.sum() < _DEEP and isinstance(law, BetaLaw) and law.alpha > 1:
         return _deep_weights(chords(), law, len(weights))
     return weights
@@ -126,13 +129,13 @@ def _deep_weights(blocks: Iterable[Chords], law: "BetaLaw", size: int) -> np.nda
     return weights
 
 
-def ratio_law(owner: str, alpha: Any) -> Any:
-    """The distribution of ratios, as something with `masses`; None for no mixing."""
+def ratio_law(alpha: Any) -> "Law | None":
+    """The distribution of ratios; None for no mixing."""
     if callable(getattr(alpha, "cdf", None)):
-        return CdfLaw(owner, alpha.cdf)
+        return CdfLaw(alpha.cdf)
     if not isinstance(alpha, (int, float, np.number)) and not np.isscalar(alpha):
-        _checks.refuse(owner, "alpha", "a number, or a symmetric distribution on [0, 1] with a cdf", alpha, TypeError)
-    alpha = _checks.number(owner, "alpha", alpha)
+        _checks.refuse("alpha", "a number, or a symmetric distribution on [0, 1] with a cdf", alpha, TypeError)
+    alpha = _checks.number("alpha", alpha)
     return BetaLaw(alpha) if alpha else None
 
 
@@ -144,7 +147,7 @@ def _folded(chords: Chords) -> tuple[np.ndarray, ...]:
     return mirrored, low, high, np.where(mirrored, chords.low, chords.high_rest)
 
 
-class _Law(abc.ABC):
+class Law(abc.ABC):
     """A symmetric distribution of ratios, given by its tails: mass and first moment of [0, v] for v <= 1/2.
 
     Tails are reflected: near 1 a cdf has lost the digits that matter.
@@ -166,7 +169,7 @@ class _Law(abc.ABC):
         return mass, np.where(mirrored, mass - moment, moment)
 
 
-class BetaLaw(_Law):
+class BetaLaw(Law):
     """Beta(alpha, alpha). With I the regularised incomplete beta function, the mass of [0, v] is I_v(alpha, alpha),
     the first moment 1/2 I_v(alpha + 1, alpha), which is 1/2 of the mass less v^a (1-v)^a / (a B(a, a))."""
 
@@ -178,20 +181,20 @@ class BetaLaw(_Law):
 
     def tails(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if self._excess is not None:
-            return self._tails_by_series(v)
+            return self._tails_by_series(self._excess, v)
         mass = betainc(self.alpha, self.alpha, v)
         with np.errstate(divide="ignore"):
             step = np.exp(self.alpha * (np.log(v) + np.log1p(-v)) + self._log_scale)
         return mass, np.maximum(mass - step, 0) / 2
 
-    def _tails_by_series(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _tails_by_series(self, series: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mass, moment = np.empty_like(v), np.empty_like(v)
         for start in range(0, len(v), _CACHED):
             these = slice(start, start + _CACHED)
             part = v[these]
             with np.errstate(divide="ignore"):
                 step = np.exp(self.alpha * np.log(part * (1 - part)) + self._log_scale)
-            excess = step * part * _horner(self._excess, 4 * part - 1)
+            excess = step * part * _horner(series, 4 * part - 1)
             mass[these], moment[these] = step + excess, excess / 2
         return mass, moment
 
@@ -228,7 +231,8 @@ def _excess_series(alpha: float) -> np.ndarray:
     """
     n = np.arange(80)
     terms = np.cumprod((2 * alpha + n) / (alpha + 1 + n))[::-1]
-    return chebyshev.cheb2poly(chebyshev.chebinterpolate(lambda t: _horner(terms, (t + 1) / 4), 22))[::-1]
+    series = chebyshev.Chebyshev.interpolate(lambda t: _horner(terms, (t + 1) / 4), 22)
+    return chebyshev.cheb2poly(series.coef)[::-1]
 
 
 def _horner(coefficients: np.ndarray, at: np.ndarray) -> np.ndarray:
@@ -240,17 +244,20 @@ def _horner(coefficients: np.ndarray, at: np.ndarray) -> np.ndarray:
     return values
 
 
-class CdfLaw(_Law):
+class CdfLaw(Law):
     """Any symmetric distribution by its cdf F, which may jump. The first moment of [0, v] is by parts
     v F(v) - G(v), with G the integral of F, from a table right to about 1e-9."""
 
-    def __init__(self, owner: str, cdf: Callable):
-        self._cdf = lambda u: np.asarray(cdf(u), dtype=np.float64)
-        self._check(owner)
+    def __init__(self, cdf: Callable):
+        self._given = cdf
+        self._check()
         self._grid, values = self._cells()
         self._values = values
         areas = np.diff(self._grid) * (values[1:] + values[:-1]) / 2
         self._areas = np.append(0, np.cumsum(areas))
+
+    def _cdf(self, u: np.ndarray) -> np.ndarray:
+        return np.asarray(self._given(u), dtype=np.float64)
 
     def tails(self, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         # A chord whose end is in the ball keeps the ratio 0, whatever its mass.
@@ -259,16 +266,16 @@ class CdfLaw(_Law):
         area = self._areas[cell] + (v - self._grid[cell]) * (self._values[cell] + mass) / 2
         return mass, np.clip(v * mass - area, 0, v * mass)
 
-    def _check(self, owner: str) -> None:
+    def _check(self) -> None:
         probes = (np.arange(24) + np.sqrt(0.5)) / 49
         left, right = self._cdf(probes), 1 - self._cdf(1 - probes)
         ends = self._cdf(np.array([-1e-12, 1.0]))
         shapes = {left.shape, right.shape} == {probes.shape} and ends.shape == (2,)
         if not shapes or not np.isfinite([*left, *right, *ends]).all():
-            raise ValueError(f"{owner}: alpha must have a vectorised, finite cdf. Received: another, or NaN.")
+            raise _checks.problem("alpha must have a vectorised, finite cdf. Received: another, or NaN.")
         if np.abs(left - right).max() > 1e-6 or ends[0] > 1e-12 or ends[1] < 1 - 1e-9 or (np.diff(left) < 0).any():
-            raise ValueError(
-                f"{owner}: alpha must be a symmetric distribution on [0, 1]. Received: one whose cdf and mirrored "
+            raise _checks.problem(
+                f"alpha must be a symmetric distribution on [0, 1]. Received: one whose cdf and mirrored "
                 f"cdf differ by up to {np.abs(left - right).max():g}, from {ends[0]:g} at 0 to {ends[1]:g} at 1."
             )
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmix_tf import _checks
-from kmix_tf.analysis.samples import samples_of
-from kmix_tf.analysis.theta import theta_moments
+from kmix_tf.maths.samples import samples_of
+from kmix_tf.maths.theta import theta_moments
 
 
 class PerturbationCovariance(NamedTuple):
@@ -27,6 +27,7 @@ class ModifiedData(NamedTuple):
     y: np.ndarray
 
 
+@_checks.speaks
 def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> PerturbationCovariance:
     """The covariance of what mixup adds to one sample once data are shrunk towards their mean.
 
@@ -55,11 +56,11 @@ def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> Perturb
         >>> covariance.xx.round(6).tolist(), covariance.yy.shape, covariance.xy.shape
         ([[0.026042]], (2, 2), (1, 2))
     """
-    x, y = samples_of("perturbation_covariance", x, y)
-    moments = theta_moments(_checks.number("perturbation_covariance", "alpha", alpha))
-    index = _checks.integer("perturbation_covariance", "index", index, minimum=0)
+    x, y = samples_of(x, y)
+    moments = theta_moments(_checks.number("alpha", alpha))
+    index = _checks.integer("index", index, minimum=0)
     if index >= len(x):
-        _checks.refuse("perturbation_covariance", "index", f"in [0, {len(x)})", index)
+        _checks.refuse("index", f"in [0, {len(x)})", index)
     x, y = (_centred(values).reshape(len(values), -1) for values in (x, y))
 
     def covariance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -69,6 +70,7 @@ def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> Perturb
     return PerturbationCovariance(covariance(x, x), covariance(y, y), covariance(x, y))
 
 
+@_checks.speaks
 def modified_data(x: Any, y: Any, alpha: float) -> ModifiedData:
     """The data that mixup trains on, but for its perturbations: shrunk towards their means.
 
@@ -89,8 +91,8 @@ def modified_data(x: Any, y: Any, alpha: float) -> ModifiedData:
         >>> modified_data([[0.0], [1.0]], [0, 1], alpha=1.0).x.tolist()
         [[0.125], [0.875]]
     """
-    x, y = samples_of("modified_data", x, y)
-    theta = theta_moments(_checks.number("modified_data", "alpha", alpha)).mean
+    x, y = samples_of(x, y)
+    theta = theta_moments(_checks.number("alpha", alpha)).mean
     return ModifiedData(*(values - (1 - theta) * _centred(values) for values in (x, y)))
 
 

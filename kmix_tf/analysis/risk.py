@@ -8,10 +8,10 @@ import tensorflow as tf
 from scipy.linalg import eigh_tridiagonal
 
 from kmix_tf import _checks
-from kmix_tf.analysis.approximate_losses import LOSSES, TaylorLoss, targets_of
 from kmix_tf.analysis.asking import ask, one_output
-from kmix_tf.analysis.samples import for_model
-from kmix_tf.analysis.theta import ThetaMoments, theta_moments
+from kmix_tf.maths.losses import LOSSES, TaylorLoss, targets_of
+from kmix_tf.maths.samples import for_model
+from kmix_tf.maths.theta import ThetaMoments, theta_moments
 
 # Numbers that a block of inputs, or of second derivatives, may hold: 32 MB in float64.
 _BLOCK = 2**22
@@ -28,6 +28,7 @@ class ApproximateRisk(NamedTuple):
     total: float
 
 
+@_checks.speaks
 def mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: str, nodes: int = 64) -> float:
     """The expected loss on mixtures: over all n^2 pairs, a sample with itself included, and all ratios.
 
@@ -57,10 +58,10 @@ def mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: str, nodes: 
         >>> round(mixup_risk(lambda x: 0 * x, [[0.0], [1.0]], [0.0, 1.0], 1.0, "squared_error"), 6)
         0.208333
     """
-    x, y, loss_of = checked_risk("mixup_risk", model, x, y, alpha, loss)
-    nodes = _checks.integer("mixup_risk", "nodes", nodes, minimum=2)
+    x, y, loss_of = checked_risk(model, x, y, alpha, loss)
+    nodes = _checks.integer("nodes", nodes, minimum=2)
     if nodes % 2:
-        _checks.refuse("mixup_risk", "nodes", "even", nodes)
+        _checks.refuse("nodes", "even", nodes)
     ratios, weights = beta_quadrature(float(alpha), nodes)
     # Ratios above 1/2 are enough: the others swap the two of a pair, and every pair comes in both orders.
     upper = ratios > 0.5 if alpha else ratios == 1
@@ -74,6 +75,7 @@ def mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: str, nodes: 
     return total / len(x) ** 2
 
 
+@_checks.speaks
 def approximate_mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: str) -> ApproximateRisk:
     """Mixup's risk to second order: that of shrunk data, and four penalties on the model's derivatives.
 
@@ -102,7 +104,7 @@ def approximate_mixup_risk(model: Callable, x: Any, y: Any, alpha: float, loss: 
         >>> round(risk.total, 6)  # the exact risk, because the model is linear
         0.208333
     """
-    x, y, loss_of = checked_risk("approximate_mixup_risk", model, x, y, alpha, loss)
+    x, y, loss_of = checked_risk(model, x, y, alpha, loss)
     spread = _Spread.of(x, y, theta_moments(float(alpha)))
     sums = np.zeros(5)
     for rows in _blocks(len(x), min(2**10, max(1, _BLOCK // x[0].size ** 2))):
@@ -239,17 +241,17 @@ def asked(model: Callable, x: np.ndarray) -> tf.Tensor:
 
 
 def checked_risk(
-    owner: str, model: Callable, x: Any, y: Any, alpha: float, loss: str
+    model: Callable, x: Any, y: Any, alpha: float, loss: str
 ) -> tuple[np.ndarray, np.ndarray, TaylorLoss]:
     """Features, targets as the loss takes them, and the loss.
 
     Raises:
         TypeError, ValueError: for what `mixup_risk` refuses.
     """
-    _checks.number(owner, "alpha", alpha)
-    loss = _checks.choice(owner, "loss", loss, tuple(LOSSES))
-    x = for_model(owner, x, y)
-    return x, targets_of(owner, y, one_output(owner, model, x), loss), LOSSES[loss]
+    _checks.number("alpha", alpha)
+    loss = _checks.choice("loss", loss, tuple(LOSSES))
+    x = for_model(x, y)
+    return x, targets_of(y, one_output(model, x), loss), LOSSES[loss]
 
 
 def _mixed(values: np.ndarray, i: np.ndarray, j: np.ndarray, ratio: np.ndarray) -> np.ndarray:

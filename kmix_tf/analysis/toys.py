@@ -14,6 +14,7 @@ class Toy(NamedTuple):
     y: np.ndarray
 
 
+@_checks.speaks
 def alternating_line(n: int, classes: int = 2) -> Toy:
     """The points 0, 1, ..., n - 1 of a line, whose classes take turns: mixtures of one class fall on the others.
 
@@ -35,12 +36,13 @@ def alternating_line(n: int, classes: int = 2) -> Toy:
         >>> alternating_line(3).x.tolist(), alternating_line(3).y.tolist()
         ([[0.0], [1.0], [2.0]], [0, 1, 0])
     """
-    n = _checks.integer("alternating_line", "n", n, minimum=1)
-    classes = _checks.integer("alternating_line", "classes", classes, minimum=2)
+    n = _checks.integer("n", n, minimum=1)
+    classes = _checks.integer("classes", classes, minimum=2)
     line = np.arange(n)
     return Toy(line[:, np.newaxis].astype(np.float64), line % classes)
 
 
+@_checks.speaks
 def two_moons(n: int = 300, separation: float = 0.5, noise: float = 0.1, seed: int = 0) -> Toy:
     """Two interlocking half circles, pulled apart until a straight line separates them.
 
@@ -69,11 +71,11 @@ def two_moons(n: int = 300, separation: float = 0.5, noise: float = 0.1, seed: i
         >>> bool((x[y == 0, 0] >= 0.1).all()), bool((x[y == 1, 0] <= -0.1).all())
         (True, True)
     """
-    n = _checks.integer("two_moons", "n", n, minimum=2)
+    n = _checks.integer("n", n, minimum=2)
     separation, noise = (
-        _checks.number("two_moons", name, value) for name, value in (("separation", separation), ("noise", noise))
+        _checks.number(name, value) for name, value in (("separation", separation), ("noise", noise))
     )
-    generator = np.random.default_rng(_checks.integer("two_moons", "seed", seed, minimum=0))
+    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
     upper, lower = (np.linspace(0, np.pi, size) for size in (n - n // 2, n // 2))
     along = np.concatenate([np.cos(upper), 1 - np.cos(lower)]) - 0.5 + noise * generator.normal(size=n)
     # As scikit-learn draws them, the second half a radius above its circle; then each 0.3 away from the other.

@@ -1,6 +1,5 @@
-"""What comes in: a batch is checked at the door, then mixed leaf by leaf."""
+"""A batch: read once into records of its leaves, whose roles say how they are mixed, and written back."""
 
 from kmix_tf.batch.packing import PackedTargets, pack_targets, unpack_targets
-from kmix_tf.batch.prepare import Batch, Rules, prepare, require_alike
 
-__all__ = ["Batch", "PackedTargets", "Rules", "pack_targets", "prepare", "require_alike", "unpack_targets"]
+__all__ = ["PackedTargets", "pack_targets", "unpack_targets"]

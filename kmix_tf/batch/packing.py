@@ -4,7 +4,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf import _checks
+from kmix_tf._graph import at_least_float32
 
 
 class PackedTargets(NamedTuple):
@@ -88,7 +89,7 @@ def _spread(share: Any, y: tf.Tensor) -> tf.Tensor:
     return tf.broadcast_to(share, tf.concat([tf.shape(y)[:-1], [1]], 0))
 
 
-def unpack_for(owner: str, y_true: tf.Tensor, y_pred: tf.Tensor) -> PackedTargets | None:
+def unpack_for(y_true: tf.Tensor, y_pred: tf.Tensor) -> PackedTargets | None:
     """Takes apart packed targets for predictions `(batch, ..., d)`; None for plain targets.
 
     Packed ones have 2 d + 2 entries in the last axis, or, if they hold classes as integers, one axis more of length 1
@@ -102,7 +103,7 @@ def unpack_for(owner: str, y_true: tf.Tensor, y_pred: tf.Tensor) -> PackedTarget
     if extra == 2 and y_true.shape[-3:] == [1, 1, 4]:  # classes that came as (batch, 1)
         y_true, extra = tf.squeeze(y_true, axis=-3), 1
     if extra == 1 and y_true.shape[-2:] == [1, 4] and y_pred.shape.rank > 1:
-        _require_exact(owner, y_true.dtype, outputs)
+        _require_exact(y_true.dtype, outputs)
         return unpack_targets(tf.squeeze(y_true, axis=-2))
     if extra == 0 and y_pred.shape.rank > 1 and outputs is not None:
         if last == 2 * outputs + 2:
@@ -111,16 +112,16 @@ def unpack_for(owner: str, y_true: tf.Tensor, y_pred: tf.Tensor) -> PackedTarget
             return None
     if extra == -1 and y_true.shape.is_compatible_with(y_pred.shape[:-1]):
         return None
-    raise ValueError(
-        f"{owner}: targets must be plain, or packed with 2 d + 2 entries for d outputs (classes as integers: 1 x 4). "
+    raise _checks.problem(
+        f"targets must be plain, or packed with 2 d + 2 entries for d outputs (classes as integers: 1 x 4). "
         f"Received: targets of shape {y_true.shape} for predictions of shape {y_pred.shape}."
     )
 
 
-def _require_exact(owner: str, dtype: tf.DType, classes: int | None) -> None:
+def _require_exact(dtype: tf.DType, classes: int | None) -> None:
     """Refuses classes in a dtype that cannot count them."""
     if (classes or 0) > {tf.float16: 2049, tf.bfloat16: 257}.get(dtype, 2**24 + 1):
-        raise ValueError(
-            f"{owner}: packed classes must be float32 or float64, to be exact. Received: {dtype.name}. Keras 2 casts "
+        raise _checks.problem(
+            f"packed classes must be float32 or float64, to be exact. Received: {dtype.name}. Keras 2 casts "
             "targets to the dtype of the outputs: give the last layer dtype='float32'."
         )

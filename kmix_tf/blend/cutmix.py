@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import compiled, fused
-from kmix_tf.batch.leaves import have_axes, image_of, those
-from kmix_tf.blend.blended import Blended
+from kmix_tf._graph import fused
+from kmix_tf._images import have_axes, image_of, joined, those
+from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.blend.linear import has_interpolations, interpolate_leaf, interpolate_leaves
 from kmix_tf.seeding import as_seed, random_uniform
 
@@ -23,60 +24,70 @@ class Boxes(NamedTuple):
     side: tf.Tensor
 
 
-@compiled
 def draw_boxes(ratio: tf.Tensor, seed: tf.Tensor, *, axes: int) -> Boxes:
     """Draws a uniform centre for each sample, and a box round it whose volume, unclipped, is 1 - ratio.
 
     Source: multi-mix, Section III-A2; for two axes the sides are sqrt(1 - ratio) of the whole.
     """
-    centre = random_uniform(tf.stack([tf.shape(ratio)[-1], axes]), seed)
-    return Boxes(centre, tf.pow(tf.maximum(1 - ratio, 0), 1 / axes))
+    centre = random_uniform(tf.stack([tf.unstack(tf.shape(ratio), ratio.shape.rank)[-1], axes]), seed)
+    return boxes_round(centre, ratio)
 
 
-def inside_box(boxes: Boxes, sizes: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+def boxes_round(centre: tf.Tensor, ratio: tf.Tensor) -> Boxes:
+    """Boxes round given centres, `(..., axes)`, whose volume, before it is clipped, is 1 - ratio."""
+    return Boxes(centre, tf.pow(tf.maximum(1 - ratio, 0), 1 / centre.shape[-1]))
+
+
+def inside_box(boxes: Boxes, sizes: Sequence[Any]) -> list[tf.Tensor]:
     """For each axis, of so many elements, which of them have their middle in the box: bool, side's shape x elements.
 
     What lies beyond the edge is cut off: boxes are clipped.
     """
-    inside = []
-    for axis, size in enumerate(sizes):
-        middle = (tf.range(tf.cast(size, tf.float32)) + 0.5) / tf.cast(size, tf.float32)
-        distance = tf.abs(middle - boxes.centre[..., axis, tf.newaxis])
-        inside.append(distance < boxes.side[..., tf.newaxis] / 2)
-    return inside
+    half = boxes.side[..., tf.newaxis] / 2
+    centres = tf.split(boxes.centre, len(sizes), axis=-1)
+    return [tf.abs(_middles(size) - centre) < half for size, centre in zip(sizes, centres, strict=True)]
 
 
-@compiled
-def realised_ratio(boxes: Boxes, sizes: tf.Tensor, *, axes: int) -> tf.Tensor:
-    """The share of elements outside the box, clipped and in whole elements: float32, of side's shape."""
-    area = 1.0
-    for size, inside in zip(tf.unstack(sizes, axes), inside_box(boxes, tf.unstack(sizes, axes)), strict=True):
-        area *= tf.reduce_sum(tf.cast(inside, tf.float32), axis=-1) / tf.cast(tf.maximum(size, 1), tf.float32)
+def _middles(size: Any) -> Any:
+    """The middles of so many places side by side, in units of the whole."""
+    if isinstance(size, int):
+        return ((np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(max(size, 1))).astype(np.float32)
+    return (tf.range(tf.cast(size, tf.float32)) + 0.5) / tf.cast(size, tf.float32)
+
+
+def realised_ratio(inside: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The share of elements outside a box, of what `inside_box` says: clipped and in whole elements."""
+    area: Any = 1.0
+    for of_axis in inside:
+        size = of_axis.shape[-1] or tf.maximum(tf.shape(of_axis)[-1], 1)
+        area *= tf.reduce_sum(tf.cast(of_axis, tf.float32), axis=-1) / tf.cast(size, tf.float32)
     return 1 - area
 
 
-def paste(
-    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, boxes: Boxes, axes: int
-) -> list[tf.Tensor]:
-    """Pastes each partner's box into each row: leaves `(batch, *axes, ...)`, mixed as `interpolate_leaves` says."""
-    lead = boxes.side.shape.rank
-    return _paste(
-        first, second, partner, boxes, axes=axes, lead=lead, several=has_interpolations(partner, boxes.side)
-    )
+def box_mask(inside: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The sample's share at each place, 0 in the box, 1 outside: float32, side's shape, then the axes."""
+    in_box, lead = inside[0], inside[0].shape.rank - 1
+    for axis, of_axis in enumerate(inside[1:], start=1):
+        for _ in range(axis):
+            of_axis = tf.expand_dims(of_axis, lead)
+        in_box = in_box[..., tf.newaxis] & of_axis
+    return tf.where(in_box, 0.0, 1.0)
 
 
-def paste_boxes(
-    first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, boxes: Boxes, axes: int
-) -> Blended:
+def paste_boxes(first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, boxes: Boxes) -> Blended:
     """Pastes boxes into the leaves that have so many axes, and mixes the others with the ratio realised in the first
     of them."""
-    has_axes = have_axes(first, axes)
-    image = first[has_axes.index(True)]
-    realised = realised_ratio(boxes, tf.shape(image)[1 : 1 + axes], axes=axes)
-    pasted = iter(paste(*those(has_axes, first, second), partner, boxes, axes))
-    linear = iter(interpolate_leaves(*those([not has for has in has_axes], first, second), partner, realised))
-    x = [next(pasted if has else linear) for has in has_axes]
-    return Blended(x, realised, box_mask(boxes, image, axes))
+    axes = boxes.centre.shape[-1]
+    are_cut = have_axes(first, axes)
+    several = has_interpolations(partner, boxes.side)
+    shape = list(boxes.side.shape)
+    images, others = those(are_cut, first, second)
+    pasted, realised, mask = _paste(images, others, partner, boxes, axes=axes, rank=len(shape), several=several)
+    realised.set_shape(shape)
+    mask.set_shape([*shape, *images[0].shape[1 : 1 + axes]])
+    ours, theirs = those([not cut for cut in are_cut], first, second)
+    linear = interpolate_leaves(ours, theirs, partner, realised)
+    return Blended(joined(are_cut, pasted, linear), realised, mask)
 
 
 @fused(features=2)
@@ -87,37 +98,30 @@ def _paste(
     boxes: Boxes,
     *,
     axes: int,
-    lead: int,
+    rank: int,
     several: bool,
-) -> list[tf.Tensor]:
-    return [
-        interpolate_leaf(ours, theirs, partner, _mask(boxes, ours, axes, lead), spatial=axes, several=several)
-        for ours, theirs in zip(first, second, strict=True)
+) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+    """The pasted leaves, each with a box of its own size; the ratio realised in the first, and its mask."""
+    # Shapes that have varied once are unknown in a compiled function; the ranks must not be.
+    side = tf.ensure_shape(boxes.side, [None] * rank)
+    centre = tf.ensure_shape(boxes.centre, [None] * (boxes.centre.shape.rank - 1) + [axes])
+    insides = [inside_box(Boxes(centre, side), _sizes(leaf, axes)) for leaf in first]
+    masks = [box_mask(inside) for inside in insides]
+    leaves = [
+        interpolate_leaf(ours, theirs, partner, mask, spatial=axes, several=several)
+        for ours, theirs, mask in zip(first, second, masks, strict=True)
     ]
+    return leaves, realised_ratio(insides[0]), masks[0]
 
 
-def box_mask(boxes: Boxes, leaf: tf.Tensor, axes: int) -> tf.Tensor:
-    """The sample's share at each place of a leaf, 0 in the box, 1 outside: float32, side's shape, then the axes."""
-    mask = _mask(boxes, leaf, axes, boxes.side.shape.rank)
-    mask.set_shape([*boxes.side.shape, *leaf.shape[1 : 1 + axes]])
-    return mask
-
-
-def _mask(boxes: Boxes, leaf: tf.Tensor, axes: int, lead: int) -> tf.Tensor:
-    """`lead`: the rank of the boxes' sides, 1, or 2 with interpolations."""
-    sizes = [tf.shape(leaf)[1 + axis] for axis in range(axes)]
-    in_box = True
-    for axis, inside in enumerate(inside_box(boxes, sizes)):
-        for _ in range(axis):
-            inside = tf.expand_dims(inside, lead)
-        for _ in range(axes - 1 - axis):
-            inside = inside[..., tf.newaxis]
-        in_box = inside & in_box
-    return tf.where(in_box, 0.0, 1.0)
+def _sizes(leaf: tf.Tensor, axes: int) -> list[Any]:
+    known = leaf.shape[1 : 1 + axes]
+    # Of ranks that have varied once, a compiled function knows nothing either.
+    return list(known) if known.is_fully_defined() else [tf.shape(leaf)[1 + axis] for axis in range(axes)]
 
 
 @register
-class CutMixBlend:
+class CutMixBlend(BlendStrategy):
     """Pastes a box of the partner into the sample. Targets follow the area pasted, clipped and in whole pixels.
 
     With several interpolations, the boxes of one pair share their centre, so the smaller lie in the larger. The
@@ -143,21 +147,16 @@ class CutMixBlend:
         True
     """
 
-    def __init__(self, axes: int = 2):
-        self.axes = _checks.integer("CutMixBlend", "axes", axes, minimum=1)
-        if self.axes > 3:
-            _checks.refuse("CutMixBlend", "axes", "1, 2 or 3", axes)
+    axes: int
 
+    @_checks.speaks
+    def __init__(self, axes: int = 2):
+        self.axes = _checks.axes(axes)
+
+    @_checks.speaks
     def __call__(
         self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor, seed: Any
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
-        image_of(type(self).__name__, first, self.axes)
-        return paste_boxes(first, second, partner, draw_boxes(ratio, as_seed(seed), axes=self.axes), self.axes)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"axes": self.axes}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "CutMixBlend":
-        return cls(**config)
+        image_of(first, self.axes)
+        return paste_boxes(first, second, partner, draw_boxes(ratio, as_seed(seed), axes=self.axes))

@@ -10,9 +10,9 @@ from scipy.special import ndtri
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import fused
-from kmix_tf.batch.leaves import have_axes, image_of
-from kmix_tf.blend.blended import Blended
+from kmix_tf._graph import fused
+from kmix_tf._images import have_axes, image_of
+from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.blend.linear import interpolate_leaves
 from kmix_tf.seeding import as_seed, random_bits
 
@@ -190,7 +190,7 @@ def fit_mask(mask: tf.Tensor, lead: int, leaf: tf.Tensor, axes: int) -> tf.Tenso
 
 
 @register
-class FMixBlend:
+class FMixBlend(BlendStrategy):
     """Shows the partner through a mask of any shape: where smooth noise is low. Targets follow the mask's mean.
 
     As many places stay the sample's own as the ratio says, to the nearest whole number: the highest of the noise,
@@ -217,17 +217,19 @@ class FMixBlend:
         [0.25, 0.75]
     """
 
-    def __init__(self, decay: float = 3.0, axes: int = 2):
-        self.decay = _checks.number("FMixBlend", "decay", decay)
-        self.axes = _checks.integer("FMixBlend", "axes", axes, minimum=1)
-        if self.axes > 3:
-            _checks.refuse("FMixBlend", "axes", "1, 2 or 3", axes)
+    axes: int
 
+    @_checks.speaks
+    def __init__(self, decay: float = 3.0, axes: int = 2):
+        self.decay = _checks.number("decay", decay)
+        self.axes = _checks.axes(axes)
+
+    @_checks.speaks
     def __call__(
         self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor, seed: Any
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
-        image = image_of(type(self).__name__, first, self.axes)
+        image = image_of(first, self.axes)
         mask, realised = self.draw(image, ratio, seed)
         lead = ratio.shape.rank
 
@@ -246,10 +248,3 @@ class FMixBlend:
         mask.set_shape([*ratio.shape, *image.shape[1 : 1 + self.axes]])
         realised.set_shape(ratio.shape)
         return mask, realised
-
-    def get_config(self) -> dict[str, Any]:
-        return {"decay": self.decay, "axes": self.axes}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "FMixBlend":
-        return cls(**config)

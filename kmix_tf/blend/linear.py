@@ -6,8 +6,8 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf._compat import register
-from kmix_tf._fusion import fused
-from kmix_tf.blend.blended import Blended
+from kmix_tf._graph import fused
+from kmix_tf.blend.base import Blended, BlendStrategy
 
 
 def interpolate(first: tf.Tensor, second: tf.Tensor, partner: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
@@ -45,7 +45,8 @@ def interpolate_leaves(
     return _interpolate_leaves(first, second, partner, share, spatial=spatial, several=several)
 
 
-@fused(features=2)
+# Rows of fewer numbers are mixed as fast by plain ops, without a compiled function.
+@fused(features=2, least=64)
 def _interpolate_leaves(
     first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor, share: tf.Tensor, **static: Any
 ) -> list[tf.Tensor]:
@@ -58,11 +59,18 @@ def interpolate_leaf(
     """One leaf of `interpolate_leaves`. `several`: whether there are interpolations, which a compiled function cannot
     ask the shapes: those that have varied once are unknown there."""
     wide = tf.float64 if first.dtype == tf.float64 else tf.float32
-    inner = tf.rank(first) - 1 - spatial
-    share = tf.reshape(tf.cast(share, wide), tf.concat([tf.shape(share), tf.ones([inner], tf.int32)], 0))
+    rank = first.shape.rank
+    share = with_axes(tf.cast(share, wide), (tf.rank(first) if rank is None else rank) - 1 - spatial)
     mixed = share * tf.cast(first, wide) + (1 - share) * tf.cast(tf.gather(second, partner), wide)
     mixed = join_interpolations(mixed) if several else mixed
     return tf.cast(mixed, first.dtype) if first.dtype.is_floating else mixed
+
+
+def with_axes(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+    """So many axes of length 1 more, at the end."""
+    if isinstance(count, int) and values.shape.rank is not None and list(values.shape).count(None) < 2:
+        return tf.reshape(values, [-1 if size is None else size for size in values.shape] + [1] * count)
+    return tf.reshape(values, tf.concat([tf.shape(values), tf.ones([count], tf.int32)], 0))
 
 
 def has_interpolations(partner: tf.Tensor, share: tf.Tensor, spatial: int = 0) -> bool:
@@ -72,6 +80,11 @@ def has_interpolations(partner: tf.Tensor, share: tf.Tensor, spatial: int = 0) -
 
 def join_interpolations(values: tf.Tensor) -> tf.Tensor:
     """Makes `(interpolations, batch, ...)` one batch, an interpolation of the whole batch after another."""
+    if values.shape.rank is not None and None not in values.shape[2:]:
+        lead = -1 if None in values.shape[:2] else values.shape[0] * values.shape[1]
+        # Of no numbers at all, the batch size cannot be told from them.
+        if lead != -1 or values.shape[2:].num_elements():
+            return tf.reshape(values, [lead, *values.shape[2:]])
     shape = tf.shape(values)
     joined = tf.reshape(values, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))
     if values.shape.rank is not None:
@@ -81,7 +94,7 @@ def join_interpolations(values: tf.Tensor) -> tf.Tensor:
 
 
 @register
-class LinearBlend:
+class LinearBlend(BlendStrategy):
     """Weighted means of whole inputs.
 
     Source: k-mixup, Section 2; multi-mix, eq. (6).
@@ -104,9 +117,44 @@ class LinearBlend:
         """Mixes feature tensors `(batch, ...)`; see `interpolate` for partners and ratios. Draws nothing."""
         return Blended(interpolate_leaves(first, second, partner, ratio), ratio)
 
-    def get_config(self) -> dict[str, Any]:
-        return {}
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "LinearBlend":
-        return cls(**config)
+def interpolate_places(
+    first: Sequence[tf.Tensor],
+    second: Sequence[tf.Tensor],
+    partner: tf.Tensor,
+    mask: tf.Tensor,
+    places: tuple[tf.Tensor, ...],
+) -> list[tf.Tensor]:
+    """`interpolate_leaves` place by place, with what `places` say stands there.
+
+    Args:
+        first, second: leaves `(batch, *sizes, ...)`.
+        partner: int32 `(batch,)` or `(interpolations, batch)`.
+        mask: the sample's share at each place, float32 `(batch, *sizes)` or `(interpolations, batch, *sizes)`.
+        places: for the sample and its partner, int32 `(mixtures, *sizes)`: where what is seen comes from, counted row
+            by row.
+    """
+    axes = places[0].shape.rank - 1
+    mixtures = tf.range(tf.shape(places[0])[0])
+    partners = tf.reshape(partner, [tf.size(partner)])
+    partners = tf.gather(partners, mixtures % tf.maximum(tf.size(partners), 1))
+    ours = [take_places(leaf, mixtures % tf.shape(leaf)[0], places[0]) for leaf in first]
+    theirs = [take_places(leaf, partners, places[1]) for leaf in second]
+    share = join_interpolations(mask) if mask.shape.rank > 1 + axes else mask
+    return interpolate_leaves(ours, theirs, mixtures, share, axes)
+
+
+def take_places(leaf: tf.Tensor, rows: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Rows of a leaf with what stands at other places: `(batch, *sizes, ...)` -> `(mixtures, *sizes, ...)`.
+
+    Args:
+        leaf: of any dtype.
+        rows: int32 `(mixtures,)`.
+        places: int32 `(mixtures, *sizes)`, as `places_of` gives them.
+    """
+    axes = places.shape.rank - 1
+    shape = tf.shape(leaf)
+    number = tf.reduce_prod(shape[1 : 1 + axes])
+    flat = tf.reshape(leaf, tf.concat([[shape[0] * number], shape[1 + axes :]], 0))
+    taken = tf.gather(flat, tf.reshape(rows, tf.concat([tf.shape(rows), [1] * axes], 0)) * number + places)
+    return tf.ensure_shape(taken, [*places.shape, *leaf.shape[1 + axes :]])

@@ -7,10 +7,10 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import fused
-from kmix_tf.batch.leaves import image_of
-from kmix_tf.blend.blended import Blended
-from kmix_tf.blend.cutmix import Boxes, paste_boxes
+from kmix_tf._graph import fused
+from kmix_tf._images import image_of
+from kmix_tf.blend.base import Blended
+from kmix_tf.blend.cutmix import boxes_round, paste_boxes
 from kmix_tf.blend.salient import SalientBlend
 from kmix_tf.saliency.asking import given_pair
 from kmix_tf.saliency.source import checked
@@ -97,12 +97,11 @@ class SaliencyMixBlend(SalientBlend):
         (1.0, 0.984375)
     """
 
+    @_checks.speaks
     def __init__(self, axes: int = 2, saliency: Callable | None = None):
-        owner = type(self).__name__
-        if _checks.integer(owner, "axes", axes, minimum=1) > 3:
-            _checks.refuse(owner, "axes", "1, 2 or 3", axes)
-        super().__init__(int(axes), saliency)
+        super().__init__(_checks.axes(axes), saliency)
 
+    @_checks.speaks
     def __call__(
         self,
         first: Sequence[tf.Tensor],
@@ -113,14 +112,12 @@ class SaliencyMixBlend(SalientBlend):
         saliency: Any = None,
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
-        owner = type(self).__name__
-        image = image_of(owner, second, self.axes)
+        image = image_of(second, self.axes)
         if saliency is None:
             of_second = self.saliency_of(second)
         else:
-            of_second = checked(owner, given_pair(owner, saliency)[1], image, self.axes)
+            of_second = checked(given_pair(saliency)[1], image, self.axes)
         # Each partner has a centre of its own, also of several of one sample.
         centre = tf.gather(salient_centre(of_second, seed), partner)
         ratio = tf.broadcast_to(ratio, tf.shape(partner)) if partner.shape.rank == 2 else ratio
-        boxes = Boxes(centre, tf.pow(tf.maximum(1 - ratio, 0), 1 / self.axes))
-        return paste_boxes(first, second, partner, boxes, self.axes)
+        return paste_boxes(first, second, partner, boxes_round(centre, ratio))

@@ -6,9 +6,9 @@ from kmix_tf.layers.kmixup import KMixupLayer
 from kmix_tf.layers.local import LocalMixupLayer
 from kmix_tf.layers.mix import MixLayer
 from kmix_tf.layers.multimix import MultiMixLayer
-from kmix_tf.layers.plan import MixPlan
 from kmix_tf.layers.puzzlemix import PuzzleMixLayer
 from kmix_tf.layers.saliencymix import SaliencyMixLayer
+from kmix_tf.mixing import MixPlan
 
 __all__ = [
     "CutMixLayer",

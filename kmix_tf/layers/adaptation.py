@@ -8,9 +8,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from kmix_tf._moments import StreamingMoments
-from kmix_tf.analysis.matching import alpha_for_cost
-from kmix_tf.metric import pair_distances
+from kmix_tf import _checks
+from kmix_tf.maths.distance import pair_distances
+from kmix_tf.maths.moments import StreamingMoments
+from kmix_tf.maths.theta import alpha_for_cost
 from kmix_tf.pairing import Pairing, RandomPairing
 
 _EMPTY = "adapt needs at least one sample. Received: an empty dataset."
@@ -30,7 +31,7 @@ class Adaptation:
         return None if self.scales is None and self.alpha is None else {"scales": self.scales, "alpha": self.alpha}
 
 
-def column_scales(owner: str, batches: Iterable[list[tf.Tensor]]) -> list[list[float]]:
+def column_scales(batches: Iterable[list[tf.Tensor]]) -> list[list[float]]:
     """The factors that bring each column, an entry of a leaf's last axis, to standard deviation 1.
 
     In one pass, with float64 moments. Columns that never vary keep their scale.
@@ -48,7 +49,7 @@ def column_scales(owner: str, batches: Iterable[list[tf.Tensor]]) -> list[list[f
             rows = np.asarray(tf.cast(leaf, tf.float64))
             moment.update(rows.reshape(-1, rows.shape[-1] if rows.ndim > 1 else 1))
     if moments is None or not all(moment.total for moment in moments):
-        raise ValueError(f"{owner}: {_EMPTY}")
+        raise _checks.problem(f"{_EMPTY}")
     return [_inverse_deviations(moment).tolist() for moment in moments]
 
 
@@ -60,7 +61,7 @@ def _inverse_deviations(moment: StreamingMoments) -> np.ndarray:
 
 
 def matched_alpha(
-    owner: str, batches: Iterable[tuple[list[tf.Tensor], Any]], pair: Callable[..., Pairing], alpha: float
+    batches: Iterable[tuple[list[tf.Tensor], Any]], pair: Callable[..., Pairing], alpha: float
 ) -> float:
     """The alpha with which pairs perturb as much as plain mixup's do with `alpha`, on the batches they will meet.
 
@@ -81,7 +82,7 @@ def matched_alpha(
             costs[which] += rows * np.square(pair_distances(leaves, leaves, pairing.partner).numpy()).mean()
         size += rows
     if not size:
-        raise ValueError(f"{owner}: {_EMPTY}")
+        raise _checks.problem(f"{_EMPTY}")
     return alpha_for_cost(alpha, *(costs / size))
 
 

@@ -1,15 +1,20 @@
 """CutMix: boxes of the partner are pasted in."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import CutMixBlend
-from kmix_tf.layers.preset import MaskPresetLayer
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options
+from kmix_tf.layers.preset import CuttingLayer
+from kmix_tf.pairing import OptimalTransportPairing
+from kmix_tf.ratio import BetaRatio
 
 
 @register
-class CutMixLayer(MaskPresetLayer):
+class CutMixLayer(CuttingLayer):
     """CutMix: pastes a box of the partner into each sample, and mixes targets by the area pasted.
 
     The label's weight is the area in whole pixels after clipping at the edge, not the ratio drawn. Targets of the
@@ -36,6 +41,7 @@ class CutMixLayer(MaskPresetLayer):
         (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
     """
 
+    @_checks.speaks
     def __init__(
         self,
         alpha: float = 1.0,
@@ -46,18 +52,35 @@ class CutMixLayer(MaskPresetLayer):
         scope: str = "batch",
         cost: str = "sqeuclidean",
         solver: str = "host",
-        **kwargs: Any,
+        weight: Callable | None = None,
+        num_classes: Any = None,
+        features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
-        with _checks.speaking_as(type(self).__name__):
-            blend = CutMixBlend(axes)
         super().__init__(
-            k=k,
-            alpha=alpha,
-            scope=scope,
-            cost=cost,
-            solver=solver,
-            interpolations=interpolations,
-            blend=blend,
-            **kwargs,
+            OptimalTransportPairing(k, cost, solver),
+            BetaRatio(alpha, scope, interpolations),
+            CutMixBlend(axes),
+            weight,
+            num_classes=num_classes,
+            features_only=features_only,
+            targets=targets,
+            probability=probability,
+            schedule=schedule,
+            match_on=match_on,
+            embedding=embedding,
+            passthrough=passthrough,
+            masks=masks,
+            adapted=adapted,
+            seed=seed,
+            **checked_keras_options(type(self), kwargs),
         )
-        self.axes = blend.axes

@@ -1,15 +1,20 @@
 """FMix: the partner shows through masks of any shape."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.blend.fmix import FMixBlend
-from kmix_tf.layers.preset import MaskPresetLayer
+from kmix_tf.blend import FMixBlend
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options, option_of
+from kmix_tf.layers.preset import CuttingLayer
+from kmix_tf.pairing import OptimalTransportPairing
+from kmix_tf.ratio import BetaRatio
 
 
 @register
-class FMixLayer(MaskPresetLayer):
+class FMixLayer(CuttingLayer):
     """FMix: shows the partner through a mask cut from smooth noise, and mixes targets by the mask's mean.
 
     The label's weight is the share of places that stay the sample's own, a whole number of them. Targets of the
@@ -38,6 +43,9 @@ class FMixLayer(MaskPresetLayer):
         (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
     """
 
+    decay = option_of("blend", "decay")
+
+    @_checks.speaks
     def __init__(
         self,
         alpha: float = 1.0,
@@ -49,18 +57,35 @@ class FMixLayer(MaskPresetLayer):
         scope: str = "batch",
         cost: str = "sqeuclidean",
         solver: str = "host",
-        **kwargs: Any,
+        weight: Callable | None = None,
+        num_classes: Any = None,
+        features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
-        with _checks.speaking_as(type(self).__name__):
-            blend = FMixBlend(decay, axes)
         super().__init__(
-            k=k,
-            alpha=alpha,
-            scope=scope,
-            cost=cost,
-            solver=solver,
-            interpolations=interpolations,
-            blend=blend,
-            **kwargs,
+            OptimalTransportPairing(k, cost, solver),
+            BetaRatio(alpha, scope, interpolations),
+            FMixBlend(decay, axes),
+            weight,
+            num_classes=num_classes,
+            features_only=features_only,
+            targets=targets,
+            probability=probability,
+            schedule=schedule,
+            match_on=match_on,
+            embedding=embedding,
+            passthrough=passthrough,
+            masks=masks,
+            adapted=adapted,
+            seed=seed,
+            **checked_keras_options(type(self), kwargs),
         )
-        self.decay, self.axes = blend.decay, blend.axes

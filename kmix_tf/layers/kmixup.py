@@ -1,9 +1,15 @@
 """k-mixup: groups of k, matched by optimal transport."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Unpack
 
+from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.pairing import OptimalTransportPairing
+from kmix_tf.ratio import BetaRatio
 
 
 @register
@@ -38,6 +44,7 @@ class KMixupLayer(PresetLayer):
         [TensorShape([32, 8, 8, 1]), TensorShape([32, 10])]
     """
 
+    @_checks.speaks
     def __init__(
         self,
         k: int = 16,
@@ -47,8 +54,36 @@ class KMixupLayer(PresetLayer):
         cost: str = "sqeuclidean",
         solver: str = "host",
         interpolations: int = 1,
-        **kwargs: Any,
+        blend: Callable | None = None,
+        weight: Callable | None = None,
+        num_classes: Any = None,
+        features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            k=k, alpha=alpha, scope=scope, cost=cost, solver=solver, interpolations=interpolations, **kwargs
+            OptimalTransportPairing(k, cost, solver),
+            BetaRatio(alpha, scope, interpolations),
+            blend,
+            weight,
+            num_classes=num_classes,
+            features_only=features_only,
+            targets=targets,
+            probability=probability,
+            schedule=schedule,
+            match_on=match_on,
+            embedding=embedding,
+            passthrough=passthrough,
+            masks=masks,
+            adapted=adapted,
+            seed=seed,
+            **checked_keras_options(type(self), kwargs),
         )

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import after, require
+from kmix_tf import _checks
+from kmix_tf._graph import require
 
 
 def memory_limit() -> float:
@@ -17,30 +18,31 @@ def memory_limit() -> float:
         return math.inf
 
 
-def require_memory(owner: str, leaves: Sequence[tf.Tensor], interpolations: int) -> list[tf.Tensor]:
-    """Refuses so many interpolations of a batch that the machine cannot hold them.
+def require_memory(features: Sequence[tf.Tensor], mixtures: int) -> list[tf.Operation]:
+    """Refuses more mixtures of each sample than the machine can hold.
 
     Returns:
-        The leaves, available only once the check has passed.
+        What is to run before anything is drawn.
 
     Raises:
         ValueError: where the batch size is known beforehand. InvalidArgumentError: on the batch, otherwise.
     """
     limit = memory_limit()
     # Mixtures of integers are float32.
-    widths = [max(leaf.dtype.size, 4) for leaf in leaves]
-    if all(leaf.shape.is_fully_defined() for leaf in leaves):
-        size = sum(leaf.shape.num_elements() * width for leaf, width in zip(leaves, widths, strict=True))
-        if size * interpolations > limit:
-            raise ValueError(_message(owner, interpolations, f"{size * interpolations / 1e9:.3g} GB", limit))
-        return list(leaves)
-    sizes = [tf.cast(tf.size(leaf, tf.int64), tf.float64) * width for leaf, width in zip(leaves, widths, strict=True)]
-    message = _message(owner, interpolations, "more than that", limit)
-    return after(require(tf.add_n(sizes) * interpolations <= limit, message), list(leaves))
+    widths = [max(leaf.dtype.size, 4) for leaf in features]
+    if all(leaf.shape.is_fully_defined() for leaf in features):
+        size = sum(leaf.shape.num_elements() * width for leaf, width in zip(features, widths, strict=True))
+        if size * mixtures > limit:
+            raise _checks.problem(_message(mixtures, f"{size * mixtures / 1e9:.3g} GB", limit))
+        return []
+    sizes = [
+        tf.cast(tf.size(leaf, tf.int64), tf.float64) * width for leaf, width in zip(features, widths, strict=True)
+    ]
+    return require(tf.add_n(sizes) * mixtures <= limit, _message(mixtures, "more than that", limit))
 
 
-def _message(owner: str, interpolations: int, size: str, limit: float) -> str:
+def _message(interpolations: int, size: str, limit: float) -> str:
     return (
-        f"{owner}: interpolations of a batch must fit into memory, {limit / 1e9:.3g} GB. "
+        f"interpolations of a batch must fit into memory, {limit / 1e9:.3g} GB. "
         f"Received: interpolations={interpolations}, which take {size}. Use fewer, or smaller batches."
     )

@@ -1,32 +1,39 @@
 """The general layer: one mix is four decisions."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
-from kmix_tf.batch import Batch, Rules, prepare, require_alike
-from kmix_tf.batch.leaves import warn_of_channels_first
-from kmix_tf.batch.selection import as_selectors
-from kmix_tf.blend import LinearBlend
+from kmix_tf._graph import after
+from kmix_tf.batch.batch import Batch, read, require_alike
+from kmix_tf.batch.paths import as_selectors
+from kmix_tf.batch.roles import FEATURES, TARGETS, Rules
+from kmix_tf.blend import LinearBlend, as_blend
+from kmix_tf.decision import arguments_of, restored, saved
 from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
-from kmix_tf.layers.arguments import Names, checked_classes, require_counts_that_fit, require_targets, serialized
-from kmix_tf.layers.chance import draw_or_keep, is_mixed, keep_alone, mixtures_of_each
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.plan import MixPlan, apply_plan, drawn_ratio, pair_weights, unmixed
-from kmix_tf.layers.salience import told_saliency
-from kmix_tf.layers.weighting import weighted
-from kmix_tf.metric import Metric
-from kmix_tf.pairing import Pairing, RandomPairing
-from kmix_tf.ratio import BetaRatio
-from kmix_tf.seeding import SeedStream, as_seed, split
-from kmix_tf.weight import EqualWeight
+from kmix_tf.layers.options import checked_classes, checked_keras_options, require_counts_that_fit
+from kmix_tf.mixing.apply import apply, unmixed
+from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
+from kmix_tf.mixing.measure import measure
+from kmix_tf.pairing import Pairing, RandomPairing, as_pairing
+from kmix_tf.ratio import BetaRatio, as_ratio
+from kmix_tf.seeding import SeedStream
+from kmix_tf.weight import EqualWeight, as_weight
 
-STRATEGIES = ("pairing", "ratio", "blend", "weight")
-TARGETS = ("mixed", "packed")
+PACKINGS = ("mixed", "packed")
+
+
+class KerasOptions(TypedDict, total=False):
+    """What Keras' own layers take besides."""
+
+    name: str | None
+    dtype: Any
+    trainable: bool
 
 
 @register
@@ -35,15 +42,14 @@ class MixLayer(keras.layers.Layer):
 
     Args:
         pairing: who is mixed with whom; default `RandomPairing()`. Any callable `(features, seed)` that returns
-            `Pairing(partner, group)`; with an attribute `uses_targets = True`, `(features, seed, targets)`.
+            `Pairing(partner, group)`; see `PairingStrategy` for what it may declare.
         ratio: how much of each; default `BetaRatio(alpha=1.0)`. Any callable `(group, seed) -> float (batch,)` in
-            [0, 1], or `(interpolations, batch)`; then with an attribute `interpolations` if batches may stay unmixed.
+            [0, 1], or `(mixtures, batch)`; see `RatioStrategy` for what it may declare.
         blend: how two inputs are combined; default `LinearBlend()`. Any callable
-            `(first, second, partner, ratio, seed) -> Blended`, on lists of feature tensors. With an attribute
-            `uses_saliency = True` it is told `saliency=(of_first, of_second)` besides, as `saliency_of(features,
-            targets)`, a method of it, says; see `PuzzleMixBlend`.
+            `(first, second, partner, ratio, seed) -> Blended`, on lists of feature tensors; see `BlendStrategy` for
+            what it may declare.
         weight: what a mixture counts in the loss; default `EqualWeight()`. Any callable
-            `(first, second, partner) -> float, >= 0`, of the partners' shape, or None.
+            `(first, second, partner) -> float, >= 0`, of the partners' shape, or None; see `WeightStrategy`.
         num_classes: turns integer labels into soft labels of that many classes; a structure like the targets'
             where there are several. Float targets (one-hot, soft, multi-hot, regression) need none.
         features_only: True allows features without targets. Otherwise they are refused, because mixing inputs
@@ -93,6 +99,7 @@ class MixLayer(keras.layers.Layer):
         (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
     """
 
+    @_checks.speaks
     def __init__(
         self,
         pairing: Callable | None = None,
@@ -111,41 +118,50 @@ class MixLayer(keras.layers.Layer):
         masks: Any = None,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Keras would cast labels along with features to the compute dtype; the layer casts what it should.
-        super().__init__(autocast=False, **kwargs)
-        owner = type(self).__name__
-        require_tensorflow_backend(owner)
-        self.pairing = _checks.function(owner, "pairing", pairing, RandomPairing())
-        self.ratio = _checks.function(owner, "ratio", ratio, BetaRatio())
-        self.blend = _checks.function(owner, "blend", blend, LinearBlend())
-        self.weight = _checks.function(owner, "weight", weight, EqualWeight())
-        self.schedule = _checks.function(owner, "schedule", schedule)
-        self.embedding = _checks.function(owner, "embedding", embedding)
+        super().__init__(autocast=False, **checked_keras_options(type(self), kwargs))
+        require_tensorflow_backend()
+        self.pairing = as_pairing(RandomPairing() if pairing is None else pairing)
+        self.ratio = as_ratio(BetaRatio() if ratio is None else ratio)
+        self.blend = as_blend(LinearBlend() if blend is None else blend)
+        self.weight = as_weight(EqualWeight() if weight is None else weight)
+        require_counts_that_fit(self.pairing, self.ratio)
+        self.schedule = _checks.function("schedule", schedule)
+        self.embedding = _checks.function("embedding", embedding)
         # Keras saves the weights of models that are attributes of the layer itself.
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
-        require_counts_that_fit(owner, self.pairing, self.ratio)
-        self.num_classes = checked_classes(owner, num_classes)
-        self.features_only = _checks.flag(owner, "features_only", features_only)
-        self.targets = _checks.choice(owner, "targets", targets, TARGETS)
-        self.probability = _checks.probability(owner, "probability", probability)
-        self.seed = None if seed is None else _checks.integer(owner, "seed", seed, minimum=0)
-        self.names = Names(
-            *(
-                as_selectors(owner, name, value)
-                for name, value in (("match_on", match_on), ("passthrough", passthrough), ("masks", masks))
-            )
-        )
+        self.num_classes = checked_classes(num_classes)
+        self.features_only = _checks.flag("features_only", features_only)
+        self.targets = _checks.choice("targets", targets, PACKINGS)
+        self.probability = _checks.probability("probability", probability)
+        self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
+        self.match_on = as_selectors("match_on", match_on)
+        self.passthrough = as_selectors("passthrough", passthrough)
+        self.masks = as_selectors("masks", masks)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
         self.supports_jit = not self.runs_on_host
         self.built = True
 
     @property
+    def decisions(self) -> Decisions:
+        """The four decisions of this mix; with the alpha that `adapt` learnt, where it did."""
+        ratio, alpha = self.ratio, self.matched_alpha
+        if alpha is not None and isinstance(ratio, BetaRatio):
+            ratio = BetaRatio(alpha, ratio.scope, ratio.interpolations)
+        return Decisions(self.pairing, ratio, self.blend, self.weight)
+
+    @property
     def runs_on_host(self) -> bool:
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
-        return any(getattr(part, "runs_on_host", False) for part in (self.pairing, self.blend))
+        return self.decisions.runs_on_host
+
+    @property
+    def adapted(self) -> dict[str, Any] | None:
+        """What `adapt` learnt, as `get_config` gives it; None if nothing."""
+        return self._adaptation.get_config()
 
     @property
     def matched_alpha(self) -> float | None:
@@ -154,8 +170,8 @@ class MixLayer(keras.layers.Layer):
 
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch as with `training=False`, and those of its tensors that would be mixed, to differentiate by."""
-        batch = unmixed(self._prepare(x, y, sample_weight, training=False), self.targets == "packed")
-        return batch.x, self._output(batch)
+        batch = unmixed(self._read(x, y, sample_weight, training=False), self._is_packed)
+        return batch.tensors(FEATURES), batch.write()
 
     def build(self, *shapes: Any, **named_shapes: Any) -> None:
         """Nothing to make: the layer has no weights of its own."""
@@ -178,17 +194,37 @@ class MixLayer(keras.layers.Layer):
         step: Any = None,
         saliency: Any = None,
     ) -> Any:
-        batch = self._prepare(x, y, sample_weight, training)
-        if training is not None and not training:
-            return self._output(unmixed(batch, self.targets == "packed"))
-        batch = self._with_room(batch)
-        features = self._metric(batch, self._adaptation.scales)
-        y = batch.unflatten()[1]
-        plan, mixed = self._drawn(features, lambda seed: self._paired(features, seed, y), seed, step)
-        weight = pair_weights(self.weight, features, features, plan, mixed)
-        return self._output(self._mixed(batch, batch, plan, weight, saliency))
+        return self.mixed(x, y, sample_weight, training, seed, step, saliency)
 
     @tf.autograph.experimental.do_not_convert
+    def mixed(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
+        saliency: Any = None,
+        allowed: Any = None,
+    ) -> Any:
+        """What a call gives, without Keras around it.
+
+        Args:
+            allowed: a bool scalar tensor, False for a batch that is not to be mixed, whatever else says it is.
+        """
+        with _checks.speaking_as(self):
+            batch = self._read(x, y, sample_weight, training)
+            if not _trains(training):
+                return unmixed(batch, self._is_packed).write()
+            decisions, packed = self.decisions, self._is_packed
+            measured = self._measured(batch)
+            sides = Sides(measured, measured, batch.part(TARGETS))
+            drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
+            return apply(batch, batch, drawn, decisions.blend, packed, saliency).write()
+
+    @tf.autograph.experimental.do_not_convert
+    @_checks.speaks
     def between(
         self, first: Any, second: Any, training: bool | None = None, seed: Any = None, step: Any = None
     ) -> Any:
@@ -212,21 +248,17 @@ class MixLayer(keras.layers.Layer):
             >>> first = second = (tf.zeros([4, 2]), tf.zeros([4]))
             >>> x, y = layer.between(first, second)
         """
-        parts = [side if isinstance(side, tuple) else (side,) for side in (first, second)]
-        parts = [(*part, None, None)[:3] for part in parts]
-        ours, theirs = (self._prepare(*part, training) for part in parts)
-        theirs = require_alike(type(self).__name__, ours, theirs)
-        if training is not None and not training:
-            return self._output(unmixed(ours, self.targets == "packed"))
-        ours = self._with_room(ours)
-        features, others = (self._metric(batch, self._adaptation.scales) for batch in (ours, theirs))
+        ours, theirs = (self._read(*_three(side), training) for side in (first, second))
+        theirs = require_alike(ours, theirs)
+        if not _trains(training):
+            return unmixed(ours, self._is_packed).write()
+        decisions = self.decisions
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
-        others = [tf.identity(leaf) for leaf in others]
-        plan, mixed = self._drawn(
-            features, lambda _: Pairing(*self.pairing.between(features, others)), seed, step, within=False
-        )
-        return self._output(self._mixed(ours, theirs, plan, pair_weights(self.weight, features, others, plan, mixed)))
+        sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
+        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
+        return apply(ours, theirs, drawn, decisions.blend, self._is_packed).write()
 
+    @_checks.speaks
     def plan(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None, step: Any = None) -> MixPlan:
         """Draws partners and ratios for a batch, a deterministic function of its features and the seed.
 
@@ -235,8 +267,9 @@ class MixLayer(keras.layers.Layer):
         exactly what it is.
         """
         features = [tf.convert_to_tensor(leaf) for leaf in features]
-        return self._drawn(features, lambda seed: self._paired(features, seed, targets), seed, step)[0]
+        return draw(self.decisions, Sides(features, features, targets), seed, self._chance(step)).plan
 
+    @_checks.speaks
     def adapt(
         self,
         data: Any,
@@ -270,109 +303,77 @@ class MixLayer(keras.layers.Layer):
             >>> layer.get_config()["adapted"]["alpha"] > 0.5
             True
         """
-        owner = type(self).__name__
-        batch_size = _checks.integer(owner, "batch_size", batch_size, minimum=1)
+        batch_size = _checks.integer("batch_size", batch_size, minimum=1)
         if not isinstance(data, tf.data.Dataset):
             data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
-        data = data if steps is None else data.take(_checks.integer(owner, "steps", steps, minimum=1))
+        data = data if steps is None else data.take(_checks.integer("steps", steps, minimum=1))
         if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise ValueError(f"{owner}: adapt needs a finite dataset, or steps. Received: one that repeats for ever.")
-        if match_alpha and not isinstance(self.ratio, BetaRatio):
-            _checks.refuse(owner, "ratio", "a BetaRatio where match_alpha=True", self.ratio)
+            raise _checks.problem("adapt needs a finite dataset, or steps. Received: one that repeats for ever.")
+        ratio = self.ratio
+        if match_alpha and not isinstance(ratio, BetaRatio):
+            _checks.refuse("ratio", "a BetaRatio where match_alpha=True", ratio)
         learnt = Adaptation(alpha=self._adaptation.alpha, scales=self._adaptation.scales)
         if scale:
-            batches = self._measured(data, None, "scales of columns")
-            learnt.scales = column_scales(owner, (leaves for leaves, _ in batches))
-        if match_alpha:
-            batches = self._measured(data, learnt.scales, "costs of matching")
-            learnt.alpha = matched_alpha(owner, batches, self._paired, self.ratio.alpha)
+            batches = self._looked_at(data, None, "scales of columns")
+            learnt.scales = column_scales(leaves for leaves, _ in batches)
+        if match_alpha and isinstance(ratio, BetaRatio):
+            batches = self._looked_at(data, learnt.scales, "costs of matching")
+            learnt.alpha = matched_alpha(batches, self._partners, ratio.alpha)
         self._adaptation = learnt
 
-    def _measured(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
+    def _looked_at(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
         """The features of each batch that distances are measured on, and its targets."""
         for element in with_progress(data, f"{type(self).__name__}: {title}"):
             x, *rest = element if isinstance(element, tuple) else (element,)
-            batch = self._prepare(x, rest[0] if rest else None, None, training=False)
-            yield self._metric(batch, scales), batch.unflatten()[1]
+            batch = self._read(x, rest[0] if rest else None, None, training=False)
+            yield measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
 
-    def _metric(self, batch: Batch, scales: Any) -> list[tf.Tensor]:
-        return Metric(type(self).__name__, self.names.match_on, self.embedding, scales)(batch)
+    def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
+        return Pairing(*self.pairing(features, seed, *([targets] if self.pairing.needs_targets else [])))
 
-    def _prepare(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> Batch:
-        is_evaluated = training is not None and not training
-        require_targets(type(self).__name__, x, y, sample_weight, self.features_only or is_evaluated)
-        rules = Rules(self.num_classes, self.names.passthrough, self.names.masks, sparse=self.targets == "packed")
-        return prepare(type(self).__name__, x, y, sample_weight, rules)
+    def _measured(self, batch: Batch) -> list[tf.Tensor]:
+        """What distances are measured on: the features themselves, if nothing else is said."""
+        scales = self._adaptation.scales
+        if not self.match_on and self.embedding is None and scales is None:
+            return batch.tensors(FEATURES)
+        return measure(batch, self.match_on, self.embedding, scales)
 
-    def _with_room(self, batch: Batch) -> Batch:
-        """Refuses more interpolations than memory holds, before any is drawn."""
-        count = mixtures_of_each(self.pairing, self.ratio)
-        return batch if count is None else batch._replace(x=require_memory(type(self).__name__, batch.x, count))
+    def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> Batch:
+        features_only = self.features_only or not _trains(training)
+        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only)
+        return read(x, y, sample_weight, rules)
 
-    def _paired(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
-        extra = [targets] if getattr(self.pairing, "uses_targets", False) else []
-        return Pairing(*self.pairing(features, seed, *extra))
+    def _seed(self, seed: Any, batch: Batch) -> Any:
+        """The seed of this mix, available only once memory is known to hold as many mixtures."""
+        seed, count = self._stream.next() if seed is None else seed, self.decisions.mixtures
+        if count is None:
+            return seed
+        return after(require_memory(batch.tensors(FEATURES), count), [tf.convert_to_tensor(seed)])[0]
 
-    def _drawn(
-        self, features: list[tf.Tensor], pair: Callable, seed: Any, step: Any, within: bool = True
-    ) -> tuple[MixPlan, tf.Tensor | None]:
-        """A plan, and whether the batch is mixed at all (None: it is). `within`: partners are of the same batch."""
-        seed = as_seed(self._stream.next() if seed is None else seed)
-        pairing_seed, ratio_seed, blend_seed, chance_seed = split(seed, 4)
-        mixed = is_mixed(type(self).__name__, self.probability, self.schedule, step, chance_seed)
+    def _chance(self, step: Any, allowed: Any = None) -> Callable | None:
+        return probability_of(self.probability, self.schedule, step, allowed)
 
-        def drawn() -> tuple[tf.Tensor, tf.Tensor]:
-            pairing = pair(pairing_seed)
-            ratio = self._ratio(pairing.group, ratio_seed)
-            return pairing.partner, keep_alone(pairing.partner, ratio, within)
+    @property
+    def _is_packed(self) -> bool:
+        return self.targets == "packed"
 
-        partner, ratio = draw_or_keep(mixed, drawn, tf.shape(features[0])[0], self.pairing, self.ratio)
-        return MixPlan(partner, ratio, blend_seed), mixed
-
-    def _ratio(self, group: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        alpha = self._adaptation.alpha
-        ratio = self.ratio if alpha is None else BetaRatio(alpha, self.ratio.scope, self.ratio.interpolations)
-        return drawn_ratio(type(self).__name__, ratio, group, seed)
-
-    def _mixed(
-        self, first: Batch, second: Batch, plan: MixPlan, weight: tf.Tensor | None, saliency: Any = None
-    ) -> Batch:
-        owner, packed = type(self).__name__, self.targets == "packed"
-        if getattr(self.blend, "axes", None) == 2:
-            warn_of_channels_first(owner, first.x)
-        # In the layer's name, but for what a saliency source says.
-        with _checks.speaking_as(owner, "MixLayer", type(self.blend).__name__):
-            blend = told_saliency(owner, self.blend, first, second, saliency)
-            mixture = apply_plan(first, second, plan, blend, weight, packed)
-        return mixture if packed or weight is None else weighted(owner, mixture, weight)
-
-    def _output(self, batch: Batch) -> Any:
-        x, y, sample_weight = batch.unflatten()
-        if y is None:
-            return x
-        return (x, y) if sample_weight is None else (x, y, sample_weight)
-
+    @_checks.speaks
     def get_config(self) -> dict[str, Any]:
-        return {**self._shared_config(), **{name: serialized(getattr(self, name)) for name in STRATEGIES}}
-
-    def _shared_config(self) -> dict[str, Any]:
-        """What every preset has in its configuration, but for the strategies it chooses itself."""
-        return {
-            **super().get_config(),
-            **{name: list(getattr(self.names, name)) for name in Names._fields},
-            **{name: serialized(getattr(self, name)) for name in ("blend", "weight", "schedule", "embedding")},
-            "num_classes": self.num_classes,
-            "features_only": self.features_only,
-            "targets": self.targets,
-            "probability": self.probability,
-            "adapted": self._adaptation.get_config(),
-            "seed": self.seed,
-        }
+        """Every option, as JSON can hold it; what a preset makes of its options is not among them."""
+        options = {name: saved(getattr(self, name), name) for name in arguments_of(type(self)) if name != "adapted"}
+        return {**super().get_config(), **options, "adapted": self.adapted}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "MixLayer":
-        config = dict(config)
-        for name in (*STRATEGIES, "schedule", "embedding", "saliency"):
-            if isinstance(config.get(name), (dict, str)):
-                config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The layer that `get_config` describes."""
+        return cls(**{name: restored(value) for name, value in config.items() if name != "autocast"})
+
+
+def _three(side: Any) -> tuple[Any, Any, Any]:
+    """x, y and sample_weight of a batch, None for what is not there."""
+    x, y, sample_weight = (*side, None, None)[:3] if isinstance(side, tuple) else (side, None, None)
+    return x, y, sample_weight
+
+
+def _trains(training: Any) -> bool:
+    return training is None or bool(training)

@@ -1,9 +1,17 @@
 """multi-mix: several ordered interpolations of each pair."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Unpack
 
+from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
+from kmix_tf.pairing import OptimalTransportPairing, PairingStrategy, RepeatedPairing
+from kmix_tf.ratio import BetaRatio
+
+BASELINES = ("large_batch", "batch_augmentation")
 
 
 @register
@@ -40,6 +48,7 @@ class MultiMixLayer(PresetLayer):
         (TensorShape([12, 8, 8, 1]), TensorShape([12, 10]))
     """
 
+    @_checks.speaks
     def __init__(
         self,
         interpolations: int = 5,
@@ -50,19 +59,48 @@ class MultiMixLayer(PresetLayer):
         baseline: str | None = None,
         cost: str = "sqeuclidean",
         solver: str = "host",
-        **kwargs: Any,
+        blend: Callable | None = None,
+        weight: Callable | None = None,
+        num_classes: Any = None,
+        features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
+        pairing: PairingStrategy = OptimalTransportPairing(k, cost, solver)
+        ratio = BetaRatio(alpha, scope, interpolations)
+        if baseline is not None:
+            _checks.choice("baseline", baseline, BASELINES)
+            pairing = RepeatedPairing(pairing, interpolations)
+            ratio = BetaRatio(alpha, scope) if baseline == "large_batch" else ratio
         super().__init__(
-            k=k,
-            alpha=alpha,
-            scope=scope,
-            cost=cost,
-            solver=solver,
-            interpolations=interpolations,
-            baseline=baseline,
-            **kwargs,
+            pairing,
+            ratio,
+            blend,
+            weight,
+            num_classes=num_classes,
+            features_only=features_only,
+            targets=targets,
+            probability=probability,
+            schedule=schedule,
+            match_on=match_on,
+            embedding=embedding,
+            passthrough=passthrough,
+            masks=masks,
+            adapted=adapted,
+            seed=seed,
+            **checked_keras_options(type(self), kwargs),
         )
         self.baseline = baseline
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "baseline": self.baseline}
+    @property
+    def interpolations(self) -> int:
+        """How many mixtures of each pair there are; with a baseline, how many pairings."""
+        return self.decisions.mixtures or 1

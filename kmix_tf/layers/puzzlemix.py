@@ -1,16 +1,20 @@
 """Puzzle Mix: salient blocks of both images, put together like a puzzle."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.blend.puzzle.blend import PuzzleMixBlend
-from kmix_tf.layers.preset import MaskPresetLayer
+from kmix_tf.blend import PuzzleMixBlend
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options, option_of
+from kmix_tf.layers.preset import CuttingLayer
+from kmix_tf.pairing import OptimalTransportPairing
+from kmix_tf.ratio import BetaRatio
 
 
 @register
-class PuzzleMixLayer(MaskPresetLayer):
+class PuzzleMixLayer(CuttingLayer):
     """Puzzle Mix: shows of each image the blocks that are salient in it, and mixes targets by the area shown.
 
     Where CutMix may cover the object that the label speaks of, the mask here goes round it: a minimum cut between
@@ -42,6 +46,19 @@ class PuzzleMixLayer(MaskPresetLayer):
         (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
     """
 
+    blocks = option_of("blend", "blocks")
+    n_labels = option_of("blend", "n_labels")
+    beta = option_of("blend", "beta")
+    gamma = option_of("blend", "gamma")
+    eta = option_of("blend", "eta")
+    neigh_size = option_of("blend", "neigh_size")
+    transport = option_of("blend", "transport")
+    t_eps = option_of("blend", "t_eps")
+    transport_blocks = option_of("blend", "transport_blocks")
+    value_range = option_of("blend", "value_range")
+    saliency = option_of("blend", "saliency")
+
+    @_checks.speaks
     def __init__(
         self,
         alpha: float = 1.0,
@@ -63,10 +80,24 @@ class PuzzleMixLayer(MaskPresetLayer):
         scope: str = "batch",
         cost: str = "sqeuclidean",
         solver: str = "host",
-        **kwargs: Any,
+        weight: Callable | None = None,
+        num_classes: Any = None,
+        features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
-        with _checks.speaking_as(type(self).__name__):
-            blend = PuzzleMixBlend(
+        super().__init__(
+            OptimalTransportPairing(k, cost, solver),
+            BetaRatio(alpha, scope, interpolations),
+            PuzzleMixBlend(
                 axes,
                 blocks=blocks,
                 n_labels=n_labels,
@@ -80,14 +111,18 @@ class PuzzleMixLayer(MaskPresetLayer):
                 value_range=value_range,
                 saliency=saliency,
                 solver=solver,
-            )
-        super().__init__(
-            k=k,
-            alpha=alpha,
-            scope=scope,
-            cost=cost,
-            solver=solver,
-            interpolations=interpolations,
-            blend=blend,
-            **kwargs,
+            ),
+            weight,
+            num_classes=num_classes,
+            features_only=features_only,
+            targets=targets,
+            probability=probability,
+            schedule=schedule,
+            match_on=match_on,
+            embedding=embedding,
+            passthrough=passthrough,
+            masks=masks,
+            adapted=adapted,
+            seed=seed,
+            **checked_keras_options(type(self), kwargs),
         )

@@ -1,16 +1,20 @@
 """SaliencyMix: what is most salient in the partner is pasted in."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.blend.saliencymix import SaliencyMixBlend
-from kmix_tf.layers.preset import MaskPresetLayer
+from kmix_tf.blend import SaliencyMixBlend
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import checked_keras_options, option_of
+from kmix_tf.layers.preset import CuttingLayer
+from kmix_tf.pairing import OptimalTransportPairing
+from kmix_tf.ratio import BetaRatio
 
 
 @register
-class SaliencyMixLayer(MaskPresetLayer):
+class SaliencyMixLayer(CuttingLayer):
     """SaliencyMix: pastes the partner's most salient part into each sample, and mixes targets by the area pasted.
 
     CutMix may paste a piece of sky and call it half a bird; here the box is round the bird. Without a model, saliency
@@ -40,6 +44,9 @@ class SaliencyMixLayer(MaskPresetLayer):
         (TensorShape([4, 8, 8, 3]), TensorShape([4, 10]))
     """
 
+    saliency = option_of("blend", "saliency")
+
+    @_checks.speaks
     def __init__(
         self,
         alpha: float = 1.0,
@@ -51,18 +58,35 @@ class SaliencyMixLayer(MaskPresetLayer):
         scope: str = "batch",
         cost: str = "sqeuclidean",
         solver: str = "host",
-        **kwargs: Any,
+        weight: Callable | None = None,
+        num_classes: Any = None,
+        features_only: bool = False,
+        targets: str = "mixed",
+        probability: float = 1.0,
+        schedule: Callable | None = None,
+        match_on: Any = None,
+        embedding: Callable | None = None,
+        passthrough: Any = None,
+        masks: Any = None,
+        adapted: dict[str, Any] | None = None,
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
-        with _checks.speaking_as(type(self).__name__):
-            blend = SaliencyMixBlend(axes, saliency)
         super().__init__(
-            k=k,
-            alpha=alpha,
-            scope=scope,
-            cost=cost,
-            solver=solver,
-            interpolations=interpolations,
-            blend=blend,
-            **kwargs,
+            OptimalTransportPairing(k, cost, solver),
+            BetaRatio(alpha, scope, interpolations),
+            SaliencyMixBlend(axes, saliency),
+            weight,
+            num_classes=num_classes,
+            features_only=features_only,
+            targets=targets,
+            probability=probability,
+            schedule=schedule,
+            match_on=match_on,
+            embedding=embedding,
+            passthrough=passthrough,
+            masks=masks,
+            adapted=adapted,
+            seed=seed,
+            **checked_keras_options(type(self), kwargs),
         )
-        self.axes, self.saliency = blend.axes, blend.saliency

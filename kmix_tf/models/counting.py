@@ -25,7 +25,7 @@ class StepCounter:
     """
 
     def __init__(self, model: keras.Model, seed: int | None):
-        self.seed = random.getrandbits(31) if seed is None else _checks.integer(type(model).__name__, "seed", seed, 0)
+        self.seed = random.getrandbits(31) if seed is None else _checks.integer("seed", seed, 0)
         once = "only_first_replica" if IS_KERAS_3 else tf.VariableAggregation.ONLY_FIRST_REPLICA
         # Like Keras' own count of iterations int64, which devices can hold and no training run exceeds.
         self.steps = model.add_weight(

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
+from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3
-from kmix_tf.batch.leaves import at_least_float32, image_of
+from kmix_tf._graph import at_least_float32
+from kmix_tf._images import image_of
 from kmix_tf.saliency.gradient import saliency_of_gradient
 
 
@@ -39,7 +41,8 @@ def first_pass(
         smoothing: of saliency, a standard deviation for each axis, or None.
     """
     leaves, converted = model.layer.converted(*data)
-    image = [] if axes is None else [image_of(type(model).__name__, leaves, axes)]
+    with _checks.speaking_as(model):
+        image = [] if axes is None else [image_of(leaves, axes)]
     x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(converted)
     silence = contextlib.nullcontext() if with_added else model.without_penalties()
     with tf.GradientTape() as tape, silence:
@@ -48,7 +51,7 @@ def first_pass(
         scaled, scale = _scaled(model.optimizer, loss)
     sources = [*image, *(_values(model.trainable_variables) if with_weights else [])]
     gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    saliency = saliency_of_gradient(gradients.pop(0), axes, smoothing) if image else None
+    saliency = None if axes is None else saliency_of_gradient(gradients.pop(0), axes, smoothing)
     return FirstPass(saliency, [_unscaled(gradient, scale) for gradient in gradients])
 
 

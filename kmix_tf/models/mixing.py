@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
 from kmix_tf.saliency.fallback import FallbackCount
@@ -63,6 +64,7 @@ class MixModel(MixingWrapper):
         (5, 2)
     """
 
+    @_checks.speaks
     def __init__(
         self,
         model: keras.Model,
@@ -70,14 +72,20 @@ class MixModel(MixingWrapper):
         seed: int | None = None,
         clean_weight: float = 0.0,
         smoothing: Any = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
-        super().__init__(model, layer, "layer", seed, **kwargs)
-        require_floating_inputs(type(self).__name__, model, layer)
-        self.clean_weight = _checks.number(type(self).__name__, "clean_weight", clean_weight)
-        self.smoothing = _checked_smoothing(type(self).__name__, smoothing, layer.blend)
+        super().__init__(model, [layer], "layer", seed, **kwargs)
+        self.layer = layer
+        require_floating_inputs(model, layer)
+        self.clean_weight = _checks.number("clean_weight", clean_weight)
+        self.smoothing = _checked_smoothing(smoothing, layer.blend)
         self._carried = threading.local()
-        self._fallbacks = FallbackCount() if getattr(layer.blend, "uses_saliency", False) else None
+        self._fallbacks = FallbackCount() if layer.blend.needs_saliency else None
+
+    @property
+    def mixers(self) -> list[MixLayer]:
+        """The layer that mixes."""
+        return [self.layer]
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         return self.model(x, training=training)
@@ -88,7 +96,8 @@ class MixModel(MixingWrapper):
         axes = _salient_axes(self.layer.blend)
         if axes is None and not self.clean_weight:
             return super().train_step(self._mixed(data, seed, step))
-        added = self._has_added_losses_alone()
+        with _checks.speaking_as(self):
+            added = self._has_added_losses_alone()
         before = first_pass(
             self, axes, data, with_weights=bool(self.clean_weight), with_added=added, smoothing=self.smoothing
         )
@@ -107,13 +116,13 @@ class MixModel(MixingWrapper):
         """
         is_alone = type(self).compute_loss is MixModel.compute_loss and not self.loss
         if is_alone and self.clean_weight:
-            raise ValueError(
-                f"{type(self).__name__}: clean_weight must be 0 without a loss in compile(): what add_loss added "
+            raise _checks.problem(
+                f"clean_weight must be 0 without a loss in compile(): what add_loss added "
                 f"cannot be told from penalties of weights. Received: clean_weight={self.clean_weight}."
             )
         return is_alone
 
-    def fit(self, *args: Any, **kwargs: Any) -> Any:
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """As `keras.Model.fit`; warns after each epoch of samples whose saliency was NaN or infinite."""
         history = super().fit(*args, **kwargs)
         self._warn_of_fallbacks()
@@ -126,7 +135,8 @@ class MixModel(MixingWrapper):
 
     def _warn_of_fallbacks(self) -> None:
         if self._fallbacks is not None and tf.executing_eagerly():
-            self._fallbacks.warn(type(self).__name__)
+            with _checks.speaking_as(self):
+                self._fallbacks.warn()
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         loss = super().compute_loss(*args, **kwargs)
@@ -173,16 +183,15 @@ class MixModel(MixingWrapper):
 
 def _salient_axes(blend: Any) -> int | None:
     """The axes of the image whose saliency the model in training has to say, if it has."""
-    asks = getattr(blend, "uses_saliency", False) and blend.saliency is None
-    return blend.axes if asks else None
+    return blend.axes if blend.needs_saliency and blend.saliency is None else None
 
 
-def _checked_smoothing(owner: str, smoothing: Any, blend: Any) -> tuple[float, ...] | None:
+def _checked_smoothing(smoothing: Any, blend: Any) -> tuple[float, ...] | None:
     """A standard deviation for each axis, refused where nothing would be smoothed."""
     axes = _salient_axes(blend)
     if smoothing is None:
         return None
     if axes is None:
-        rule = f"None for {type(blend).__name__}, which takes no saliency from the training step"
-        _checks.refuse(owner, "smoothing", rule, smoothing)
-    return gaussian_sizes(owner, "smoothing", smoothing, axes)
+        rule = f"None for {blend.shown}, which takes no saliency from the training step"
+        _checks.refuse("smoothing", rule, smoothing)
+    return gaussian_sizes("smoothing", smoothing, axes)

@@ -3,8 +3,8 @@
 import contextlib
 import inspect
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -12,6 +12,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import require_tensorflow_backend
 from kmix_tf.layers import MixLayer
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
 
 
@@ -19,28 +20,35 @@ class MixingWrapper(keras.Model):
     """Wraps a built model and a mix. A subclass says in `train_step` how it mixes.
 
     Args:
-        model: a built Keras model. mixer: a `MixLayer`, kept under the name of the subclass' `argument`.
-        seed: an integer >= 0, or None for the mix's own, or else a random one.
+        model: a built Keras model. mixers: every `MixLayer` that it uses; the subclass keeps them.
+        argument: the name of the argument that they came in. seed: an integer >= 0, or None for the first mix's own,
+            or else a random one.
     """
 
-    def __init__(self, model: keras.Model, mixer: MixLayer, argument: str, seed: int | None, **kwargs: Any):
+    @_checks.speaks
+    def __init__(
+        self,
+        model: keras.Model,
+        mixers: Sequence[MixLayer],
+        argument: str,
+        seed: int | None,
+        **kwargs: Unpack[KerasOptions],
+    ):
         # The wrapped model casts its inputs as its own layers want them.
         super().__init__(autocast=False, **kwargs)
-        owner = type(self).__name__
-        require_tensorflow_backend(owner)
-        self.model = require_built(owner, model)
-        if not isinstance(mixer, MixLayer):
-            _checks.refuse(owner, argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
-        self._argument = argument
-        setattr(self, argument, mixer)
+        require_tensorflow_backend()
+        self.model = require_built(model)
+        for mixer in mixers:
+            if not isinstance(mixer, MixLayer):
+                _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
         self._silenced = threading.local()
-        self._counter = StepCounter(self, mixer.seed if seed is None else seed)
+        self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
         self.built = True
 
     @property
-    def mixer(self) -> MixLayer:
-        """The layer that mixes."""
-        return getattr(self, self._argument)
+    def mixers(self) -> list[MixLayer]:
+        """The layers that mix."""
+        raise NotImplementedError
 
     @property
     def losses(self) -> list[tf.Tensor]:
@@ -65,6 +73,7 @@ class MixingWrapper(keras.Model):
     def trainable_variables(self) -> list[Any]:
         return self.trainable_weights
 
+    @_checks.speaks
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """As `keras.Model.compile`.
 
@@ -73,9 +82,10 @@ class MixingWrapper(keras.Model):
                 labels.
         """
         arguments = inspect.signature(super().compile).bind_partial(*args, **kwargs).arguments
-        if arguments.get("jit_compile") is True:
-            require_compilable(type(self).__name__, self.mixer)
-        _require_soft_loss(type(self).__name__, arguments.get("loss"), self.mixer)
+        for mixer in self.mixers:
+            if arguments.get("jit_compile") is True:
+                require_compilable(mixer)
+            _require_soft_loss(arguments.get("loss"), mixer)
         super().compile(*args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -84,77 +94,80 @@ class MixingWrapper(keras.Model):
         if hasattr(self.optimizer, "build"):  # The legacy optimizers of Keras 2 have none.
             self.optimizer.build(self.trainable_variables)
 
-    def export(self, *args: Any, **kwargs: Any) -> Any:
+    def export(self, *args: Any, **kwargs: Any) -> None:
         """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it."""
-        return self.model.export(*args, **kwargs)
+        self.model.export(*args, **kwargs)
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the wrapped model is built."""
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "MixingWrapper":
-        objects = {name: value for name, value in config.items() if isinstance(value, dict)}
-        made = {
-            name: keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
-            for name, value in objects.items()
-        }
-        return cls(**{**config, **made})
+        return cls(**{name: _made(value, custom_objects) for name, value in config.items()})
 
 
-def require_built(owner: str, model: Any) -> keras.Model:
+def _made(value: Any, custom_objects: Any) -> Any:
+    """The object that a configuration describes, or a dictionary of them."""
+    if not isinstance(value, dict):
+        return value
+    if "class_name" not in value:
+        return {key: _made(each, custom_objects) for key, each in value.items()}
+    return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+
+
+def require_built(model: Any) -> keras.Model:
     """The model, if it is a built Keras model.
 
     Raises:
         TypeError: for anything but a model. ValueError: if it has no weights yet.
     """
     if not isinstance(model, keras.Model):
-        _checks.refuse(owner, "model", "a Keras model", model, TypeError)
+        _checks.refuse("model", "a Keras model", model, TypeError)
     if not model.built:
-        raise ValueError(
-            f"{owner}: model must be built, so that its weights exist. Received: {model.name!r}, which is not. "
+        raise _checks.problem(
+            f"model must be built, so that its weights exist. Received: {model.name!r}, which is not. "
             "Begin it with keras.Input(shape), or call it once on a batch."
         )
     return model
 
 
-def require_compilable(owner: str, mixer: MixLayer) -> None:
+def require_compilable(mixer: MixLayer) -> None:
     """Refuses a layer that calls back to the host, where XLA is to compile it.
 
     Raises:
         ValueError: naming the remedy.
     """
     if mixer.runs_on_host:
-        raise ValueError(
-            f"{owner}: jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
+        raise _checks.problem(
+            "jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
             "which calls back to the host. Give it solver='graph'."
         )
 
 
-def _require_soft_loss(owner: str, loss: Any, mixer: MixLayer) -> None:
+def _require_soft_loss(loss: Any, mixer: MixLayer) -> None:
     """Refuses losses of integer labels, of which mixing makes soft ones: Keras' own message would not say so."""
-    if mixer.targets == "packed" or mixer.get_config()["passthrough"]:
+    if mixer.targets == "packed" or mixer.passthrough:
         return
     for each in tf.nest.flatten(loss):
         name = each if isinstance(each, str) else getattr(each, "__name__", type(each).__name__)
         if "sparse" in name.lower():
-            raise ValueError(
-                f"{owner}: loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
+            raise _checks.problem(
+                f"loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
                 "CategoricalCrossentropy, also for validation data with integer labels; or give the mix "
                 f"targets='packed' and compile with LocalMixupLoss({name})."
             )
 
 
-def require_floating_inputs(owner: str, model: keras.Model, mixer: MixLayer) -> None:
+def require_floating_inputs(model: keras.Model, mixer: MixLayer) -> None:
     """Refuses integer inputs: models cast what comes to their inputs' dtype, and so would cut mixtures off.
 
     Raises:
         ValueError: unless leaves ride along, which these may be.
     """
-    config = mixer.get_config()
     dtypes = [tf.as_dtype(leaf.dtype) for leaf in getattr(model, "inputs", None) or []]
-    if not (config["passthrough"] or config["masks"] or all(dtype.is_floating for dtype in dtypes)):
-        raise ValueError(
-            f"{owner}: the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: they "
+    if not (mixer.passthrough or mixer.masks or all(dtype.is_floating for dtype in dtypes)):
+        raise _checks.problem(
+            f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: they "
             "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')); name those "
             "that ride along in the mix's passthrough; or mix hidden features by ManifoldMixModel."
         )

@@ -7,43 +7,41 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import compiled
-from kmix_tf.batch.leaves import after, leaf_paths, require
-from kmix_tf.batch.selection import as_selectors, is_selected, require_used
-from kmix_tf.pairing.pairing import Pairing
+from kmix_tf._graph import after, compiled, require
+from kmix_tf.batch.paths import as_selectors, is_selected, leaf_paths, require_used
+from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.seeding import as_seed, permutation, random_bits, split
 
 
-class _ClassPairing:
+class _ClassPairing(PairingStrategy):
     """What pairings by class share. A subclass says who stands where in `_partner_of`."""
 
-    runs_on_host = False
-    uses_targets = True
+    needs_targets = True
 
+    @_checks.speaks
     def __init__(self, target: str | int | None = None, missing: str = "keep"):
         self.target = target
-        self.selectors = as_selectors(type(self).__name__, "target", target)
-        self.missing = _checks.choice(type(self).__name__, "missing", missing, ("keep", "any"))
+        self._selectors = as_selectors("target", target)
+        self.missing = _checks.choice("missing", missing, ("keep", "any"))
 
+    @_checks.speaks_anew
     def __call__(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None) -> Pairing:
         """Pairs a batch with itself. `targets`: soft labels `(batch, classes)`, integers, or a structure of them."""
-        classes = class_numbers(type(self).__name__, targets, self.selectors)
+        classes = class_numbers(targets, self._selectors)
         partner = self._partner_of(classes, as_seed(seed), missing=self.missing)
         return Pairing(partner, tf.range(tf.size(partner)))
 
+    @_checks.speaks_anew
     def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
         """Refused: whether every class has a partner in the other batch is the loaders' choice."""
-        raise ValueError(
-            f"{type(self).__name__}: two loaders cannot be paired by class. Filter them by class before they are "
+        raise _checks.problem(
+            "two loaders cannot be paired by class. Filter them by class before they are "
             "zipped, and pair them with RandomPairing() or OptimalTransportPairing(k)."
         )
 
-    def get_config(self) -> dict[str, Any]:
-        return {"target": self.target, "missing": self.missing}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "_ClassPairing":
-        return cls(**config)
+    @staticmethod
+    def _partner_of(classes: tf.Tensor, seed: tf.Tensor, *, missing: str) -> tf.Tensor:
+        raise NotImplementedError
 
 
 @register
@@ -132,7 +130,7 @@ class OtherClassPairing(_ClassPairing):
         return tf.gather(partner, _inverse(order, size))
 
 
-def class_numbers(owner: str, targets: Any, selectors: Sequence[str]) -> tf.Tensor:
+def class_numbers(targets: Any, selectors: Sequence[str]) -> tf.Tensor:
     """The class of each sample, int64 `(batch,)`: the likeliest one of soft labels, or integers as they are.
 
     Raises:
@@ -140,24 +138,22 @@ def class_numbers(owner: str, targets: Any, selectors: Sequence[str]) -> tf.Tens
         InvalidArgumentError: on the batch, for soft labels that do not sum to 1.
     """
     if targets is None:
-        raise ValueError(f"{owner}: pairing by class needs targets. Received: features alone.")
+        raise _checks.problem("pairing by class needs targets. Received: features alone.")
     if selectors:
-        require_used(owner, "target", selectors, targets)
+        require_used("target", selectors, targets)
     leaves = [leaf for path, leaf in leaf_paths(targets) if not selectors or is_selected(selectors, path)]
     if len(leaves) != 1:
-        raise ValueError(f"{owner}: target must name one of several targets. Received: {len(leaves)} of them.")
+        raise _checks.problem(f"target must name one of several targets. Received: {len(leaves)} of them.")
     (leaf,) = leaves
     if leaf.dtype.is_integer and (leaf.shape.rank == 1 or leaf.shape[-1] == 1):
         return tf.reshape(tf.cast(leaf, tf.int64), [-1])
     if leaf.shape.rank != 2 or not leaf.dtype.is_floating or leaf.shape[-1] == 1:
-        raise ValueError(
-            f"{owner}: pairing by class needs class labels: integers, or soft labels (batch, classes). "
+        raise _checks.problem(
+            f"pairing by class needs class labels: integers, or soft labels (batch, classes). "
             f"Received: targets of dtype {leaf.dtype.name} and shape {leaf.shape}."
         )
     sums = tf.reduce_all(tf.abs(tf.reduce_sum(tf.cast(leaf, tf.float64), axis=1) - 1) < _checks.SUM_TOLERANCE)
-    message = (
-        f"{owner}: soft labels must sum to 1 for pairing by class. Received: rows that do not, as multi-hot ones."
-    )
+    message = "soft labels must sum to 1 for pairing by class. Received: others: multi-hot?"
     (leaf,) = after(require(sums, message), [leaf])
     return tf.argmax(leaf, axis=1, output_type=tf.int64)
 

@@ -23,7 +23,7 @@ wherever possible, which XLA vectorises on CPUs, unlike a reduction along the la
 
 import tensorflow as tf
 
-from kmix_tf import _fusion
+from kmix_tf import _graph
 
 # Measured on 64-dimensional squared distances: the first rounds match most rows, each later one hardly any, while
 # a round costs as much as several relaxation steps. Anything from 3 to 6 takes the same time for k from 8 to 128.
@@ -58,7 +58,7 @@ def solve_in_graph(cost: tf.Tensor) -> tf.Tensor:
     return columns
 
 
-@_fusion.compiled
+@_graph.compiled
 def _solve(cost: tf.Tensor) -> tf.Tensor:
     cost = _reduced(_bounded(tf.cast(cost, tf.float64)))
     transposed = tf.transpose(cost, [0, 2, 1])
@@ -73,7 +73,7 @@ def _bounded(cost: tf.Tensor) -> tf.Tensor:
     peak = tf.reduce_max(tf.where(finite, tf.abs(cost), _float(0)), axis=[1, 2], keepdims=True)
     factor = tf.where(peak > FAR, _float(1 / FAR), tf.where(peak < 1 / FAR, _float(FAR), _float(1)))
     # Two permutations without forbidden entries differ by at most twice k peaks.
-    forbidden = 4 * tf.cast(tf.shape(cost)[1], tf.float64) * peak * factor + 1 / FAR
+    forbidden = 4 * tf.cast(_columns(cost), tf.float64) * peak * factor + 1 / FAR
     return tf.where(finite, cost * factor, forbidden)
 
 
@@ -108,24 +108,24 @@ def _auction_round(
     The best bid lowers the column's price by its amount and takes the column from whoever had it. It leaves the
     bidder's own column its cheapest, and so all others', for which the outbid column only became dearer.
     """
-    rows = tf.range(tf.shape(price)[1])
-    value = transposed - price[:, :, tf.newaxis]
+    rows = tf.range(_columns(price))
+    value = transposed - tf.expand_dims(price, 2)
     turn = _turns(rows)
     least = tf.reduce_min(value, axis=1, keepdims=True)
     choice = tf.reduce_min(tf.where(value <= least, tf.transpose(turn), NEVER), axis=1)
-    chosen = tf.transpose(turn) == choice[:, tf.newaxis]
+    chosen = tf.transpose(turn) == tf.expand_dims(choice, 1)
     second = tf.reduce_min(tf.where(chosen, _float(float("inf")), value), axis=1)
     bid = tf.where(free, second - least[:, 0], _float(-1))[:, :, tf.newaxis]
-    bids = tf.where(turn == choice[:, :, tf.newaxis], bid, _float(-1))
+    bids = tf.where(turn == tf.expand_dims(choice, 2), bid, _float(-1))
     best = tf.reduce_max(bids, axis=1)
-    bidder = tf.reduce_min(tf.where(bids >= best[:, tf.newaxis], rows[:, tf.newaxis], NEVER), axis=1)
+    bidder = tf.reduce_min(tf.where(bids >= tf.expand_dims(best, 1), tf.expand_dims(rows, 1), NEVER), axis=1)
     row_of = tf.where(best >= 0, bidder, row_of)
     return price - tf.maximum(best, _float(0)), row_of, _inverse(row_of) < 0
 
 
 def _augmented(cost: tf.Tensor, transposed: tf.Tensor, price: tf.Tensor, row_of: tf.Tensor) -> tf.Tensor:
     """Phases, until every column has a row. Each matches one row at least, so there are at most k."""
-    k = tf.shape(cost)[1]
+    k = _columns(cost)
     _, _, row_of = tf.while_loop(
         lambda number, price, row_of: (number < k) & tf.reduce_any(row_of < 0),
         lambda number, *state: (number + 1, *_phase(cost, transposed, *state)),
@@ -143,9 +143,9 @@ def _phase(
     The distances become part of the prices: then all edges of the trees are among the cheapest of their rows.
     """
     column_of = _inverse(row_of)
-    least = tf.reduce_min(transposed - price[:, :, tf.newaxis], axis=1)
+    least = tf.reduce_min(transposed - tf.expand_dims(price, 2), axis=1)
     # Not negative even when rounded, which the search relies on.
-    slack = cost - price[:, tf.newaxis] - least[:, :, tf.newaxis]
+    slack = cost - tf.expand_dims(price, 1) - tf.expand_dims(least, 2)
     distance, arrival = _distances(slack, column_of)
     parent = _parents(slack, column_of, distance, arrival)
     row_of = tf.where(_on_paths(parent, row_of, column_of), parent, row_of)
@@ -157,11 +157,11 @@ def _distances(slack: tf.Tensor, column_of: tf.Tensor) -> tuple[tf.Tensor, tf.Te
 
     A path goes from row to column at the cost of the slack, and from a column to the row matched with it at none.
     """
-    k = tf.shape(slack)[1]
+    k = _columns(slack)
 
     def relax(hop: tf.Tensor, _: tf.Tensor, *state: tf.Tensor) -> tuple[tf.Tensor, ...]:
         row_distance, distance, arrival = state
-        offer = tf.reduce_min(row_distance[:, :, tf.newaxis] + slack, axis=1)
+        offer = tf.reduce_min(tf.expand_dims(row_distance, 2) + slack, axis=1)
         nearer = offer < distance
         distance = tf.where(nearer, offer, distance)
         arrival = tf.where(nearer, hop, arrival)
@@ -185,11 +185,11 @@ def _parents(slack: tf.Tensor, column_of: tf.Tensor, distance: tf.Tensor, arriva
     nearer goes first, then the one that was reached after the fewest hops. Among equals columns prefer different
     rows, so that costs with many ties are matched in few phases.
     """
-    k = tf.shape(slack)[1]
+    k = _columns(slack)
     rows = tf.range(k)
-    row_distance = _at_rows(distance, column_of)[:, :, tf.newaxis]
+    row_distance = tf.expand_dims(_at_rows(distance, column_of), 2)
     hops = (_at_rows(arrival, column_of) * k)[:, :, tf.newaxis]
-    distance = distance[:, tf.newaxis]
+    distance = tf.expand_dims(distance, 1)
     order = tf.where(row_distance < distance, 0, hops) + _turns(rows)
     order = tf.reduce_min(tf.where(row_distance + slack <= distance, order, NEVER), axis=1)
     return (order + rows) % k
@@ -197,20 +197,20 @@ def _parents(slack: tf.Tensor, column_of: tf.Tensor, distance: tf.Tensor, arriva
 
 def _on_paths(parent: tf.Tensor, row_of: tf.Tensor, column_of: tf.Tensor) -> tf.Tensor:
     """Marks the columns of one path from each free row that has any to a free column."""
-    columns = tf.range(tf.shape(parent)[1])
+    columns = tf.range(_columns(parent))
     previous = _pick(column_of, parent)
     previous = tf.where(previous < 0, columns, previous)
     root = _pick(parent, _first_columns(previous))
     ends = (row_of < 0) & (_pick(column_of, root) < 0)
     root = tf.where(ends, root, NONE)
-    same = root[:, :, tf.newaxis] == root[:, tf.newaxis]
-    first = tf.reduce_min(tf.where(same, columns[:, tf.newaxis], NEVER), axis=1)
+    same = tf.expand_dims(root, 2) == tf.expand_dims(root, 1)
+    first = tf.reduce_min(tf.where(same, tf.expand_dims(columns, 1), NEVER), axis=1)
     return _with_ancestors(ends & (first == columns), previous)
 
 
 def _first_columns(previous: tf.Tensor) -> tf.Tensor:
     """The column at which each column's path begins, which is its own previous one; by doubling the stride."""
-    k = tf.shape(previous)[1]
+    k = _columns(previous)
 
     def double(stride: tf.Tensor, _: tf.Tensor, ancestor: tf.Tensor) -> tuple[tf.Tensor, ...]:
         further = _pick(ancestor, ancestor)
@@ -223,11 +223,11 @@ def _first_columns(previous: tf.Tensor) -> tf.Tensor:
 
 def _with_ancestors(marked: tf.Tensor, previous: tf.Tensor) -> tf.Tensor:
     """Marks all columns on the paths to the marked ones as well; by doubling the stride."""
-    columns = tf.range(tf.shape(previous)[1])
+    columns = tf.range(_columns(previous))
 
     def double(stride: tf.Tensor, _: tf.Tensor, *state: tf.Tensor) -> tuple[tf.Tensor, ...]:
         ancestor, marked = state
-        passed = marked[:, :, tf.newaxis] & (ancestor[:, :, tf.newaxis] == columns)
+        passed = tf.expand_dims(marked, 2) & (tf.expand_dims(ancestor, 2) == columns)
         more = marked | tf.reduce_any(passed, axis=1)
         return stride * 2, tf.reduce_any(more != marked), _pick(ancestor, ancestor), more
 
@@ -244,15 +244,15 @@ def _completed(row_of: tf.Tensor) -> tf.Tensor:
     free_rows = _inverse(row_of) < 0
     row_rank = tf.where(free_rows, tf.cumsum(tf.cast(free_rows, tf.int32), axis=1), 0)
     column_rank = tf.cumsum(tf.cast(row_of < 0, tf.int32), axis=1)
-    rows = tf.range(tf.shape(row_of)[1])[:, tf.newaxis]
-    matching = row_rank[:, :, tf.newaxis] == column_rank[:, tf.newaxis]
+    rows = tf.range(_columns(row_of))[:, tf.newaxis]
+    matching = tf.expand_dims(row_rank, 2) == tf.expand_dims(column_rank, 1)
     return tf.where(row_of < 0, tf.reduce_max(tf.where(matching, rows, NONE), axis=1), row_of)
 
 
 def _inverse(row_of: tf.Tensor) -> tf.Tensor:
     """The column of each row, or NONE, from the row of each column, or NONE."""
-    columns = tf.range(tf.shape(row_of)[1])
-    return tf.reduce_max(tf.where(row_of[:, :, tf.newaxis] == columns, columns[:, tf.newaxis], NONE), axis=1)
+    columns = tf.range(_columns(row_of))
+    return tf.reduce_max(tf.where(tf.expand_dims(row_of, 2) == columns, tf.expand_dims(columns, 1), NONE), axis=1)
 
 
 def _at_rows(values: tf.Tensor, column_of: tf.Tensor) -> tf.Tensor:
@@ -266,7 +266,12 @@ def _pick(values: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 
 def _turns(rows: tf.Tensor) -> tf.Tensor:
     """`(k, k)`: which turn row i has in column j, (i - j) mod k. Breaking ties by turn spreads them evenly."""
-    return (rows[:, tf.newaxis] - rows) % tf.size(rows)
+    return (tf.expand_dims(rows, 1) - rows) % tf.size(rows)
+
+
+def _columns(values: tf.Tensor) -> tf.Tensor:
+    """How many columns there are, k: in fewer nodes than a slice of the shape takes."""
+    return tf.unstack(tf.shape(values), values.shape.rank)[1]
 
 
 def _float(value: float) -> tf.Tensor:

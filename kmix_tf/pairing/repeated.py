@@ -3,17 +3,16 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.pairing.pairing import Pairing
+from kmix_tf.pairing.base import Pairing, PairingStrategy, as_pairing
 from kmix_tf.seeding import as_seed, split
 
 
 @register
-class RepeatedPairing:
+class RepeatedPairing(PairingStrategy):
     """Pairs a batch several times, independently: each sample is mixed with several partners.
 
     With one ratio this is the large-batch mixup that the multi-mix paper compares with, with a ratio each it is batch
@@ -34,35 +33,22 @@ class RepeatedPairing:
         TensorShape([3, 4])
     """
 
+    @_checks.speaks
     def __init__(self, pairing: Callable, times: int):
-        if not callable(pairing):
-            _checks.refuse("RepeatedPairing", "pairing", "callable", pairing, TypeError)
         if isinstance(pairing, RepeatedPairing):
-            _checks.refuse("RepeatedPairing", "pairing", "a pairing that is not repeated itself", pairing, TypeError)
-        self.pairing = pairing
-        self.times = _checks.integer("RepeatedPairing", "times", times, minimum=1)
+            _checks.refuse("pairing", "a pairing that is not repeated itself", pairing, TypeError)
+        self.pairing = as_pairing(pairing)
+        self.times = self.mixtures = _checks.integer("times", times, minimum=1)
+        self.runs_on_host = self.pairing.runs_on_host
+        self.needs_targets = self.pairing.needs_targets
 
-    @property
-    def runs_on_host(self) -> bool:
-        return getattr(self.pairing, "runs_on_host", False)
-
-    @property
-    def uses_targets(self) -> bool:
-        return getattr(self.pairing, "uses_targets", False)
-
-    def __call__(self, features: Sequence[tf.Tensor], seed: Any, *targets: Any) -> Pairing:
+    def __call__(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None) -> Pairing:
         """Pairs a batch with itself, `times` times."""
-        pairings = [self.pairing(features, part, *targets) for part in split(as_seed(seed), self.times)]
+        told = [targets] if self.needs_targets else []
+        pairings = [self.pairing(features, part, *told) for part in split(as_seed(seed), self.times)]
         return Pairing(*(tf.stack(parts) for parts in zip(*pairings, strict=True)))
 
     def between(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> Pairing:
         """The same partners each time: with two loaders, which samples face each other is the loaders' choice."""
         pairing = self.pairing.between(first, second)
         return Pairing(*(tf.stack([part] * self.times) for part in pairing))
-
-    def get_config(self) -> dict[str, Any]:
-        return {"pairing": keras.saving.serialize_keras_object(self.pairing), "times": self.times}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "RepeatedPairing":
-        return cls(keras.saving.deserialize_keras_object(config["pairing"]), config["times"])

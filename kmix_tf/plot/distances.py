@@ -1,12 +1,15 @@
 """How far apart samples of one class are, and of two."""
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kmix_tf.analysis.locality import DistanceProfile
 from kmix_tf.plot._axes import axes_or_new
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_distances(profile: DistanceProfile, axes: Any = None) -> Any:
+
+def plot_distances(profile: DistanceProfile, axes: "Axes | None" = None) -> "Axes":
     """Draws the histograms of distances within and between classes, and the threshold suggested for Local Mixup.
 
     Args:

@@ -1,17 +1,21 @@
 """What Local Mixup asks a model to answer, for several numbers of neighbours."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kmix_tf import _checks, _extras
 from kmix_tf.analysis.interpolant import local_mixup_interpolant
-from kmix_tf.analysis.samples import as_numbers
+from kmix_tf.maths.samples import as_list, as_numbers
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_interpolants(y: Any, neighbors: Sequence[int], axes: Any = None) -> Any:
+
+@_checks.speaks
+def plot_interpolants(y: Any, neighbors: int | Sequence[int], axes: "Axes | None" = None) -> "Axes":
     """Draws data on a circle, unrolled, and the minimiser of Local Mixup's loss for each number of neighbours.
 
     Args:
@@ -30,12 +34,12 @@ def plot_interpolants(y: Any, neighbors: Sequence[int], axes: Any = None) -> Any
     Example:
         >>> axes = plot_interpolants(np.sin(np.arange(20.0)), [1, 2, 8])
     """
-    y = as_numbers("plot_interpolants", "y", y)
+    y = as_numbers("y", y)
     if y.ndim != 1 or y.size == 0 or not np.isfinite(y).all():
-        _checks.refuse("plot_interpolants", "y", "finite numbers (n,), n >= 1", y)
-    several = [neighbors] if np.ndim(neighbors) == 0 else list(neighbors)
+        _checks.refuse("y", "finite numbers (n,), n >= 1", y)
+    several = as_list(neighbors)
     if not several:
-        _checks.refuse("plot_interpolants", "neighbors", "at least one integer", neighbors)
+        _checks.refuse("neighbors", "at least one integer", neighbors)
     with _checks.speaking_as("plot_interpolants"):
         curves = [local_mixup_interpolant(y, count) for count in several]
     axes = axes_or_new(axes)

@@ -1,6 +1,6 @@
 """Who is matched with whom: a sample's likely partners, and how many matches cross from class to class."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,10 +9,14 @@ from kmix_tf.analysis.crossing import CrossMatchBound, CrossMatchShare
 from kmix_tf.analysis.matching_distribution import flat_samples, matching_distribution
 from kmix_tf.plot._axes import axes_or_new
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 # Square points that all partners share, so that few likely ones are as clear as many unlikely ones are light.
 _AREA = 4000
 
 
+@_checks.speaks
 def plot_matching_distribution(
     x: Any,
     index: int,
@@ -20,8 +24,8 @@ def plot_matching_distribution(
     trials: int | None = 10_000,
     seed: int = 0,
     disjoint: bool = True,
-    axes: Any = None,
-) -> Any:
+    axes: "Axes | None" = None,
+) -> "Axes":
     """Draws points in the plane, each the larger and darker the likelier it is the marked sample's partner.
 
     Args:
@@ -42,27 +46,27 @@ def plot_matching_distribution(
         >>> points = np.random.default_rng(0).normal(size=(40, 2))
         >>> axes = plot_matching_distribution(points, index=0, k=8, trials=200)
     """
-    owner = "plot_matching_distribution"
     if len(np.shape(x)) != 2 or np.shape(x)[1] != 2:
-        raise ValueError(f"{owner}: x must be (n, 2). Received: x of shape {np.shape(x)}.")
-    x, k = flat_samples(owner, x, k, _checks.flag(owner, "disjoint", disjoint))
-    with _checks.speaking_as(owner):
-        found = matching_distribution(x, index, k, trials, seed, disjoint)
+        raise _checks.problem(f"x must be (n, 2). Received: x of shape {np.shape(x)}.")
+    x, k = flat_samples(x, k, _checks.flag("disjoint", disjoint))
+    found = matching_distribution(x, index, k, trials, seed, disjoint)
     axes = axes_or_new(axes)
     # The likeliest last, on top.
     partners = found.indices[::-1]
     probabilities = found.probabilities[partners]
-    axes.scatter(*x.T, s=4, color="0.75", linewidths=0, zorder=1)
+    axes.scatter(x[:, 0], x[:, 1], s=4, color="0.75", linewidths=0, zorder=1)
     areas = np.clip(_AREA * probabilities, 3, 90)
-    looks = {"cmap": "viridis_r", "vmin": 0, "edgecolors": "0.35", "linewidths": 0.2, "zorder": 2}
-    drawn = axes.scatter(*x[partners].T, s=areas, c=probabilities, **looks)
-    axes.scatter(*x[index], s=150, color="red", marker="*", edgecolors="white", linewidths=0.8, zorder=3)
+    looks: dict[str, Any] = {"cmap": "viridis_r", "vmin": 0, "edgecolors": "0.35", "linewidths": 0.2, "zorder": 2}
+    drawn = axes.scatter(x[partners, 0], x[partners, 1], s=areas, c=probabilities, **looks)
+    star: dict[str, Any] = {"marker": "*", "color": "red", "edgecolors": "white", "linewidths": 0.8, "zorder": 3}
+    axes.scatter(x[index, 0], x[index, 1], s=150, **star)
     axes.figure.colorbar(drawn, ax=axes, label="probability")
     axes.set(xticks=[], yticks=[], title=f"k = {k}")
     return axes
 
 
-def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: Any = None) -> Any:
+@_checks.speaks
+def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: "Axes | None" = None) -> "Axes":
     """Draws the share of matches that join different classes or clusters against k, and what clusters far apart have.
 
     Args:
@@ -87,9 +91,9 @@ def plot_cross_matches(shares: Any, bound: CrossMatchBound | None = None, axes: 
     named = shares if isinstance(shares, dict) else {"share": shares}
     for value in named.values():
         if not isinstance(value, CrossMatchShare):
-            _checks.refuse("plot_cross_matches", "shares", "a CrossMatchShare or a dict of them", shares, TypeError)
+            _checks.refuse("shares", "a CrossMatchShare or a dict of them", shares, TypeError)
     if bound is not None and not isinstance(bound, CrossMatchBound):
-        _checks.refuse("plot_cross_matches", "bound", "a CrossMatchBound", bound, TypeError)
+        _checks.refuse("bound", "a CrossMatchBound", bound, TypeError)
     axes = axes_or_new(axes)
     ticks = set()
     if bound is not None:

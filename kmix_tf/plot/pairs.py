@@ -1,15 +1,20 @@
 """Pairs and what becomes of them: couplings of points, and rows of images."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmix_tf.analysis.samples import as_numbers, require_finite
+from kmix_tf import _checks
+from kmix_tf.maths.samples import as_numbers, require_finite
 from kmix_tf.plot._axes import axes_or_new
 from kmix_tf.plot._points import in_plane, labels_of, rows_of
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: Any = None) -> Any:
+
+@_checks.speaks
+def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: "Axes | None" = None) -> "Axes":
     """Draws points in the plane, a line from each to its partner, and the mixtures on the lines.
 
     Args:
@@ -28,23 +33,23 @@ def plot_coupling(x: Any, partner: Any, mixed: Any, y: Any = None, axes: Any = N
     Example:
         >>> axes = plot_coupling([[0, 0], [1, 1]], [1, 0], [[0.3, 0.3], [0.7, 0.7]])
     """
-    owner = "plot_coupling"
-    x, mixed = in_plane(owner, "x", x), in_plane(owner, "mixed", mixed)
+    x, mixed = in_plane("x", x), in_plane("mixed", mixed)
     if len(mixed) != len(x):
-        raise ValueError(f"{owner}: mixed must be {x.shape}, as x is. Received: mixed of shape {mixed.shape}.")
-    partner = rows_of(owner, "partner", partner, len(x), len(x))
-    colours = {} if y is None else {"c": labels_of(owner, y, len(x)), "cmap": "tab10"}
+        raise _checks.problem(f"mixed must be {x.shape}, as x is. Received: mixed of shape {mixed.shape}.")
+    partner = rows_of("partner", partner, len(x), len(x))
+    colours: dict[str, Any] = {} if y is None else {"c": labels_of(y, len(x)), "cmap": "tab10"}
     axes = axes_or_new(axes)
     ends = np.stack([x, x[partner]], axis=1)
     for start, end in ends:
         axes.plot(*np.stack([start, end], axis=1), color="0.75", linewidth=0.6, zorder=1)
-    axes.scatter(*x.T, s=12, zorder=2, **colours)
-    axes.scatter(*mixed.T, s=8, color="black", marker="x", linewidths=0.7, zorder=3)
+    axes.scatter(x[:, 0], x[:, 1], s=12, zorder=2, **colours)
+    axes.scatter(mixed[:, 0], mixed[:, 1], s=8, color="black", marker="x", linewidths=0.7, zorder=3)
     axes.set(xticks=[], yticks=[])
     return axes
 
 
-def plot_image_pairs(images: Any, partner: Any, mixed: Any, axes: Any = None) -> Any:
+@_checks.speaks
+def plot_image_pairs(images: Any, partner: Any, mixed: Any, axes: "Axes | None" = None) -> "Axes":
     """Draws three rows of images: samples, their partners, and the mixtures.
 
     Args:
@@ -64,22 +69,21 @@ def plot_image_pairs(images: Any, partner: Any, mixed: Any, axes: Any = None) ->
         >>> images = np.random.default_rng(0).random((4, 8, 8))
         >>> axes = plot_image_pairs(images, [1, 0], images[:2])
     """
-    owner = "plot_image_pairs"
-    images, mixed = as_numbers(owner, "images", images), as_numbers(owner, "mixed", mixed)
+    images, mixed = as_numbers("images", images), as_numbers("mixed", mixed)
     images, mixed = (batch[..., np.newaxis] if batch.ndim == 3 else batch for batch in (images, mixed))
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or images.shape[1:] != mixed.shape[1:]:
-        raise ValueError(
-            f"{owner}: images must be (n, height, width), or with 1 or 3 channels, and mixed alike. "
+        raise _checks.problem(
+            f"images must be (n, height, width), or with 1 or 3 channels, and mixed alike. "
             f"Received: images of shape {images.shape} and mixed of shape {mixed.shape}."
         )
     if not mixed.size or len(mixed) > len(images):
-        raise ValueError(
-            f"{owner}: mixed must be of 1 to {len(images)} images, as many as there are at most. "
+        raise _checks.problem(
+            f"mixed must be of 1 to {len(images)} images, as many as there are at most. "
             f"Received: mixed of shape {mixed.shape}."
         )
     for name, batch in (("images", images), ("mixed", mixed)):
-        require_finite(owner, name, batch)
-    partner = rows_of(owner, "partner", partner, len(mixed), len(images))
+        require_finite(name, batch)
+    partner = rows_of("partner", partner, len(mixed), len(images))
     axes = axes_or_new(axes)
     sheet = _sheet([images[: len(mixed)], images[partner], mixed], images.min(), images.max())
     axes.imshow(sheet.squeeze(), cmap="gray_r", vmin=0, vmax=1)

@@ -1,16 +1,21 @@
 """How much of each: densities of ratios."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.stats import beta
 
 from kmix_tf import _checks
+from kmix_tf.maths.samples import as_list
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_ratio_density(alpha: float | Iterable[float], interpolations: int = 1, axes: Any = None) -> Any:
+
+@_checks.speaks
+def plot_ratio_density(alpha: float | Iterable[float], interpolations: int = 1, axes: "Axes | None" = None) -> "Axes":
     """Draws densities of the ratio, a mixture's share of the sample itself, for one alpha or several.
 
     Args:
@@ -32,12 +37,11 @@ def plot_ratio_density(alpha: float | Iterable[float], interpolations: int = 1, 
         >>> axes = plot_ratio_density([0.2, 1, 8])
         >>> axes = plot_ratio_density(1, interpolations=5)
     """
-    owner = "plot_ratio_density"
-    alphas = [alpha] if np.ndim(alpha) == 0 else list(alpha)
-    if not alphas:
-        _checks.refuse(owner, "alpha", "a number >= 0, or several", alpha)
-    alphas = [_checks.number(owner, "alpha", value) for value in alphas]
-    count = _checks.integer(owner, "interpolations", interpolations, minimum=1)
+    given = as_list(alpha)
+    if not given:
+        _checks.refuse("alpha", "a number >= 0, or several", alpha)
+    alphas = [_checks.number("alpha", value) for value in given]
+    count = _checks.integer("interpolations", interpolations, minimum=1)
     axes = axes_or_new(axes)
     tops = []
     for row, value in enumerate(alphas):

@@ -1,6 +1,6 @@
 """Reliability diagrams."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -8,8 +8,12 @@ from kmix_tf import _checks
 from kmix_tf.analysis import reliability_curve
 from kmix_tf.plot._axes import axes_or_new
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-def plot_reliability(y: Any, probabilities: dict[str, Any], bins: int = 10, axes: Any = None) -> Any:
+
+@_checks.speaks
+def plot_reliability(y: Any, probabilities: dict[str, Any], bins: int = 10, axes: "Axes | None" = None) -> "Axes":
     """Draws accuracy against confidence, one line a model; on the diagonal, confidence is right.
 
     Args:
@@ -32,7 +36,7 @@ def plot_reliability(y: Any, probabilities: dict[str, Any], bins: int = 10, axes
     """
     if not isinstance(probabilities, dict) or not probabilities:
         rule = "a dict of (n, classes) by name, of one model at least"
-        _checks.refuse("plot_reliability", "probabilities", rule, probabilities, TypeError)
+        _checks.refuse("probabilities", rule, probabilities, TypeError)
     with _checks.speaking_as("plot_reliability"):
         curves = {name: reliability_curve(y, predicted, bins) for name, predicted in probabilities.items()}
     axes = axes_or_new(axes)

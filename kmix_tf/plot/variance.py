@@ -1,7 +1,7 @@
 """What multi-mix saves of the variance of stochastic gradients."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -9,10 +9,14 @@ from kmix_tf import _checks
 from kmix_tf.analysis.gradient_variance import GradientVariance
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
+
+@_checks.speaks
 def plot_variance(
-    result: GradientVariance, interpolations: Sequence[int], batch_sizes: Sequence[int], axes: Any = None
-) -> Any:
+    result: GradientVariance, interpolations: Sequence[int], batch_sizes: Sequence[int], axes: "Axes | None" = None
+) -> "Axes":
     """Draws the variance of the gradient against the number of interpolations, one solid line a batch size.
 
     A dashed line of the same colour is mixup at the same cost, a batch of K B pairs: it lies above the solid one
@@ -39,7 +43,7 @@ def plot_variance(
         >>> axes = plot_variance(result, interpolations=range(1, 9), batch_sizes=[8, 64])
     """
     if not isinstance(result, GradientVariance):
-        _checks.refuse("plot_variance", "result", "a GradientVariance", result, TypeError)
+        _checks.refuse("result", "a GradientVariance", result, TypeError)
     counts = np.sort(_integers("interpolations", interpolations))
     sizes = _integers("batch_sizes", batch_sizes)
     axes = axes_or_new(axes)
@@ -82,5 +86,5 @@ def _number(value: float) -> str:
 def _integers(name: str, values: Any) -> np.ndarray:
     values = np.asarray(values)
     if values.ndim != 1 or values.size == 0 or values.dtype.kind not in "iu" or values.min() < 1:
-        _checks.refuse("plot_variance", name, "integers >= 1, at least one", values.tolist())
+        _checks.refuse(name, "integers >= 1, at least one", values.tolist())
     return values

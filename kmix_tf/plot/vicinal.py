@@ -1,18 +1,22 @@
 """The data that mixup trains on: its vicinal distribution, drawn from."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from kmix_tf import _checks
-from kmix_tf.analysis.samples import samples_of
 from kmix_tf.layers import KMixupLayer
+from kmix_tf.maths.samples import samples_of
 from kmix_tf.plot._axes import axes_or_new, pyplot
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
+
+@_checks.speaks
 def plot_vicinal(
-    x: Any, y: Any, k: int, alpha: float = 1.0, samples: int = 512, seed: int = 0, axes: Any = None
-) -> Any:
+    x: Any, y: Any, k: int, alpha: float = 1.0, samples: int = 512, seed: int = 0, axes: "Axes | None" = None
+) -> "Axes":
     """Draws mixtures that k-mixup makes of points in the plane, coloured by their mixed labels.
 
     Where mixtures leave the data, or take one class's colour into another's place, a model is taught what the data do
@@ -41,22 +45,21 @@ def plot_vicinal(
         >>> points = np.random.default_rng(0).normal(size=(40, 2))
         >>> axes = plot_vicinal(points, points[:, 0] > 0, k=8, samples=100)
     """
-    owner = "plot_vicinal"
-    x, y = samples_of(owner, x, y)
-    k = _checks.integer(owner, "k", k, minimum=1)
+    x, y = samples_of(x, y)
+    k = _checks.integer("k", k, minimum=1)
     if x.ndim != 2 or x.shape[1] != 2 or len(x) < 2 * k:
-        raise ValueError(f"{owner}: x must be (n, 2), n >= 2 k = {2 * k}. Received: x of shape {x.shape}.")
+        raise _checks.problem(f"x must be (n, 2), n >= 2 k = {2 * k}. Received: x of shape {x.shape}.")
     if y.ndim > 2:
-        raise ValueError(f"{owner}: y must be (n,) or (n, classes). Received: y of shape {y.shape}.")
-    samples = _checks.integer(owner, "samples", samples, minimum=1)
-    seed = _checks.integer(owner, "seed", seed, minimum=0)
-    with _checks.speaking_as(owner):
-        layer = KMixupLayer(k, alpha, scope="sample")
+        raise _checks.problem(f"y must be (n,) or (n, classes). Received: y of shape {y.shape}.")
+    samples = _checks.integer("samples", samples, minimum=1)
+    seed = _checks.integer("seed", seed, minimum=0)
+    alpha = _checks.number("alpha", alpha)
+    layer = KMixupLayer(k, alpha, scope="sample")
     mixed, labels = _vicinal(layer, x, y, samples, seed)
     axes = axes_or_new(axes)
-    axes.scatter(*x.T, s=4, color="0.8", zorder=1)
-    axes.scatter(*mixed.T, s=9, c=_colours(labels), linewidths=0, zorder=2)
-    axes.set(xticks=[], yticks=[], title=f"k = {k}, alpha = {layer.ratio.alpha:g}")
+    axes.scatter(x[:, 0], x[:, 1], s=4, color="0.8", zorder=1)
+    axes.scatter(mixed[:, 0], mixed[:, 1], s=9, c=_colours(labels), linewidths=0, zorder=2)
+    axes.set(xticks=[], yticks=[], title=f"k = {k}, alpha = {alpha:g}")
     return axes
 
 

@@ -1,6 +1,7 @@
 """How much of each: the ratio is the weight of the sample itself, 1 - ratio that of its partner."""
 
-from kmix_tf.ratio.beta import sample_beta
-from kmix_tf.ratio.strategies import BetaRatio, DistributionRatio
+from kmix_tf.ratio.base import RatioStrategy, as_ratio
+from kmix_tf.ratio.beta import BetaRatio, sample_beta
+from kmix_tf.ratio.distribution import DistributionRatio
 
-__all__ = ["BetaRatio", "DistributionRatio", "sample_beta"]
+__all__ = ["BetaRatio", "DistributionRatio", "RatioStrategy", "as_ratio", "sample_beta"]

@@ -5,19 +5,20 @@ from kmix_tf.saliency.fallback import FallbackCount
 from kmix_tf.saliency.gradient import GradientSaliency, saliency_of_gradient
 from kmix_tf.saliency.inputs import NamedFeatures
 from kmix_tf.saliency.pooling import pooled, smooth
-from kmix_tf.saliency.source import checked, normalized, unusable
+from kmix_tf.saliency.source import SaliencySource, as_shares, checked, unusable
 from kmix_tf.saliency.spectral import SpectralResidualSaliency
 
 __all__ = [
     "FallbackCount",
     "GradientSaliency",
     "NamedFeatures",
+    "SaliencySource",
     "SpectralResidualSaliency",
+    "as_shares",
     "ask",
     "ask_pair",
     "checked",
     "given_pair",
-    "normalized",
     "pooled",
     "saliency_of_gradient",
     "smooth",

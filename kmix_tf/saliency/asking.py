@@ -6,16 +6,16 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.batch.leaves import image_of
-from kmix_tf.saliency.source import Source, checked
+from kmix_tf._images import image_of
+from kmix_tf.decision import name_of
+from kmix_tf.saliency.source import SaliencySource, Source, checked
 from kmix_tf.saliency.spectral import SpectralResidualSaliency
 
 
-def ask(owner: str, source: Source | None, features: Sequence[tf.Tensor], targets: Any, axes: int) -> tf.Tensor:
+def ask(source: Source | None, features: Sequence[tf.Tensor], targets: Any, axes: int) -> tf.Tensor:
     """What a source says of a batch, checked; None asks `SpectralResidualSaliency`.
 
     Args:
-        owner: the blend, for messages about features; the source answers for what it gives.
         source: a saliency source, or None.
         features: feature tensors `(batch, ...)`.
         targets: prepared targets, or None.
@@ -24,13 +24,14 @@ def ask(owner: str, source: Source | None, features: Sequence[tf.Tensor], target
     Returns:
         float32 `(batch, *axes)`; see `checked`.
     """
-    image = image_of(owner, features, axes)
+    image = image_of(features, axes)
     source = SpectralResidualSaliency(axes=axes) if source is None else source
-    return checked(_name(source), _answer(owner, source, features, targets), image, axes)
+    answer = _answer(source, features, targets)
+    with _checks.speaking_as(name_of(source), anew=True):
+        return checked(answer, image, axes)
 
 
 def ask_pair(
-    owner: str,
     source: Source | None,
     first: Sequence[tf.Tensor],
     second: Sequence[tf.Tensor],
@@ -39,39 +40,38 @@ def ask_pair(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """The saliency of two lists of features: `given`, a pair of tensors, checked; or, if that is None, asked for."""
     if given is None:
-        of_first = ask(owner, source, first, None, axes)
-        return of_first, of_first if second is first else ask(owner, source, second, None, axes)
-    first_given, second_given = given_pair(owner, given)
-    of_first = checked(owner, first_given, image_of(owner, first, axes), axes)
+        of_first = ask(source, first, None, axes)
+        return of_first, of_first if second is first else ask(source, second, None, axes)
+    first_given, second_given = given_pair(given)
+    of_first = checked(first_given, image_of(first, axes), axes)
     is_same = second is first and second_given is first_given
-    return of_first, of_first if is_same else checked(owner, second_given, image_of(owner, second, axes), axes)
+    return of_first, of_first if is_same else checked(second_given, image_of(second, axes), axes)
 
 
-def given_pair(owner: str, given: Any) -> tuple[Any, Any]:
+def given_pair(given: Any) -> tuple[Any, Any]:
     """What a blend's caller gave as saliency: of the first and of the second features.
 
     Raises:
         ValueError: for anything but a pair.
     """
     if not isinstance(given, (tuple, list)) or len(given) != 2:
-        _checks.refuse(owner, "saliency", "a pair of tensors, of the first and of the second features", given)
+        _checks.refuse("saliency", "a pair of tensors, of the first and of the second features", given)
     return given[0], given[1]
 
 
-def _answer(owner: str, source: Source, features: Sequence[tf.Tensor], targets: Any) -> Any:
+def _answer(source: Source, features: Sequence[tf.Tensor], targets: Any) -> Any:
     """What a source gives; where a plain function fails, because it was not made for lists, say so."""
-    asked = f"{owner}: saliency must be a callable (features, targets) -> (batch, *axes) of lists of tensors"
+    if isinstance(source, SaliencySource):  # It knows its protocol, and speaks for itself.
+        with _checks.speaking_as(source, anew=True):
+            return source(features if source.takes_names else list(features), targets)
+    asked = "saliency must be a callable (features, targets) -> (batch, *axes) of lists of tensors"
     try:
         # TensorFlow and Keras take lists apart, but not subclasses of list.
         answer = source(features if getattr(source, "takes_names", False) else list(features), targets)
     except (TypeError, AttributeError) as error:
         if hasattr(source, "get_config"):  # A source that is a class knows its protocol; the error is another.
             raise
-        raise TypeError(f"{asked}, here {len(features)} features. Received: {error}") from error
+        raise _checks.problem(f"{asked}, here {len(features)} features. Received: {error}", TypeError) from error
     if answer is None:
-        raise TypeError(f"{asked}. Received: {_name(source)}, which returns None.")
+        raise _checks.problem(f"{asked}. Received: {name_of(source)}, which returns None.", TypeError)
     return answer
-
-
-def _name(source: Source) -> str:
-    return getattr(source, "__name__", type(source).__name__)

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import tensorflow as tf
 
+from kmix_tf import _checks
+
 try:  # Private: without it, graphs stay silent rather than fail to compile.
     from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _is_for_xla
 except ImportError:
@@ -43,14 +45,14 @@ class FallbackCount:
         finally:
             _counting.by = before
 
-    def warn(self, owner: str) -> None:
+    def warn(self) -> None:
         """Warns of samples that fell back since the last warning, if any did."""
         total = int(self._count.numpy())
         new, self._told = total - self._told, total
         if new:
             warnings.warn(
-                f"{owner}: since training began, or since the last such warning, the saliency of {new} samples was "
-                f"NaN or infinite, of {total} in all. {_REMEDY}",
+                f"{_checks.speaker()}: since training began, or since the last such warning, the saliency of {new} "
+                f"samples was NaN or infinite, of {total} in all. {_REMEDY}",
                 stacklevel=3,
             )
 
@@ -61,7 +63,7 @@ _REMEDY = (
 )
 
 
-def tell_of_fallback(owner: str, is_broken: tf.Tensor) -> None:
+def tell_of_fallback(is_broken: tf.Tensor) -> None:
     """Counts, warns or prints, as the place allows, if any of these samples fell back.
 
     Args:
@@ -70,7 +72,7 @@ def tell_of_fallback(owner: str, is_broken: tf.Tensor) -> None:
     """
     count = tf.math.count_nonzero(is_broken)
     counted_by = getattr(_counting, "by", None)
-    message = f"{owner}: saliency is NaN or infinite in so many samples of a batch:"
+    message = f"{_checks.speaker()}: saliency is NaN or infinite in so many samples of a batch:"
     if counted_by is not None:
         counted_by.assign_add(count)
     elif tf.executing_eagerly():

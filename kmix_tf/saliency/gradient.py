@@ -8,12 +8,15 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.batch.leaves import at_least_float32, image_of
+from kmix_tf._graph import at_least_float32
+from kmix_tf._images import image_of
 from kmix_tf.saliency.inputs import as_taken, only
 from kmix_tf.saliency.levelled import is_half, levelled_gradient
 from kmix_tf.saliency.pooling import gaussian_sizes, smooth
+from kmix_tf.saliency.source import SaliencySource
 
 
+@_checks.speaks
 def saliency_of_gradient(gradient: tf.Tensor, axes: int, smoothing: Any = None) -> tf.Tensor:
     """How much each place matters to a loss: the norm of its gradient over the channels.
 
@@ -34,7 +37,7 @@ def saliency_of_gradient(gradient: tf.Tensor, axes: int, smoothing: Any = None) 
         >>> saliency_of_gradient(tf.constant([[[3.0, 4.0], [0.0, 1.0]]]), axes=1).numpy()
         array([[5., 1.]], dtype=float32)
     """
-    gradient = at_least_float32(image_of("saliency_of_gradient", [tf.convert_to_tensor(gradient)], axes))
+    gradient = at_least_float32(image_of([tf.convert_to_tensor(gradient)], axes))
     # Squares of small gradients would underflow, those of large ones overflow.
     largest = tf.reduce_max(tf.abs(gradient), axis=range(1, gradient.shape.rank), keepdims=True)
     squares = tf.square(tf.math.divide_no_nan(gradient, largest))
@@ -44,7 +47,7 @@ def saliency_of_gradient(gradient: tf.Tensor, axes: int, smoothing: Any = None) 
 
 
 @register
-class GradientSaliency:
+class GradientSaliency(SaliencySource):
     """Saliency of images to a model: how strongly its loss depends on each place.
 
     The model is asked as in inference, so nothing in it changes, and its weights are saved with what uses this, in
@@ -80,32 +83,30 @@ class GradientSaliency:
 
     takes_names = True
 
+    @_checks.speaks
     def __init__(self, model: keras.Model, loss: Any, *, axes: int = 2, smoothing: Any = None):
-        owner = type(self).__name__
         if not isinstance(model, keras.Model):
-            _checks.refuse(owner, "model", "a Keras model", model, TypeError)
-        self.model, self.loss, self._function = model, loss, _checked_loss(owner, loss)
-        self.axes = _checks.integer(owner, "axes", axes, minimum=1)
-        if self.axes > 3:
-            _checks.refuse(owner, "axes", "1, 2 or 3", axes)
-        self.smoothing = None if smoothing is None else gaussian_sizes(owner, "smoothing", smoothing, self.axes)
+            _checks.refuse("model", "a Keras model", model, TypeError)
+        self.model, self.loss, self._function = model, loss, _checked_loss(loss)
+        self.axes = _checks.axes(axes)
+        self.smoothing = None if smoothing is None else gaussian_sizes("smoothing", smoothing, self.axes)
 
+    @_checks.speaks
     def __call__(self, features: Sequence[tf.Tensor], targets: Any) -> tf.Tensor:
-        owner = type(self).__name__
         targets = tf.nest.flatten([] if targets is None else targets)
         if not targets:
-            raise ValueError(
-                f"{owner}: gradients need targets. Received: targets=None. Mix features with their targets, or use "
+            raise _checks.problem(
+                "gradients need targets. Received: targets=None. Mix features with their targets, or use "
                 "SpectralResidualSaliency, which needs none."
             )
         paths = getattr(features, "paths", None)
         features = [_floating(tf.convert_to_tensor(leaf)) for leaf in features]
-        taken, image = as_taken(owner, self.model, features, paths), image_of(owner, features, self.axes)
+        taken, image = as_taken(self.model, features, paths), image_of(features, self.axes)
         targets = [tf.convert_to_tensor(target) for target in targets]
         gradient = self._gradient(lambda: tf.nest.flatten(self.model(taken, training=False)), targets, image)
         if gradient is None:
-            raise ValueError(
-                f"{owner}: the loss must depend on the image, by differentiable operations. Received: model "
+            raise _checks.problem(
+                f"the loss must depend on the image, by differentiable operations. Received: model "
                 f"{self.model.name!r}, whose loss has no gradient with respect to features of shape {image.shape}."
             )
         return saliency_of_gradient(gradient, self.axes, self.smoothing)
@@ -119,35 +120,19 @@ class GradientSaliency:
         return tape.gradient(loss, image)
 
     def _loss(self, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> tf.Tensor:
-        owner = type(self).__name__
         if isinstance(self.loss, (str, keras.losses.Loss)):
-            targets = _aligned(owner, self.loss, targets, prediction)
+            targets = _aligned(self.loss, targets, prediction)
         try:
             value = self._function(only(targets), only(prediction))
         except (TypeError, ValueError, NotImplementedError, tf.errors.InvalidArgumentError) as problem:
-            raise ValueError(_misfit(owner, self.loss, targets, prediction)) from problem
+            raise ValueError(_misfit(self.loss, targets, prediction)) from problem
         if not tf.is_tensor(value):
-            raise TypeError(
-                f"{owner}: loss must return a float tensor, made of the outputs by differentiable operations. "
-                f"Received: loss {_name(self.loss)}, which returned {value!r}."
+            raise _checks.problem(
+                f"loss must return a float tensor, made of the outputs by differentiable operations. "
+                f"Received: loss {_name(self.loss)}, which returned {value!r}.",
+                TypeError,
             )
         return tf.reduce_sum(at_least_float32(value))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "model": keras.saving.serialize_keras_object(self.model),
-            "loss": self.loss if isinstance(self.loss, str) else keras.saving.serialize_keras_object(self.loss),
-            "axes": self.axes,
-            "smoothing": None if self.smoothing is None else list(self.smoothing),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "GradientSaliency":
-        config = dict(config)
-        for name in ("model", "loss"):
-            if isinstance(config[name], dict):
-                config[name] = keras.saving.deserialize_keras_object(config[name])
-        return cls(**config)
 
 
 def _floating(leaf: tf.Tensor) -> tf.Tensor:
@@ -155,13 +140,13 @@ def _floating(leaf: tf.Tensor) -> tf.Tensor:
     return leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32)
 
 
-def _aligned(owner: str, loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> list[tf.Tensor]:
+def _aligned(loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> list[tf.Tensor]:
     """Targets with the predictions' shape, which may differ by a last axis of one.
 
     Keras' losses would broadcast others without a word. Integer targets are classes, and the loss' own business.
     """
     if len(targets) != 1 or len(prediction) != 1:
-        raise ValueError(_misfit(owner, loss, targets, prediction))
+        raise ValueError(_misfit(loss, targets, prediction))
     target, wanted = targets[0], prediction[0].shape
     if not target.dtype.is_floating or target.shape.rank is None or wanted.rank is None:
         return targets
@@ -170,16 +155,16 @@ def _aligned(owner: str, loss: Any, targets: list[tf.Tensor], prediction: list[t
     elif target.shape.rank == wanted.rank + 1 and target.shape[-1] == 1:
         target = target[..., 0]
     if not target.shape.is_compatible_with(wanted):
-        raise ValueError(_misfit(owner, loss, targets, prediction))
+        raise ValueError(_misfit(loss, targets, prediction))
     return [target]
 
 
-def _misfit(owner: str, loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> str:
+def _misfit(loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> str:
     shapes = [str([f"{leaf.dtype.name} {leaf.shape}" for leaf in leaves]) for leaves in (targets, prediction)]
     return (
-        f"{owner}: loss must fit the model's outputs and the targets. Received: loss {_name(loss)}, targets "
-        f"{shapes[0]} and outputs {shapes[1]}. Targets come as the mix prepares them, as soft labels; for several, "
-        "give a callable (targets, outputs) of lists."
+        f"{_checks.speaker()}: loss must fit the model's outputs and the targets. Received: loss {_name(loss)}, "
+        f"targets {shapes[0]} and outputs {shapes[1]}. Targets come as the mix prepares them, as soft labels; for "
+        "several, give a callable (targets, outputs) of lists."
     )
 
 
@@ -187,16 +172,16 @@ def _name(loss: Any) -> str:
     return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)
 
 
-def _checked_loss(owner: str, loss: Any) -> Callable:
+def _checked_loss(loss: Any) -> Callable:
     """What computes a loss, of an object, a name or a callable; a class in want of brackets computes nothing."""
     rule = "a Keras loss, its name or a callable (targets, outputs)"
     if isinstance(loss, type):
-        _checks.refuse(owner, "loss", f"{rule}, here with brackets: {loss.__name__}(...)", loss, TypeError)
+        _checks.refuse("loss", f"{rule}, here with brackets: {loss.__name__}(...)", loss, TypeError)
     if not isinstance(loss, str) and not callable(loss):
-        _checks.refuse(owner, "loss", rule, loss, TypeError)
+        _checks.refuse("loss", rule, loss, TypeError)
     try:
         return keras.losses.get(loss)
     except (TypeError, ValueError) as problem:
-        raise ValueError(
-            f"{owner}: loss must be {rule}. Received: loss={loss!r}, which Keras does not know."
+        raise _checks.problem(
+            f"loss must be {rule}. Received: loss={loss!r}, which Keras does not know."
         ) from problem

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import leaf_name, leaf_paths
+from kmix_tf import _checks
+from kmix_tf.batch.paths import leaf_name, leaf_paths
 
 
 class NamedFeatures(list):
@@ -27,7 +28,7 @@ class NamedFeatures(list):
         self.paths = list(paths)
 
 
-def as_taken(owner: str, model: keras.Model, features: Sequence[tf.Tensor], paths: Sequence[tuple] | None) -> Any:
+def as_taken(model: keras.Model, features: Sequence[tf.Tensor], paths: Sequence[tuple] | None) -> Any:
     """Features in the structure that a model takes.
 
     Args:
@@ -41,10 +42,10 @@ def as_taken(owner: str, model: keras.Model, features: Sequence[tf.Tensor], path
         # A list of one would be taken for a tensor of one axis more.
         is_alone = len(features) == 1 and not (paths and paths[0] and isinstance(paths[0][0], str))
         return only(features) if paths is None or is_alone else nested(paths, features)
-    _require_as_many(owner, model, features)
+    _require_as_many(model, features)
     if paths is not None and len(features) > 1 and all(isinstance(key, str) for key, *_ in paths):
-        features = _by_name(owner, model, features, paths)
-    _require_sizes(owner, model, features)
+        features = _by_name(model, features, paths)
+    _require_sizes(model, features)
     return tf.nest.pack_sequence_as(_inputs(model), features)
 
 
@@ -77,9 +78,7 @@ def _inputs(model: keras.Model) -> Any:
     return only(model.inputs) if inputs is None else inputs
 
 
-def _by_name(
-    owner: str, model: keras.Model, features: Sequence[tf.Tensor], paths: Sequence[tuple]
-) -> list[tf.Tensor]:
+def _by_name(model: keras.Model, features: Sequence[tf.Tensor], paths: Sequence[tuple]) -> list[tf.Tensor]:
     """Features in the order of a functional model's inputs: of their keys, or else of their names.
 
     Leaves of a mapping come sorted by key, whatever the order of the model's list of inputs.
@@ -89,28 +88,28 @@ def _by_name(
         wanted = [(leaf._keras_history[0].name,) for leaf in model.inputs]
     if sorted(wanted) != sorted(paths):
         ours, theirs = ([leaf_name("", path) for path in each] for each in (paths, wanted))
-        raise ValueError(
-            f"{owner}: features must have the names of the model's inputs. Received: features {', '.join(ours)} for "
+        raise _checks.problem(
+            f"features must have the names of the model's inputs. Received: features {', '.join(ours)} for "
             f"model {model.name!r}, whose inputs are {', '.join(theirs)}."
         )
     by_path = dict(zip(paths, features, strict=True))
     return [by_path[path] for path in wanted]
 
 
-def _require_as_many(owner: str, model: keras.Model, features: Sequence[tf.Tensor]) -> None:
+def _require_as_many(model: keras.Model, features: Sequence[tf.Tensor]) -> None:
     if len(model.inputs) != len(features):
-        raise ValueError(
-            f"{owner}: features must be as many as the model's inputs. Received: {len(features)} features of shapes "
+        raise _checks.problem(
+            f"features must be as many as the model's inputs. Received: {len(features)} features of shapes "
             f"{[str(leaf.shape) for leaf in features]} for model {model.name!r} with {len(model.inputs)} inputs. "
             "Features that only ride along can be named in passthrough=."
         )
 
 
-def _require_sizes(owner: str, model: keras.Model, features: Sequence[tf.Tensor]) -> None:
+def _require_sizes(model: keras.Model, features: Sequence[tf.Tensor]) -> None:
     for leaf, wanted in zip(features, tf.nest.flatten(_inputs(model)), strict=True):
         # Keras adds or drops a last axis of length 1 itself.
         if leaf.shape.rank == len(wanted.shape) and not leaf.shape[1:].is_compatible_with(wanted.shape[1:]):
-            raise ValueError(
-                f"{owner}: features must have the sizes that the model takes. Received: features of shape "
+            raise _checks.problem(
+                f"features must have the sizes that the model takes. Received: features of shape "
                 f"{leaf.shape} for model {model.name!r}, which takes {tuple(wanted.shape)}."
             )

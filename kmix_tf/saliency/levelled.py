@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf._graph import at_least_float32
 
 # The largest gradient of a sample by the outputs. The second is for samples that overflow with the first.
 FACTORS = (2.0**8, 2.0**-6)
@@ -43,15 +43,15 @@ def levelled_gradient(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(sources)
         value = loss(outputs)
-    pairs = zip(sources, tape.gradient(value, sources), strict=True)
-    pairs = [(source, slope) for source, slope in pairs if slope is not None]
-    if not pairs:
+    slopes = zip(sources, tape.gradient(value, sources), strict=True)
+    reached = [(source, tf.convert_to_tensor(slope)) for source, slope in slopes if slope is not None]
+    if not reached:
         return None
-    sources, slopes = zip(*pairs, strict=True)
-    level = _levelled([tf.convert_to_tensor(slope) for slope in slopes])
+    level = _levelled([slope for _, slope in reached])
 
     def back(factor: float) -> tf.Tensor | None:
-        return through_model.gradient(sources, image, output_gradients=[factor * slope for slope in level])
+        targets = [source for source, _ in reached]
+        return through_model.gradient(targets, image, output_gradients=[factor * slope for slope in level])
 
     gradient = back(FACTORS[0])
     return None if gradient is None else _mended(gradient, lambda: back(FACTORS[1]))

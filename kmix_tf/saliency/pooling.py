@@ -7,13 +7,13 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._fusion import fused
-from kmix_tf.batch.leaves import after, require
+from kmix_tf._graph import after, fused, require
 
 # Where a Gaussian ends, in standard deviations: what is left out is 0.3 % of it.
 REACH = 3
 
 
+@_checks.speaks
 def smooth(saliency: tf.Tensor, size: float | Sequence[float]) -> tf.Tensor:
     """Smooths saliency by a Gaussian, so that a place counts with its surroundings and not for one noisy pixel.
 
@@ -34,7 +34,7 @@ def smooth(saliency: tf.Tensor, size: float | Sequence[float]) -> tf.Tensor:
         array([[0.03, 0.23, 0.5 , 0.23, 0.03]], dtype=float32)
     """
     saliency = tf.convert_to_tensor(saliency)
-    sizes = gaussian_sizes("smooth", "size", size, saliency.shape.rank - 1)
+    sizes = gaussian_sizes("size", size, saliency.shape.rank - 1)
     return _smooth(saliency, shape=tuple(saliency.shape[1:]), sizes=sizes)
 
 
@@ -68,6 +68,7 @@ def blurred(values: tf.Tensor, axis: int, size: Any, radius: int) -> tf.Tensor:
     return tf.add_n([weight * _slice(padded, axis, start, count) for start, weight in enumerate(kernel)])
 
 
+@_checks.speaks
 def pooled(saliency: tf.Tensor, blocks: int | Sequence[int]) -> tf.Tensor:
     """Means of saliency in blocks that tile the image.
 
@@ -88,17 +89,17 @@ def pooled(saliency: tf.Tensor, blocks: int | Sequence[int]) -> tf.Tensor:
     """
     saliency = tf.convert_to_tensor(saliency)
     axes = saliency.shape.rank - 1
-    blocks = _per_axis("pooled", "blocks", blocks, axes)
-    blocks = [_checks.integer("pooled", "blocks", count, minimum=1) for count in blocks]
+    blocks = _per_axis("blocks", blocks, axes)
+    blocks = [_checks.integer("blocks", count, minimum=1) for count in blocks]
     shape, checks = [tf.shape(saliency)[0]], []
     for axis, count in enumerate(blocks, start=1):
         size = saliency.shape[axis]
         if size is None:
             size = tf.shape(saliency)[axis]
-            message = f"pooled: blocks must divide the axes. Received: blocks={count} for axis {axis}."
+            message = f"blocks must divide the axes. Received: blocks={count} for axis {axis}."
             checks += require(tf.equal(size % count, 0), message)
         elif size % count:
-            _checks.refuse("pooled", "blocks", f"divisors of the axes, here of {size}", count)
+            _checks.refuse("blocks", f"divisors of the axes, here of {size}", count)
         shape += [count, size // count]
     (saliency,) = after(checks, [saliency])
     return tf.reduce_mean(tf.reshape(saliency, shape), axis=range(2, 2 * axes + 1, 2))
@@ -110,14 +111,14 @@ def _slice(values: tf.Tensor, axis: int, start: int, count: tf.Tensor) -> tf.Ten
     return values[tuple(index)]
 
 
-def gaussian_sizes(owner: str, name: str, value: Any, axes: int) -> tuple[float, ...]:
+def gaussian_sizes(name: str, value: Any, axes: int) -> tuple[float, ...]:
     """A standard deviation for each axis, of a number or as many."""
-    return tuple(_checks.number(owner, name, size) for size in _per_axis(owner, name, value, axes))
+    return tuple(_checks.number(name, size) for size in _per_axis(name, value, axes))
 
 
-def _per_axis(owner: str, name: str, value: Any, axes: int) -> Sequence:
+def _per_axis(name: str, value: Any, axes: int) -> Sequence:
     """One value for each axis, of one or as many."""
     values = list(value) if isinstance(value, (list, tuple)) else [value] * axes
     if len(values) != axes:
-        _checks.refuse(owner, name, f"a number, or one for each of {axes} axes", value)
+        _checks.refuse(name, f"a number, or one for each of {axes} axes", value)
     return values

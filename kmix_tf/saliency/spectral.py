@@ -8,9 +8,10 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._fusion import fused
-from kmix_tf.batch.leaves import at_least_float32, image_of
+from kmix_tf._graph import at_least_float32, fused
+from kmix_tf._images import image_of
 from kmix_tf.saliency.pooling import REACH, blurred
+from kmix_tf.saliency.source import SaliencySource
 
 # Amplitudes below this share of the root mean square say nothing: their logarithms would be those of rounding errors.
 FLOOR = 1e-3
@@ -26,7 +27,7 @@ _TRANSFORMS = {
 
 
 @register
-class SpectralResidualSaliency:
+class SpectralResidualSaliency(SaliencySource):
     """Saliency of an image by itself: what its spectrum has beyond the smooth spectrum that most images share.
 
     The image is made grey (the mean of its channels) and shrunk to at most `size` places an axis by means of blocks;
@@ -61,25 +62,17 @@ class SpectralResidualSaliency:
         [21, 9]
     """
 
+    @_checks.speaks
     def __init__(self, axes: int = 2, *, size: int = 64, smoothing: float = 0.04):
-        owner = type(self).__name__
-        self.axes = _checks.integer(owner, "axes", axes, minimum=1)
-        if self.axes > 3:
-            _checks.refuse(owner, "axes", "1, 2 or 3", axes)
-        self.size = _checks.integer(owner, "size", size, minimum=2)
-        self.smoothing = _checks.number(owner, "smoothing", smoothing)
+        self.axes = _checks.axes(axes)
+        self.size = _checks.integer("size", size, minimum=2)
+        self.smoothing = _checks.number("smoothing", smoothing)
 
+    @_checks.speaks
     def __call__(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
-        image = image_of(type(self).__name__, [tf.convert_to_tensor(leaf) for leaf in features], self.axes)
+        image = image_of([tf.convert_to_tensor(leaf) for leaf in features], self.axes)
         shape = tuple(image.shape[1:])
         return _saliency(image, shape=shape, axes=self.axes, size=self.size, smoothing=self.smoothing)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"axes": self.axes, "size": self.size, "smoothing": self.smoothing}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "SpectralResidualSaliency":
-        return cls(**config)
 
 
 @fused(features=1)

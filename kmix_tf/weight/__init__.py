@@ -1,9 +1,14 @@
 """What a mixture counts in the loss."""
 
-from kmix_tf.weight.equal import EqualWeight
-from kmix_tf.weight.exponential import ExponentialWeight
-from kmix_tf.weight.nearest_neighbor import NearestNeighborWeight
-from kmix_tf.weight.normalize import normalized
-from kmix_tf.weight.threshold import ThresholdWeight
+from kmix_tf.weight.base import EqualWeight, WeightStrategy, as_weight, mean_one
+from kmix_tf.weight.distance import ExponentialWeight, NearestNeighborWeight, ThresholdWeight
 
-__all__ = ["EqualWeight", "ExponentialWeight", "NearestNeighborWeight", "ThresholdWeight", "normalized"]
+__all__ = [
+    "EqualWeight",
+    "ExponentialWeight",
+    "NearestNeighborWeight",
+    "ThresholdWeight",
+    "WeightStrategy",
+    "as_weight",
+    "mean_one",
+]

@@ -264,9 +264,9 @@ def test_progress_is_shown(capsys):
     assert "100%" in capsys.readouterr().err
 
 
-def test_a_bar_without_tqdm_names_what_brings_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tqdm", None)
-    with pytest.raises(ImportError, match=r"pip install 'kmix_tf\[examples\]'"):
+def test_a_bar_without_rich_names_what_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rich.progress", None)
+    with pytest.raises(ImportError, match=r"pip install 'kmix_tf\[cli\]'"):
         lipschitz_lower_bound(SQUARE, [0, 0, 1], 1.0, progress=True)
 
 

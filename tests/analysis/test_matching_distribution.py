@@ -183,9 +183,9 @@ def test_pairs_of_all_samples_have_their_distributions(size, disjoint):
     k, trials = 3, 3000
     x = noise(size, seed=4)
     expected = np.array([brute_force(x, i, k, disjoint) for i in range(size)])
-    exact = matched_pairs("test", x, k, None, 0, disjoint)
+    exact = matched_pairs(x, k, None, 0, disjoint)
     np.testing.assert_allclose(table_of(exact, size), expected, atol=1e-12)
-    drawn = matched_pairs("test", x, k, trials, 0, disjoint)
+    drawn = matched_pairs(x, k, trials, 0, disjoint)
     assert len(drawn.sample) == trials
     for sample, weights in zip(drawn.sample[:20], drawn.weights, strict=False):
         np.testing.assert_allclose(np.bincount(sample, weights, size), np.full(size, 1 / size))
@@ -194,7 +194,7 @@ def test_pairs_of_all_samples_have_their_distributions(size, disjoint):
 
 
 def test_flat_samples_keep_their_numbers():
-    x, k = flat_samples("test", np.zeros((4, 2, 3), np.uint8), 2)
+    x, k = flat_samples(np.zeros((4, 2, 3), np.uint8), 2)
     assert x.shape == (4, 6) and x.dtype == np.uint8 and k == 2
 
 

@@ -8,7 +8,7 @@ from scipy.stats import beta
 
 from kmix_tf.analysis.perturbation import modified_data, perturbation_covariance
 from kmix_tf.analysis.risk import approximate_mixup_risk, beta_quadrature, mixup_risk
-from kmix_tf.analysis.theta import theta_moments
+from kmix_tf.maths.theta import theta_moments
 
 LOSSES = {
     "categorical_crossentropy": lambda y, u: logsumexp(u, axis=-1) - (y * u).sum(axis=-1),

@@ -86,11 +86,11 @@ def test_packed_and_plain_targets_are_told_apart_for_any_number_of_classes(class
     predictions = tf.zeros((6, *inner, classes))
     one_hot, labels = np.zeros((6, *inner, classes), np.float32), np.zeros((6, *inner), np.int32)
     for plain in (one_hot, labels, labels[..., np.newaxis]):
-        assert unpack_for("Owner", tf.constant(plain), predictions) is None
-    parts = unpack_for("Owner", pack_targets(one_hot, one_hot, 0.5), predictions)
+        assert unpack_for(tf.constant(plain), predictions) is None
+    parts = unpack_for(pack_targets(one_hot, one_hot, 0.5), predictions)
     assert parts.y_a.shape == (6, *inner, classes)
     assert parts.ratio.shape == (6, *inner)
-    parts = unpack_for("Owner", pack_targets(labels, labels, 0.5), predictions)
+    parts = unpack_for(pack_targets(labels, labels, 0.5), predictions)
     assert parts.y_a.shape == (6, *inner, 1)
     assert parts.ratio.shape == (6, *inner)
 
@@ -100,7 +100,7 @@ def test_packed_and_plain_targets_are_told_apart_where_the_batch_is_open():
 
     @tf.function(input_signature=[tf.TensorSpec([None, 1, 4]), tf.TensorSpec([None, 4]), tf.TensorSpec([None, 4])])
     def trace(sparse, plain, predictions):
-        seen.extend(unpack_for("Owner", y, predictions) is None for y in (sparse, plain))
+        seen.extend(unpack_for(y, predictions) is None for y in (sparse, plain))
         return predictions
 
     trace(tf.zeros([1, 1, 4]), tf.zeros([1, 4]), tf.zeros([1, 4]))
@@ -113,8 +113,8 @@ def test_packed_and_plain_targets_are_told_apart_where_the_batch_is_open():
     ids=str,
 )
 def test_targets_that_fit_neither_form_are_refused(targets, predictions):
-    with pytest.raises(ValueError, match=r"Owner: targets must be plain, or packed.*Received: targets of shape"):
-        unpack_for("Owner", tf.zeros(targets), tf.zeros(predictions))
+    with pytest.raises(ValueError, match=r"kmix_tf: targets must be plain, or packed.*Received: targets of shape"):
+        unpack_for(tf.zeros(targets), tf.zeros(predictions))
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_targets_that_fit_neither_form_are_refused(targets, predictions):
 def test_packed_sequences_whose_predictions_have_one_more_axis_are_not_taken_for_plain_ones(targets, predictions):
     # Their last axis is packed: a loss of these would compare numbers with ratios and weights.
     packed = pack_targets(tf.zeros(targets), tf.zeros(targets), 0.5)
-    with pytest.raises(ValueError, match="Owner: targets must be plain, or packed"):
-        unpack_for("Owner", packed, tf.zeros(predictions))
+    with pytest.raises(ValueError, match="kmix_tf: targets must be plain, or packed"):
+        unpack_for(packed, tf.zeros(predictions))
 
 
 @pytest.mark.parametrize("scope", ["batch", "sample"])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from kmix_tf import CutMixBlend, CutMixLayer, DistributionRatio, MixLayer, unpack_targets
-from kmix_tf.blend import Boxes, box_mask, draw_boxes, paste, realised_ratio
+from kmix_tf.blend.cutmix import Boxes, draw_boxes, inside_box, paste_boxes, realised_ratio
 
 # The chance that one statistical assertion fails for a right blend, were its seeds chosen anew.
 FALSE_ALARM = 1e-5
@@ -66,12 +66,12 @@ class TestAnyShape:
         boxes = Boxes(tf.constant(centre), tf.constant(side))
         rows = np.atleast_2d(side)
         expected, shares = oracle(first, second, np.broadcast_to(partner, rows.shape), centre, rows, axes)
-        (mixed,) = paste([tf.constant(first)], [tf.constant(second)], tf.constant(partner), boxes, axes)
-        assert (mixed.numpy() == expected).all()
-        realised = realised_ratio(boxes, tf.constant(places), axes=axes)
+        blended = paste_boxes([tf.constant(first)], [tf.constant(second)], tf.constant(partner), boxes)
+        assert (blended.x[0].numpy() == expected).all()
+        realised = blended.ratio
         assert realised.shape == side.shape
         np.testing.assert_allclose(realised, shares.reshape(side.shape), atol=1e-6)
-        mask = box_mask(boxes, tf.constant(first), axes)
+        mask = blended.mask
         assert mask.shape == (*side.shape, *places)
         np.testing.assert_allclose(tf.reduce_mean(mask, axis=range(side.ndim, side.ndim + axes)), realised, atol=1e-6)
 
@@ -102,12 +102,11 @@ class TestAnyShape:
 def test_boxes_are_clipped_at_the_edge():
     boxes = Boxes(tf.constant([[0.0, 0.5], [0.125, 0.875], [0.5, 0.5]]), tf.constant([0.5, 0.5, 0.5]))
     x = tf.zeros([3, 8, 8])
-    (pasted,) = paste([x], [x + 1], tf.range(3), boxes, 2)
+    (pasted,), shares, _ = paste_boxes([x], [x + 1], tf.range(3), boxes)[:3]
     bounds = [[np.flatnonzero(image.any(axis)) for axis in (1, 0)] for image in pasted.numpy()]
     bounds = [[(inside[0], inside[-1] + 1) for inside in image] for image in bounds]
     assert bounds == [[(0, 2), (2, 6)], [(0, 3), (5, 8)], [(2, 6), (2, 6)]]
-    shares = realised_ratio(boxes, tf.constant([8, 8]), axes=2).numpy()
-    assert (1 - shares).tolist() == [8 / 64, 9 / 64, 16 / 64]
+    assert (1 - shares.numpy()).tolist() == [8 / 64, 9 / 64, 16 / 64]
 
 
 @pytest.mark.usefixtures("plain_and_compiled")
@@ -164,8 +163,9 @@ def test_a_ratio_of_one_pastes_nothing(axes):
 def test_a_box_without_volume_pastes_nothing_even_into_the_pixel_it_is_in():
     boxes = Boxes(tf.constant([[0.125, 0.625], [0.3, 0.4]]), tf.constant([0.0, 0.0]))
     x = tf.zeros([2, 4, 4])
-    assert (paste([x], [x + 1], tf.range(2), boxes, 2)[0].numpy() == 0).all()
-    assert realised_ratio(boxes, tf.constant([4, 4]), axes=2).numpy().tolist() == [1, 1]
+    blended = paste_boxes([x], [x + 1], tf.range(2), boxes)
+    assert (blended.x[0].numpy() == 0).all()
+    assert blended.ratio.numpy().tolist() == [1, 1]
 
 
 def expected_weight(share, axes=2):
@@ -180,7 +180,7 @@ def test_the_mean_weight_integrated_over_centres_has_its_closed_form():
     centre = tf.constant(np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2))
     for share in (0.03, 0.25, 0.5, 0.9, 1.0):
         boxes = Boxes(centre, tf.fill([10_000], np.float32(share**0.5)))
-        weight = 1 - np.mean(realised_ratio(boxes, tf.constant([512, 512]), axes=2), dtype=np.float64)
+        weight = 1 - np.mean(realised_ratio(inside_box(boxes, [512, 512])), dtype=np.float64)
         closed = share * (1 - share**0.5 / 4) ** 2
         assert closed == pytest.approx(expected_weight(share))
         # Pixels and grid are both coarser than the integral, by less than their spacing squared on each edge.
@@ -192,7 +192,7 @@ def test_the_mean_weight_integrated_over_centres_has_its_closed_form():
 def test_the_mean_weight_of_drawn_boxes_has_its_closed_form(axes):
     count, share = 3000, 0.6
     boxes = draw_boxes(tf.fill([count], 1 - share), tf.constant([0, 5]), axes=axes)
-    weights = 1 - realised_ratio(boxes, tf.fill([axes], 200), axes=axes).numpy().astype(np.float64)
+    weights = 1 - realised_ratio(inside_box(boxes, [200] * axes)).numpy().astype(np.float64)
     error = weights.std() / np.sqrt(count)
     # Pixels of 1/200 move the mean by their square: far below the statistical error.
     assert abs(weights.mean() - expected_weight(share, axes)) < stats.norm.isf(FALSE_ALARM / 2) * error

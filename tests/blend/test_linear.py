@@ -83,7 +83,7 @@ def test_mixtures_lie_between_their_ends(rows):
 def test_all_features_are_mixed_alike_and_the_ratio_realised_is_the_one_drawn():
     table, images = batches((2,)), batches((3, 1), tf.float64, seed=1)
     first, second = [table[0], images[0]], [table[1], images[1]]
-    mixed, realised, mask, places = LinearBlend()(first, second, tf.constant(PARTNER), tf.constant(RATIO))
+    mixed, realised, mask, places, *_ = LinearBlend()(first, second, tf.constant(PARTNER), tf.constant(RATIO))
     assert realised.numpy().tolist() == RATIO.tolist()
     assert mask is None and places == ()
     for ours, mine, theirs in zip(mixed, first, second, strict=True):

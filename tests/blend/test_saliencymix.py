@@ -258,7 +258,7 @@ def test_the_configuration_makes_an_equal_strategy(source):
     blend = SaliencyMixBlend(2, source)
     back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(blend))
     assert back.get_config() == blend.get_config()
-    assert back.uses_saliency
+    assert back.needs_saliency
     x = [tf.constant(RNG.uniform(size=(4, 12, 12, 1)).astype(np.float32))]
     partner, ratio = tf.constant([1, 2, 3, 0]), tf.fill([4], 0.6)
     assert (back(x, x, partner, ratio, 5).x[0].numpy() == blend(x, x, partner, ratio, 5).x[0].numpy()).all()

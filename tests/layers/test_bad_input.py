@@ -355,7 +355,7 @@ def test_in_a_graph_checks_come_before_the_work():
     layer = KMixupLayer(2)
     graph = (
         tf.function(lambda x, y: layer(x, y, seed=1))
-        .get_concrete_function(tf.TensorSpec([None, 3]), tf.TensorSpec([None, 2]))
+        .get_concrete_function(tf.TensorSpec([None, 300]), tf.TensorSpec([None, 100]))
         .graph
     )
     work = [
@@ -481,9 +481,9 @@ def test_another_backend_than_tensorflow_is_refused(monkeypatch):
     from kmix_tf._compat import require_tensorflow_backend
 
     with pytest.raises(
-        RuntimeError, match=r"Owner: kmix_tf needs Keras on the TensorFlow backend. Received: .*'jax'"
+        RuntimeError, match=r"kmix_tf: kmix_tf needs Keras on the TensorFlow backend. Received: .*'jax'"
     ):
-        require_tensorflow_backend("Owner")
+        require_tensorflow_backend()
 
 
 def test_messages_of_parts_name_the_part():

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf._derivatives import directional_derivatives
-from kmix_tf.analysis.approximate_losses import LOSSES
 from kmix_tf.analysis.perturbation import modified_data, perturbation_covariance
 from kmix_tf.analysis.risk import approximate_mixup_risk, mixup_risk
-from kmix_tf.analysis.theta import theta_moments
+from kmix_tf.maths.derivatives import directional_derivatives
+from kmix_tf.maths.losses import LOSSES
+from kmix_tf.maths.theta import theta_moments
 from kmix_tf.models.approximate.loss import loss_terms
 from kmix_tf.models.approximate.model import ApproximateMixupModel
 from kmix_tf.models.approximate.perturbation import Draws, draw, perturbation

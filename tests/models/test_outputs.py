@@ -13,32 +13,37 @@ thetas = st.floats(0.5, 1)
 class TestTargets:
     def test_integer_classes_become_one_hot_also_as_columns_and_in_maps(self):
         labels = np.array([2, 0, 1])
-        np.testing.assert_array_equal(targets_like_outputs("A", labels, (3,), "logits"), np.eye(3)[labels])
-        np.testing.assert_array_equal(targets_like_outputs("A", labels[:, None], (3,), "logits"), np.eye(3)[labels])
+        np.testing.assert_array_equal(targets_like_outputs(labels, (3,), "logits"), np.eye(3)[labels])
+        np.testing.assert_array_equal(targets_like_outputs(labels[:, None], (3,), "logits"), np.eye(3)[labels])
         maps = np.arange(12).reshape(2, 3, 2) % 4
         for shaped in (maps, maps[..., None]):
-            found = targets_like_outputs("A", shaped, (3, 2, 4), "probabilities")
+            found = targets_like_outputs(shaped, (3, 2, 4), "probabilities")
             np.testing.assert_array_equal(found.argmax(-1), maps)
             assert found.sum() == 12
 
     @pytest.mark.parametrize("kind", ("logits", "probabilities", "multilabel_logits", "multilabel_probabilities"))
     def test_integer_one_hot_and_multi_hot_targets_are_taken_as_they_are(self, kind):
         targets = np.eye(3, dtype=np.int64)
-        assert targets_like_outputs("A", targets, (3,), kind) is targets
+        assert targets_like_outputs(targets, (3,), kind) is targets
 
     def test_binary_targets_get_the_axis_of_the_single_unit(self):
-        assert targets_like_outputs("A", np.array([0, 1, 1]), (1,), "logits").shape == (3, 1)
-        assert targets_like_outputs("A", np.zeros((3, 5, 5)), (5, 5, 1), "probabilities").shape == (3, 5, 5, 1)
+        assert targets_like_outputs(np.array([0, 1, 1]), (1,), "logits").shape == (3, 1)
+        assert targets_like_outputs(np.zeros((3, 5, 5)), (5, 5, 1), "probabilities").shape == (3, 5, 5, 1)
 
     def test_labels_of_as_many_classes_as_steps_are_not_confused(self):
         one_hot = np.eye(4, dtype=int)[[[0, 1, 2, 3]]]
-        assert targets_like_outputs("A", one_hot, (4, 4), "logits") is one_hot
-        assert targets_like_outputs("A", np.array([[0, 1, 2, 3]]), (4, 4), "logits").shape == (1, 4, 4)
+        assert targets_like_outputs(one_hot, (4, 4), "logits") is one_hot
+        assert targets_like_outputs(np.array([[0, 1, 2, 3]]), (4, 4), "logits").shape == (1, 4, 4)
 
     @pytest.mark.parametrize(
         ("targets", "shape", "kind", "message"),
         [
-            (np.array([0, 3]), (3,), "logits", r"A: labels must be in \[0, 3\), .*Received: labels from 0 to 3"),
+            (
+                np.array([0, 3]),
+                (3,),
+                "logits",
+                r"kmix_tf: labels must be in \[0, 3\), .*Received: labels from 0 to 3",
+            ),
             (np.array([-1, 1]), (1,), "logits", r"must be in \[0, 1\] where output='logits'; .*from -1 to 1"),
             (np.ones((2, 3)), (3,), "logits", r"set output='multilabel_logits'.*Received: sums from 3 to 3"),
             (np.zeros((2, 3)), (3,), "probabilities", r"set output='multilabel_probabilities'"),
@@ -54,11 +59,11 @@ class TestTargets:
     )
     def test_others_are_refused(self, targets, shape, kind, message):
         with pytest.raises(ValueError, match=message):
-            targets_like_outputs("A", targets, shape, kind)
+            targets_like_outputs(targets, shape, kind)
 
     def test_a_name_of_several_targets_is_said(self):
         with pytest.raises(ValueError, match=r"Received: targets\['a'\] from 0 to 9"):
-            targets_like_outputs("A", np.array([0, 9]), (3,), "logits", "targets['a']")
+            targets_like_outputs(np.array([0, 9]), (3,), "logits", "targets['a']")
 
 
 class TestStretch:
@@ -109,14 +114,16 @@ class TestStretch:
 
 class TestHeads:
     def test_one_word_is_for_all_outputs(self):
-        assert Heads("A", "logits").of({"a": 1, "b": [2, 3]}) == ["logits"] * 3
+        assert Heads("logits").of({"a": 1, "b": [2, 3]}) == ["logits"] * 3
 
     def test_a_structure_is_matched_by_names(self):
-        heads = Heads("A", {"b": "regression", "a": ("logits", "probabilities")})
+        heads = Heads({"b": "regression", "a": ("logits", "probabilities")})
         assert heads.of({"a": [1, 2], "b": 3}) == ["logits", "probabilities", "regression"]
 
     def test_others_are_refused(self):
-        with pytest.raises(ValueError, match=r"A: output\['a'\] must be one of 'logits'.*Received: output\['a'\]=3"):
-            Heads("A", {"a": 3})
-        with pytest.raises(ValueError, match=r"A: output must be one of .* for outputs \[\"output\['a'\]\"\]"):
-            Heads("A", {"b": "logits"}).of({"a": 1})
+        with pytest.raises(
+            ValueError, match=r"kmix_tf: output\['a'\] must be one of 'logits'.*Received: output\['a'\]=3"
+        ):
+            Heads({"a": 3})
+        with pytest.raises(ValueError, match=r"kmix_tf: output must be one of .* for outputs \[\"output\['a'\]\"\]"):
+            Heads({"b": "logits"}).of({"a": 1})

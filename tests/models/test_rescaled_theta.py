@@ -22,7 +22,7 @@ from kmix_tf import (
     RescaledModel,
 )
 from kmix_tf.analysis import ThetaMoments, theta_moments
-from kmix_tf.analysis.theta import theta_moments_of
+from kmix_tf.maths.theta import theta_moments_of
 
 
 @keras.saving.register_keras_serializable("test_rescaled_theta")

@@ -100,8 +100,8 @@ def test_what_is_repeated_decides_whether_the_host_is_needed():
     assert RepeatedPairing(OptimalTransportPairing(2), 2).runs_on_host
     assert not RepeatedPairing(OptimalTransportPairing(2, solver="graph"), 2).runs_on_host
     assert not RepeatedPairing(RandomPairing(), 2).runs_on_host
-    assert RepeatedPairing(SameClassPairing(), 2).uses_targets
-    assert not RepeatedPairing(RandomPairing(), 2).uses_targets
+    assert RepeatedPairing(SameClassPairing(), 2).needs_targets
+    assert not RepeatedPairing(RandomPairing(), 2).needs_targets
 
 
 @pytest.mark.parametrize("interpolations", [1, 3])

@@ -23,22 +23,22 @@ def told(function):
 
 
 def test_eagerly_it_is_a_warning_with_numbers():
-    (message,) = told(lambda: checked("mine", VALUES, IMAGE, 1))
-    assert message.startswith("mine: saliency is NaN or infinite in so many samples of a batch: 2 of 4.")
+    (message,) = told(lambda: checked(VALUES, IMAGE, 1))
+    assert message.startswith("kmix_tf: saliency is NaN or infinite in so many samples of a batch: 2 of 4.")
 
 
 def test_zeros_are_no_reason_to_warn():
-    assert told(lambda: checked("mine", VALUES[[0, 3]], IMAGE[:2], 1)) == []
+    assert told(lambda: checked(VALUES[[0, 3]], IMAGE[:2], 1)) == []
 
 
 def test_a_pipeline_prints_once_for_each_batch_concerned_and_its_iterator_can_be_saved(tmp_path, capfd):
     dataset = tf.data.Dataset.from_tensor_slices(VALUES).batch(2)
-    iterator = iter(dataset.map(lambda values: checked("mine", values, values, 1)))
+    iterator = iter(dataset.map(lambda values: checked(values, values, 1)))
     next(iterator)
     saved = tf.train.Checkpoint(iterator=iterator).save(tmp_path / "iterator")
     next(iterator)
     printed = capfd.readouterr().err
-    assert printed.count("mine: saliency is NaN or infinite in so many samples of a batch: 1 of 2") == 2
+    assert printed.count("kmix_tf: saliency is NaN or infinite in so many samples of a batch: 1 of 2") == 2
     tf.train.Checkpoint(iterator=iterator).restore(saved)
     assert (next(iterator).numpy() == 1).all()
 
@@ -50,23 +50,23 @@ def test_counted_it_is_told_once_and_nowhere_else(jit_compile, capfd):
     @tf.function(jit_compile=jit_compile)
     def step(values):
         with count.counting():
-            return checked("mine", values, IMAGE, 1)
+            return checked(values, IMAGE, 1)
 
     step(VALUES)
     step(VALUES)
-    (message,) = told(lambda: count.warn("Model"))
+    (message,) = told(lambda: count.warn())
     assert message.startswith(
-        "Model: since training began, or since the last such warning, the saliency of 4 samples"
+        "kmix_tf: since training began, or since the last such warning, the saliency of 4 samples"
     )
     step(VALUES)
-    (message,) = told(lambda: count.warn("Model"))
+    (message,) = told(lambda: count.warn())
     assert "the saliency of 2 samples was NaN or infinite, of 6 in all" in message
-    assert told(lambda: count.warn("Model")) == []
+    assert told(lambda: count.warn()) == []
     assert "saliency" not in capfd.readouterr().err
 
 
 def test_compiled_by_xla_it_is_silent_and_still_uniform():
-    function = tf.function(lambda values: checked("mine", values, IMAGE, 1), jit_compile=True)
+    function = tf.function(lambda values: checked(values, IMAGE, 1), jit_compile=True)
     assert function(VALUES).numpy().tolist() == [[0, 1], [1, 1], [1, 1], [1, 1]]
 
 

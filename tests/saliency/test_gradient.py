@@ -84,10 +84,10 @@ def test_any_loss_will_do(loss, own):
 
 def test_a_sample_is_as_salient_in_any_batch():
     source = GradientSaliency(network(), CROSSENTROPY)
-    whole = ask("mine", source, [tf.constant(X)], [tf.constant(Y)], 2).numpy()
+    whole = ask(source, [tf.constant(X)], [tf.constant(Y)], 2).numpy()
     for row in range(3):
         part = slice(row, row + 1)
-        alone = ask("mine", source, [tf.constant(X[part])], [tf.constant(Y[part])], 2)
+        alone = ask(source, [tf.constant(X[part])], [tf.constant(Y[part])], 2)
         np.testing.assert_allclose(alone, whole[part], atol=1e-5)
 
 

@@ -21,26 +21,28 @@ def two_inputs(structure):
 @pytest.mark.parametrize("structure", ["list", "dict"])
 def test_features_with_names_reach_the_inputs_of_these_names(structure):
     model = two_inputs(structure)
-    ours = model(as_taken("mine", model, SORTED, SORTED.paths))
+    ours = model(as_taken(model, SORTED, SORTED.paths))
     assert (ours.numpy() == (LEFT - 2 * RIGHT).numpy()).all()
 
 
 def test_features_without_names_keep_their_order():
     model = two_inputs("list")
     for paths in (None, [(0,), (1,)]):
-        assert (model(as_taken("mine", model, [RIGHT, LEFT], paths)).numpy() == LEFT.numpy()).all()
+        assert (model(as_taken(model, [RIGHT, LEFT], paths)).numpy() == LEFT.numpy()).all()
 
 
 @pytest.mark.parametrize("structure", ["list", "dict"])
 def test_names_that_the_model_does_not_know_are_refused(structure):
-    message = r"mine: features must have the names of the model's inputs. Received: features \['a'\], \['left'\] for"
+    message = (
+        r"kmix_tf: features must have the names of the model's inputs. Received: features \['a'\], \['left'\] for"
+    )
     with pytest.raises(ValueError, match=message):
-        as_taken("mine", two_inputs(structure), [LEFT, RIGHT], [("a",), ("left",)])
+        as_taken(two_inputs(structure), [LEFT, RIGHT], [("a",), ("left",)])
 
 
 def test_one_feature_is_the_one_input_whatever_their_names():
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    assert as_taken("mine", model, [LEFT], [("table",)]) is LEFT
+    assert as_taken(model, [LEFT], [("table",)]) is LEFT
 
 
 def test_structures_are_made_of_paths():

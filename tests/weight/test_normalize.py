@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kmix_tf import ExponentialWeight, LocalMixupLayer, MultiMixLayer, NearestNeighborWeight, ThresholdWeight
-from kmix_tf.weight import normalized
+from kmix_tf.weight import mean_one
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(8, 3)).astype(np.float32)
@@ -20,7 +20,7 @@ each_weight = pytest.mark.parametrize("weight", WEIGHTS, ids=lambda weight: type
 
 @given(st.lists(st.floats(0, 1e30, allow_subnormal=False), min_size=1, max_size=20))
 def test_weights_are_divided_by_their_mean(weights):
-    ours = normalized(tf.constant(weights, tf.float64))
+    ours = mean_one(tf.constant(weights, tf.float64))
     assert ours.dtype == tf.float32
     expected = np.asarray(weights) / np.mean(weights) if any(weights) else np.zeros(len(weights))
     np.testing.assert_allclose(ours, expected, rtol=1e-6, atol=1e-30)
@@ -28,18 +28,18 @@ def test_weights_are_divided_by_their_mean(weights):
 
 @pytest.mark.parametrize("scale", [1e-300, 1e-30, 1, 1e300])
 def test_no_magnitude_is_too_small_or_too_large(scale):
-    ours = normalized(tf.constant([1, 0, 2, 5], tf.float64) * scale)
+    ours = mean_one(tf.constant([1, 0, 2, 5], tf.float64) * scale)
     np.testing.assert_allclose(ours, [0.5, 0, 1, 2.5], rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.float32, tf.int32])
 def test_weights_of_any_dtype_are_taken(dtype):
-    assert normalized(tf.constant([1, 3], dtype)).numpy().tolist() == [0.5, 1.5]
+    assert mean_one(tf.constant([1, 3], dtype)).numpy().tolist() == [0.5, 1.5]
 
 
 def test_weights_that_are_all_zero_stay_zero_and_none_stay_none():
-    assert normalized(tf.zeros([3])).numpy().tolist() == [0, 0, 0]
-    assert normalized(tf.zeros([0])).shape == [0]
+    assert mean_one(tf.zeros([3])).numpy().tolist() == [0, 0, 0]
+    assert mean_one(tf.zeros([0])).shape == [0]
 
 
 def raw_weights(weight, partner):

@@ -5,14 +5,14 @@ from typing import Any
 
 import tensorflow as tf
 
+from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.batch.leaves import after, at_least_float32, image_of, require, those
-from kmix_tf.blend.blended import Blended
-from kmix_tf.blend.linear import interpolate_leaves
-from kmix_tf.blend.places import interpolate_places
+from kmix_tf._graph import after, at_least_float32, require
+from kmix_tf._images import image_of, joined, those
+from kmix_tf.blend.base import Blended
+from kmix_tf.blend.linear import interpolate_leaves, interpolate_places
 from kmix_tf.blend.puzzle.blocks import COUNTS, Size, allowed_counts, are_known, draw_count, sizes_of
-from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, solve_puzzle
-from kmix_tf.blend.puzzle.settings import checked_settings
+from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, PuzzleSettings, checked_settings, solve_puzzle
 from kmix_tf.blend.salient import SalientBlend
 from kmix_tf.saliency.asking import ask_pair
 from kmix_tf.seeding import as_seed
@@ -89,6 +89,19 @@ class PuzzleMixBlend(SalientBlend):
         [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
     """
 
+    blocks: int | None
+    n_labels: int
+    beta: float
+    gamma: float
+    eta: float
+    neigh_size: int
+    transport: bool
+    t_eps: float
+    transport_blocks: int
+    value_range: tuple[float, float] | None
+    solver: str
+
+    @_checks.speaks
     def __init__(
         self,
         axes: int = 2,
@@ -106,9 +119,7 @@ class PuzzleMixBlend(SalientBlend):
         saliency: Callable | None = None,
         solver: str = "host",
     ):
-        owner = type(self).__name__
-        self.settings = checked_settings(
-            owner,
+        settings = checked_settings(
             axes=axes,
             blocks=blocks,
             n_labels=n_labels,
@@ -122,13 +133,16 @@ class PuzzleMixBlend(SalientBlend):
             value_range=value_range,
             solver=solver,
         )
-        super().__init__(self.settings.axes, saliency)
+        super().__init__(settings.axes, saliency)
+        vars(self).update(settings._asdict())
+        self.runs_on_host = self.solver == "host"
 
     @property
-    def runs_on_host(self) -> bool:
-        """Whether a host callback is used, which XLA cannot compile."""
-        return self.settings.solver == "host"
+    def settings(self) -> PuzzleSettings:
+        """All the numbers that the puzzle goes by."""
+        return PuzzleSettings(*(getattr(self, name) for name in PuzzleSettings._fields))
 
+    @_checks.speaks
     def __call__(
         self,
         first: Sequence[tf.Tensor],
@@ -139,28 +153,28 @@ class PuzzleMixBlend(SalientBlend):
         saliency: Any = None,
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
-        owner = type(self).__name__
-        images = [image_of(owner, side, self.axes) for side in (first, second)]
-        of_both = ask_pair(owner, self.saliency, first, second, saliency, self.axes)
+        images = [image_of(side, self.axes) for side in (first, second)]
+        of_both = ask_pair(self.saliency, first, second, saliency, self.axes)
         ratio = tf.broadcast_to(ratio, tf.shape(partner)) if partner.shape.rank == 2 else ratio
         pairs = _paired(images, of_both, partner, ratio)
         sizes = sizes_of(images[0], self.axes)
         puzzle = self._solved(pairs, sizes, as_seed(seed))
         mask, realised = self._shares(puzzle.labels, ratio, sizes)
         alike = [_is_alike(leaf, images[0], self.axes) for leaf in first]
-        images = iter(self._puzzled(*those(alike, first, second), partner, mask, puzzle))
-        linear = iter(interpolate_leaves(*those([not is_so for is_so in alike], first, second), partner, realised))
-        x = [next(images if is_so else linear) for is_so in alike]
-        return Blended(x, realised, mask, puzzle.places)
+        ours, theirs = those(alike, first, second)
+        puzzled = self._puzzled(ours, theirs, partner, mask, puzzle)
+        ours, theirs = those([not is_so for is_so in alike], first, second)
+        linear = interpolate_leaves(ours, theirs, partner, realised)
+        return Blended(joined(alike, puzzled, linear), realised, mask, puzzle.places)
 
     def _solved(self, pairs: Pairs, sizes: list[Size], seed: tf.Tensor) -> Puzzle:
         """The puzzle, of the fixed number of blocks or one that is drawn; of these each has a branch of its own, so
         that shapes are known to XLA."""
         unit = self._unit(pairs.images)
         if self.settings.blocks is not None:
-            pairs = _require_size(type(self).__name__, pairs, sizes, self.settings.blocks)
+            pairs = _require_size(pairs, sizes, self.settings.blocks)
             return solve_puzzle(pairs, unit, self.settings.blocks, self.settings)
-        pairs = _require_size(type(self).__name__, pairs, sizes, COUNTS[0])
+        pairs = _require_size(pairs, sizes, COUNTS[0])
         allowed = _allowed(sizes)
         branches = [index for index in range(len(COUNTS)) if not isinstance(allowed, list) or allowed[index]]
         if len(branches) == 1:
@@ -201,9 +215,6 @@ class PuzzleMixBlend(SalientBlend):
             return interpolate_leaves(first, second, partner, mask, self.axes)
         return interpolate_places(first, second, partner, mask, puzzle.places)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**self.settings._asdict(), **super().get_config()}
-
 
 def _paired(
     images: Sequence[tf.Tensor], saliency: Sequence[tf.Tensor], partner: tf.Tensor, ratio: tf.Tensor
@@ -224,14 +235,14 @@ def _allowed(sizes: list[Size]) -> list[bool] | tf.Tensor:
         return allowed_counts(sizes).numpy().tolist()
 
 
-def _require_size(owner: str, pairs: Pairs, sizes: list[Size], blocks: int) -> Pairs:
+def _require_size(pairs: Pairs, sizes: list[Size], blocks: int) -> Pairs:
     """Refuses images of which a block would have no place."""
-    message = f"{owner}: images must have at least {blocks} places along each axis, one for each block. Received: "
+    message = f"images must have at least {blocks} places along each axis, one for each block. Received: "
     if not are_known(sizes):
         check = require(tf.reduce_min(tf.stack(sizes)) >= blocks, f"{message}fewer.")
         return pairs._replace(images=after(check, list(pairs.images)))
     if min(sizes) < blocks:
-        raise ValueError(f"{message}{' x '.join(map(str, sizes))}.")
+        raise _checks.problem(f"{message}{' x '.join(map(str, sizes))}.")
     return pairs
 
 

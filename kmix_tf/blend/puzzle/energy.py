@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf._graph import at_least_float32
 from kmix_tf.blend.puzzle.blocks import block_means, cells_in_blocks, sizes_of
 
 # The paper's code divides beta by the blocks of a side and by this.
@@ -60,13 +60,13 @@ def pair_energy(
     rows = tf.range(tf.size(partner)) % tf.shape(images[0])[0]
     ours, theirs = (tf.gather(block_saliency(s, blocks), r) for s, r in zip(saliency, (rows, partner), strict=True))
     pull, smooth = theirs - ours, []
-    sides = [
+    first, second = (
         tf.gather(_cells(image, unit, axes, blocks, neigh_size), r)
         for image, r in zip(images, (rows, partner), strict=True)
-    ]
+    )
     fits = [cells_in_blocks(size, blocks, neigh_size) for size in sizes_of(images[0], axes)]
     for axis in range(axes):
-        own, other, mixed, crossed = _differences(*sides, axis, fits, blocks)
+        own, other, mixed, crossed = _differences(first, second, axis, fits, blocks)
         # Corners (1, 1), (0, 0), (1, 0), (0, 1): whose image the lower and the upper block of a border show.
         factor = (mixed + crossed - own - other) / 2
         smooth.append(weight * tf.maximum(1 + gamma * factor, 0))

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from kmix_tf import _fusion
+from kmix_tf import _graph
 
 FAR = 2**20
 
@@ -45,7 +45,7 @@ def cut_in_graph(weight: tf.Tensor, smooth: Sequence[tf.Tensor]) -> tf.Tensor:
     return _cut(weight, list(smooth), levels=weight.shape[-1])
 
 
-@_fusion.compiled
+@_graph.compiled
 def _cut(weight: tf.Tensor, smooth: list[tf.Tensor], *, levels: int) -> tf.Tensor:
     axes = weight.shape.rank - 2
     weight = tf.transpose(weight, [axes + 1, *range(1, axes + 1), 0])

@@ -27,7 +27,7 @@ Start with:
 import re
 from typing import Any
 
-from kmix_tf.cli.audit.report.words import number, percent
+from kmix_tf.cli.audit.report.wording import number, percent
 
 SAFE, CARE_DUE, FAILING = "safe", "mix locally / with care", "mixup fails here"
 CONTRADICTORY = "labels contradict one another"
@@ -53,10 +53,8 @@ LEAST_BATCH = 1 / 16
 
 def verdict(measures: dict[str, Any]) -> dict[str, Any]:
     """level: one of the four. reasons: sentences with the numbers behind it."""
-    return {
-        "level": _level(measures),
-        "reasons": [_of_contradictions(measures), _of_conflicts(measures), *_of_q(measures)],
-    }
+    reasons = [_of_contradictions(measures), _of_conflicts(measures), *_of_steepness(measures)]
+    return {"level": _level(measures), "reasons": reasons}
 
 
 def _level(measures: dict[str, Any]) -> str:
@@ -81,20 +79,12 @@ def suggestion(
     base = _base_alpha(measures, level)
     k, alpha = _k(measures, level), base
     row = next((row for row in measures["matching"]["by_k"] if row["k"] == k), None)
-    matched = _alpha_k(row, base)
+    matched = _row(row["alphas"], base)["alpha_k"] if row else None
     if level == SAFE and matched is not None and matched <= LARGEST_ALPHA:
         alpha = matched
-    plain = {
-        "code": f"KMixupLayer({k}, alpha={alpha:.2g}, num_classes={classes})",
-        "why": _why_k(row, k, base, alpha),
-    }
-    near = _local(measures["locality"], base, classes)
+    code = f"KMixupLayer({k}, alpha={alpha:.2g}, num_classes={classes})"
+    plain, near = {"code": code, "why": _why_k(row, k, base, alpha)}, _local(measures["locality"], base, classes)
     ordered = [plain, *near] if level == SAFE else [*near, plain]
-    notes = [_use(ordered)] + (["Train without mixing, too, and compare."] if level == FAILING else [])
-    if level == CONTRADICTORY:
-        notes.insert(0, "Mend the labels first, and audit again: no way of mixing can.")
-    if standardized:
-        notes.append("Bring features to one scale before the layer, as the audit did; epsilon and rate need it.")
     return {
         "prepare": prepare,
         **ordered[0],
@@ -103,17 +93,20 @@ def suggestion(
         "epsilon": measures["locality"]["epsilon"],
         "rate": measures["locality"]["rate"],
         "alternatives": ordered[1:],
-        "notes": notes,
+        "notes": _notes(ordered, level, standardized),
     }
 
 
-def _use(suggested: list[dict[str, str]]) -> str:
-    """Where the lines go, and what they need."""
+def _notes(suggested: list[dict[str, str]], level: str, standardized: bool) -> list[str]:
     names = sorted({name for one in suggested for name in re.findall(r"\w+(?=\()", one["code"])})
-    return (
+    notes = {
+        "Mend the labels first, and audit again: no way of mixing can.": level == CONTRADICTORY,
         f"Import {', '.join(names)} from kmix_tf, and map the layer over batches: dataset.batch(128).map(layer). "
-        "Labels become soft, so train with CategoricalCrossentropy."
-    )
+        "Labels become soft, so train with CategoricalCrossentropy.": True,
+        "Train without mixing, too, and compare.": level == FAILING,
+        "Bring features to one scale before the layer, as the audit did; epsilon and rate need it.": standardized,
+    }
+    return [note for note, is_due in notes.items() if is_due]
 
 
 def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, str]]:
@@ -176,10 +169,6 @@ def _k(measures: dict[str, Any], level: str) -> int:
     return max(fitting, default=1)
 
 
-def _alpha_k(row: dict[str, Any] | None, alpha: float) -> float | None:
-    return _row(row["alphas"], alpha)["alpha_k"] if row else None
-
-
 def _why_k(row: dict[str, Any] | None, k: int, base: float, alpha: float) -> str:
     if k == 1 or row is None:
         return "plain mixup: no larger groups fit, or matching would leave labels unmixed"
@@ -221,7 +210,7 @@ def _of_conflicts(measures: dict[str, Any]) -> str:
     )
 
 
-def _of_q(measures: dict[str, Any]) -> list[str]:
+def _of_steepness(measures: dict[str, Any]) -> list[str]:
     found = measures["steepness"]
     if found["full"] is None:
         return []

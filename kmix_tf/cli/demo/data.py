@@ -6,6 +6,8 @@ from typing import NamedTuple
 import numpy as np
 
 from kmix_tf import _extras
+from kmix_tf.cli.audit.reading.arrays import DAMAGED
+from kmix_tf.cli.terminal import UserError
 
 
 class Data(NamedTuple):
@@ -26,34 +28,25 @@ class Split(NamedTuple):
     y_test: np.ndarray
 
 
-class DataError(ValueError):
-    """A data file that the demo cannot use, with a message for the person who gave it."""
-
-
 def load_digits() -> Data:
     """scikit-learn's 1,797 handwritten digits of 8x8 pixels, scaled to [0, 1]."""
-    datasets = _extras.require("sklearn.datasets", "examples", "the demo's bundled data")
+    datasets = _extras.require("sklearn.datasets", "cli", "the demo's bundled data")
     digits = datasets.load_digits()
     x = (digits.images / 16).astype(np.float32)[..., np.newaxis]
     return Data(x, digits.target.astype(np.int32), digits.target_names, "scikit-learn's handwritten digits")
 
 
 def load_file(path: str) -> Data:
-    """Arrays `x` `(n, ...)` and `y` `(n,)` of an .npz file. Labels may be any integers or strings.
-
-    Raises:
-        DataError: if there is no such file, or its arrays are missing, unequal, not finite, or of one class.
-    """
+    """Arrays `x` `(n, ...)` and `y` `(n,)` of an .npz file. Labels may be any integers or strings."""
     if not pathlib.Path(path).is_file():
-        raise DataError(f"--data: there is no file {path}.")
+        raise UserError(f"--data: there is no file {path}.")
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, AttributeError) as error:
-        raise DataError(f"--data: {path} is no .npz file of plain arrays ({error}).") from error
-    missing = [name for name in ("x", "y") if name not in arrays]
-    if missing:
-        raise DataError(f"--data: {path} must hold arrays x and y. Received: {sorted(arrays)}.")
+    except (*DAMAGED, AttributeError) as error:
+        raise UserError(f"--data: {path} is no .npz file of plain arrays ({error}).") from error
+    if not {"x", "y"} <= set(arrays):
+        raise UserError(f"--data: {path} must hold arrays x and y. Received: {sorted(arrays)}.")
     return _checked(path, arrays["x"], arrays["y"])
 
 
@@ -61,20 +54,20 @@ def _checked(path: str, x: np.ndarray, y: np.ndarray) -> Data:
     if y.ndim == 2 and 1 in y.shape:
         y = y.ravel()
     if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
-        raise DataError(
+        raise UserError(
             f"--data: x must be (n, ...) and y (n,), equally long. Received: x of shape {x.shape} and y of {y.shape}."
         )
     if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
-        raise DataError(f"--data: x must be finite numbers. Received: x of dtype {x.dtype} in {path}.")
+        raise UserError(f"--data: x must be finite numbers. Received: x of dtype {x.dtype} in {path}.")
     if y.dtype.kind == "f" and not (y == np.round(y)).all():
-        raise DataError(
+        raise UserError(
             f"--data: y must be classes, integers or strings. Received: y of dtype {y.dtype}, e.g. {y[0]}."
         )
     classes, y = np.unique(y, return_inverse=True)
     if len(classes) < 2:
-        raise DataError(f"--data: y must have at least two classes. Received: only {classes.tolist()}.")
+        raise UserError(f"--data: y must have at least two classes. Received: only {classes.tolist()}.")
     if len(classes) > len(x) // 2:
-        raise DataError(f"--data: y must be classes. Received: {len(classes)} different values in {len(y)} samples.")
+        raise UserError(f"--data: y must be classes. Received: {len(classes)} different values in {len(y)} samples.")
     x = x.astype(np.float32)
     return Data(x[..., np.newaxis] if x.ndim == 3 else x, y.astype(np.int32), classes, pathlib.Path(path).name)
 

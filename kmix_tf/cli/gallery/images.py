@@ -7,16 +7,13 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _extras
+from kmix_tf.cli.terminal import UserError
 
 # Two groups of 16, so that k = 16 has full groups.
 COUNT = 32
 SIZE = 96
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-
-
-class GalleryError(ValueError):
-    """Images or an option that the gallery cannot use, with a message for the person who gave them."""
 
 
 class Album(NamedTuple):
@@ -27,9 +24,9 @@ class Album(NamedTuple):
     names: list[str]
 
 
-def load_photographs(seed: int) -> Album:
+def photograph_album(seed: int) -> Album:
     """Crops of scikit-learn's two photographs, of the one and the other by turns."""
-    datasets = _extras.require("sklearn.datasets", "examples", "kmix-tf gallery without --images")
+    datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     photographs = datasets.load_sample_images()
     names = [pathlib.Path(path).stem for path in photographs.filenames]
     generator = np.random.default_rng(seed)
@@ -43,28 +40,24 @@ def _crop(photograph: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return photograph[top : top + side, left : left + side]
 
 
-def load_digits(seed: int) -> Album:
+def digit_album(seed: int) -> Album:
     """Some of scikit-learn's handwritten digits of 8x8 pixels."""
-    datasets = _extras.require("sklearn.datasets", "examples", "kmix-tf gallery without --images")
+    datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     digits = datasets.load_digits()
     chosen = np.random.default_rng(seed).permutation(len(digits.images))[:COUNT]
     images = (1 - digits.images[chosen] / 16).astype(np.float32)[..., np.newaxis]
     return Album("Handwritten digits of 8 x 8 pixels", images, [DIGITS[label] for label in digits.target[chosen]])
 
 
-def load_folder(path: str, seed: int) -> Album:
-    """Images of a folder and its subfolders, at most `COUNT`, named by their subfolder or else by themselves.
-
-    Raises:
-        GalleryError: if there is no such folder, or no two images in it, or one of them cannot be read.
-    """
+def folder_album(path: str, seed: int) -> Album:
+    """Images of a folder and its subfolders, at most `COUNT`, named by their subfolder or else by themselves."""
     folder = pathlib.Path(path)
     if not folder.is_dir():
-        raise GalleryError(f"--images: there is no folder {path}.")
+        raise UserError(f"--images: there is no folder {path}.")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     if len(files) < 2:
         kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise GalleryError(f"--images: {path} must hold at least 2 images ({kinds}). Received: {len(files)}.")
+        raise UserError(f"--images: {path} must hold at least 2 images ({kinds}). Received: {len(files)}.")
     chosen = sorted(np.random.default_rng(seed).permutation(len(files))[:COUNT])
     files = [files[index] for index in chosen]
     names = [file.stem if file.parent == folder else file.parent.name for file in files]
@@ -76,7 +69,7 @@ def _read(file: pathlib.Path) -> np.ndarray:
     try:
         image = tf.io.decode_image(file.read_bytes(), channels=3, expand_animations=False).numpy()
     except tf.errors.InvalidArgumentError as error:
-        raise GalleryError(f"--images: {file} cannot be read as an image.") from error
+        raise UserError(f"--images: {file} cannot be read as an image.") from error
     side = min(image.shape[:2])
     top, left = ((size - side) // 2 for size in image.shape[:2])
     return image[top : top + side, left : left + side]

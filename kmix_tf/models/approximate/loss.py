@@ -7,9 +7,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.analysis.approximate_losses import LOSSES
-from kmix_tf.batch.leaves import after, at_least_float32, require
+from kmix_tf._graph import after, at_least_float32, require
+from kmix_tf.maths.losses import LOSSES
 
 # The terms of Theorem 2, each with the order of the model's derivatives that it needs. r1 and r3 come as their sum,
 # eq. (33), which has no inverse in it.
@@ -41,10 +42,9 @@ def plain_targets(y: tf.Tensor, outputs: int) -> tf.Tensor:
 def _one_hot(y: tf.Tensor, classes: int) -> tf.Tensor:
     labels = tf.cast(y, tf.int64)
     is_class = (labels >= 0) & (labels < classes) & (tf.cast(labels, y.dtype) == y)
-    message = (
-        f"ApproximateMixupModel: labels must be in [0, {classes}), the model's classes. Received: one that is not."
-    )
-    (labels,) = after(require(tf.reduce_all(is_class), message), [labels])
+    message = f"labels must be in [0, {classes}), the model's classes. Received: one that is not."
+    with _checks.speaking_as("ApproximateMixupModel"):
+        (labels,) = after(require(tf.reduce_all(is_class), message), [labels])
     # XLA drops the check: such a label then makes the loss NaN, rather than a number that means nothing.
     return tf.where(is_class[:, tf.newaxis], tf.one_hot(labels, classes), math.nan)
 

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import keras
 import numpy as np
@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
-from kmix_tf._derivatives import DERIVATIVES, directional_derivatives, require_differentiable
-from kmix_tf._moments import StreamingMoments
-from kmix_tf.analysis.approximate_losses import LOSSES, targets_of
-from kmix_tf.analysis.theta import theta_moments
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf._graph import at_least_float32
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
+from kmix_tf.maths.losses import LOSSES, targets_of
+from kmix_tf.maths.moments import StreamingMoments
+from kmix_tf.maths.theta import theta_moments
 from kmix_tf.models.approximate.loss import (
     TERMS,
     ApproximateMixupLoss,
@@ -23,8 +24,6 @@ from kmix_tf.models.approximate.loss import (
     plain_targets,
 )
 from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
-
-OWNER = "ApproximateMixupModel"
 
 
 class _Perturbed(NamedTuple):
@@ -90,6 +89,7 @@ class ApproximateMixupModel(keras.Model):
         ['accuracy', 'base', 'loss', 'r1_r3']
     """
 
+    @_checks.speaks
     def __init__(
         self,
         model: keras.Model,
@@ -99,28 +99,28 @@ class ApproximateMixupModel(keras.Model):
         samples: int = 1,
         derivatives: str = "exact",
         seed: int | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Keras would cast inputs to the compute dtype before they are shrunk; the wrapped model casts what it should.
         super().__init__(autocast=False, **kwargs)
-        require_tensorflow_backend(OWNER)
+        require_tensorflow_backend()
         if not isinstance(model, keras.Model):
-            _checks.refuse(OWNER, "model", "a Keras model", model, TypeError)
+            _checks.refuse("model", "a Keras model", model, TypeError)
         self.model = model
-        self.alpha = _checks.number(OWNER, "alpha", alpha)
-        self.loss_kind = _checks.choice(OWNER, "loss", loss, tuple(LOSSES))
+        self.alpha = _checks.number("alpha", alpha)
+        self.loss_kind = _checks.choice("loss", loss, tuple(LOSSES))
         self.terms = _checked_terms(terms)
-        self.samples = _checks.integer(OWNER, "samples", samples, minimum=1)
-        self.derivatives = _checks.choice(OWNER, "derivatives", derivatives, DERIVATIVES)
-        self.seed = None if seed is None else _checks.integer(OWNER, "seed", seed, minimum=0)
+        self.samples = _checks.integer("samples", samples, minimum=1)
+        self.derivatives = _checks.choice("derivatives", derivatives, DERIVATIVES)
+        self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
         self.moments = theta_moments(self.alpha)
         if self._is_perturbed and derivative_order(self.terms):
-            require_differentiable(OWNER, model, self.derivatives)
+            require_differentiable(model, self.derivatives)
         # Not tf.random's or Keras' generator, whose states differ between replicas and graphs.
-        self._base_seed = (random.getrandbits(62) if seed is None else self.seed) % 2**63
+        self._base_seed = (random.getrandbits(62) if self.seed is None else self.seed) % 2**63
         names = ("base", *self.terms) if self._is_perturbed else ()
         self._parts = [keras.metrics.Mean(name=name) for name in names]
-        self._shapes = None
+        self._shapes: list[tuple[int, ...]] | None = None
         self.built = True
         self._step = self._weight("step", (), "int64")
         self._count = self._weight("count", (), "int64")
@@ -129,6 +129,7 @@ class ApproximateMixupModel(keras.Model):
     def _is_perturbed(self) -> bool:
         return bool(self.alpha and self.terms)
 
+    @_checks.speaks
     def adapt(self, data: Any, y: Any = None, batch_size: int = 256) -> None:
         """Learns the means of features and targets of the training data, and their number, in one pass.
 
@@ -147,8 +148,8 @@ class ApproximateMixupModel(keras.Model):
             data = tf.data.Dataset.from_tensor_slices((data, y)).batch(batch_size)
         spec = getattr(data, "element_spec", None)
         if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-            raise ValueError(
-                f"{OWNER}: adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
+            raise _checks.problem(
+                f"adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
                 f"Received: {type(data).__name__} with elements {spec}."
             )
         moments = [StreamingMoments() for _ in range(len(tf.nest.flatten(spec[0])) + 1)]
@@ -156,7 +157,7 @@ class ApproximateMixupModel(keras.Model):
         for x, targets, *_ in data.as_numpy_iterator():
             if outputs is None:
                 outputs = _output_size(self(tf.nest.map_structure(tf.convert_to_tensor, x), training=False))
-            leaves = [*tf.nest.flatten(x), targets_of(OWNER, targets, outputs, self.loss_kind)]
+            leaves = [*tf.nest.flatten(x), targets_of(targets, outputs, self.loss_kind)]
             for moment, leaf in zip(moments, leaves, strict=True):
                 moment.update(leaf)
         self._learn(moments)
@@ -168,16 +169,18 @@ class ApproximateMixupModel(keras.Model):
             return at_least_float32(self.model(x.x, training=training))
         return self._derivatives(x, training)
 
+    @_checks.speaks
     def compile(self, optimizer: Any = "rmsprop", loss: Any = None, **kwargs: Any) -> None:
         """As of any model, but without a loss, which is the wrapper's own argument."""
         if loss is not None:
-            _checks.refuse(OWNER, "loss", "left out of compile, for it is given to the model itself", loss)
+            _checks.refuse("loss", "left out of compile, for it is given to the model itself", loss)
         super().compile(optimizer=optimizer, loss=ApproximateMixupLoss(self.loss_kind, self.terms), **kwargs)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        self._require_adapted()
-        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-        batch, targets = self._perturbed(x, y)
+        with _checks.speaking_as(self):
+            self._require_adapted()
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            batch, targets = self._perturbed(x, y)
         return super().train_step((batch, targets, sample_weight))
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -231,21 +234,21 @@ class ApproximateMixupModel(keras.Model):
 
     def _targets(self, y: Any) -> tf.Tensor:
         """Targets as the outputs: float `(batch, outputs)`; integer classes one-hot."""
-        outputs, y = self._shapes[-1][0], tf.convert_to_tensor(y)
+        outputs, y = self._require_adapted()[-1][0], tf.convert_to_tensor(y)
         if y.dtype.is_bool:
             y = tf.cast(y, tf.int32)
         if y.dtype.is_floating and y.shape.rank == 1 and outputs > 1:
-            raise ValueError(
-                f"{OWNER}: targets must be (batch, {outputs}) as the model's output, or integer classes. "
+            raise _checks.problem(
+                f"targets must be (batch, {outputs}) as the model's output, or integer classes. "
                 f"Received: targets of dtype {y.dtype.name} and shape {y.shape}."
             )
         return plain_targets(y, outputs)
 
     def _learn(self, moments: list[StreamingMoments]) -> None:
-        if moments[-1].mean is None:
-            raise ValueError(f"{OWNER}: adapt needs at least one sample. Received: an empty dataset.")
+        if not moments[-1].total:
+            raise _checks.problem("adapt needs at least one sample. Received: an empty dataset.")
         if not all(np.isfinite(moment.mean).all() for moment in moments):
-            raise ValueError(f"{OWNER}: adapt needs finite features. Received: NaN or infinity.")
+            raise _checks.problem("adapt needs finite features. Received: NaN or infinity.")
         if self._shapes is None:
             self._make_means([list(moment.mean.shape) for moment in moments])
         for weight, moment in zip(self._means, moments, strict=True):
@@ -262,12 +265,14 @@ class ApproximateMixupModel(keras.Model):
             name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False, aggregation=first
         )
 
-    def _require_adapted(self) -> None:
+    def _require_adapted(self) -> list[tuple[int, ...]]:
+        """The shapes of the means, the targets' last."""
         if self._shapes is None:
-            raise ValueError(
-                f"{OWNER}: adapt(dataset) must come before fit, to learn the means of the training data. "
+            raise _checks.problem(
+                "adapt(dataset) must come before fit, to learn the means of the training data. "
                 "Received: a model without means."
             )
+        return self._shapes
 
     def get_config(self) -> dict[str, Any]:
         model = keras.saving.serialize_keras_object(self.model)
@@ -295,17 +300,17 @@ class ApproximateMixupModel(keras.Model):
 def _checked_terms(terms: Any) -> tuple[str, ...]:
     rule = "a sequence of different ones of " + ", ".join(map(repr, TERMS))
     if isinstance(terms, str) or not isinstance(terms, Sequence):
-        _checks.refuse(OWNER, "terms", rule, terms, TypeError)
+        _checks.refuse("terms", rule, terms, TypeError)
     if not set(terms) <= set(TERMS) or len(set(terms)) < len(terms):
-        _checks.refuse(OWNER, "terms", rule, terms)
+        _checks.refuse("terms", rule, terms)
     return tuple(term for term in TERMS if term in terms)
 
 
 def _output_size(answer: Any) -> int:
     shape = getattr(answer, "shape", None)
     if shape is None or len(shape) != 2 or shape[1] is None:
-        raise ValueError(
-            f"{OWNER}: the model must have one output (batch, outputs). "
+        raise _checks.problem(
+            f"the model must have one output (batch, outputs). "
             f"Received: an output of {type(answer).__name__} and shape {shape}."
         )
     return int(shape[1])

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from kmix_tf.analysis.theta import ThetaMoments
+from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.seeding import random_bits, random_uniform, split
 
 

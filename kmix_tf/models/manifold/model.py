@@ -2,8 +2,8 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf.layers import MixLayer
+from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.manifold.split import INPUT, parts_of
 from kmix_tf.models.manifold.step import CompiledStep, MixingStep, converted, draw_place
 from kmix_tf.models.wrapper import MixingWrapper, require_compilable, require_floating_inputs
@@ -31,8 +32,9 @@ class ManifoldMixModel(MixingWrapper):
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
         layers: names of its layers, drawn alike often; "input" for its input. A layer must have one floating output,
             which all ways from the inputs to the outputs go through: in a residual network the end of a block, say.
-        mix: any `MixLayer`, also with a schedule, which counts this model's steps. Names in `match_on`, `passthrough`
-            and `masks` mean features, which hidden layers have none of, and are for `layers=["input"]`.
+        mix: any `MixLayer`, also with a schedule, which counts this model's steps; or a dictionary with one for each
+            of `layers`, which agree in `num_classes` and `targets`. Names in `match_on`, `passthrough` and `masks`
+            mean features, which hidden layers have none of, and are for `layers=["input"]`.
         seed: an integer >= 0 for repeatable draws; default the mix's, or else random. Each step has a seed of its own
             that follows from it, from the number of steps trained, which is saved with the model, and from the
             replica: resumed training draws what would have come, and replicas draw differently.
@@ -57,17 +59,32 @@ class ManifoldMixModel(MixingWrapper):
         (5, 2)
     """
 
+    @_checks.speaks
     def __init__(
-        self, model: keras.Model, layers: Sequence[str], mix: MixLayer, seed: int | None = None, **kwargs: Any
+        self,
+        model: keras.Model,
+        layers: Sequence[str],
+        mix: MixLayer | Mapping[str, MixLayer],
+        seed: int | None = None,
+        **kwargs: Unpack[KerasOptions],
     ):
-        super().__init__(model, mix, "mix", seed, **kwargs)
-        owner = type(self).__name__
-        self.mix_layers = _checked_names(owner, layers)
+        names = _checked_names(layers)
+        super().__init__(model, _mixes_at(names, mix), "mix", seed, **kwargs)
+        self.mix_layers = names
+        self.mix = dict(mix) if isinstance(mix, Mapping) else mix
         if INPUT in self.mix_layers:
-            require_floating_inputs(owner, model, mix)
-        self._parts = _Untracked(parts_of(owner, model, self.mix_layers))
+            require_floating_inputs(model, self._mix_at(INPUT))
+        self._parts = _Untracked(parts_of(model, self.mix_layers))
         self._current = threading.local()
-        self.supports_jit = mix.supports_jit
+        self.supports_jit = all(mixer.supports_jit for mixer in self.mixers)
+
+    @property
+    def mixers(self) -> list[MixLayer]:
+        """The layers that mix, one for each of the places."""
+        return [self._mix_at(name) for name in self.mix_layers]
+
+    def _mix_at(self, name: str) -> MixLayer:
+        return self.mix if isinstance(self.mix, MixLayer) else self.mix[name]
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         step = self._step
@@ -83,12 +100,15 @@ class ManifoldMixModel(MixingWrapper):
     def train_step(self, data: Any) -> dict[str, Any]:
         compiled = bool(self.jit_compile)
         if compiled:
-            require_compilable(type(self).__name__, self.mix)
+            with _checks.speaking_as(self):
+                self._require_compilable()
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         number, seed = self._counter.next()
         options = {"training": True, "seed": seed, "step": number}
         drawn = draw_place(seed, len(self.mix_layers))
-        step = (CompiledStep if compiled else MixingStep)(self.mix, drawn, y, sample_weight, options)
+        # In the order in which the batch comes to them, which need not be that of the names.
+        mixes = [self._mix_at(part.end) for part in self._parts.value if part.end is not None]
+        step = (CompiledStep if compiled else MixingStep)(mixes, drawn, y, sample_weight, options)
         with self._stepping(step):
             # Keras' own step, so that whatever it does for losses, metrics and scaling is done.
             return super().train_step((x, y, sample_weight))
@@ -109,9 +129,24 @@ class ManifoldMixModel(MixingWrapper):
             "name": self.name,
             "model": keras.saving.serialize_keras_object(self.model),
             "layers": list(self.mix_layers),
-            "mix": keras.saving.serialize_keras_object(self.mix),
+            "mix": self._saved_mix(),
             "seed": self._counter.seed,
         }
+
+    def _saved_mix(self) -> Any:
+        if isinstance(self.mix, MixLayer):
+            return keras.saving.serialize_keras_object(self.mix)
+        return {name: keras.saving.serialize_keras_object(self.mix[name]) for name in self.mix_layers}
+
+    def _require_compilable(self) -> None:
+        for mixer in self.mixers:
+            require_compilable(mixer)
+        counts = {mixer.decisions.mixtures or 1 for mixer in self.mixers}
+        if len(counts) > 1:
+            raise _checks.problem(
+                "jit_compile=True needs as many interpolations at each place. Received: a mix with "
+                f"{' and one with '.join(map(str, sorted(counts)))}."
+            )
 
     @property
     def _step(self) -> MixingStep | None:
@@ -133,7 +168,7 @@ class ManifoldMixModel(MixingWrapper):
             return step.y, step.sample_weight
         # Names of leaves mean those of the inputs, of which others need not be such as can be mixed.
         features = x if INPUT in self.mix_layers or y is None else tf.zeros([tf.shape(tf.nest.flatten(y)[0])[0], 1])
-        return converted(self.mix, features, y, sample_weight)
+        return converted(self.mixers[0], features, y, sample_weight)
 
 
 class _Untracked:
@@ -143,11 +178,29 @@ class _Untracked:
         self.value = value
 
 
-def _checked_names(owner: str, layers: Any) -> list[str]:
+def _checked_names(layers: Any) -> list[str]:
     is_sequence = isinstance(layers, Sequence) and not isinstance(layers, str)
     if not is_sequence or not layers or not all(isinstance(name, str) for name in layers):
         rule = f"a list of names of the model's layers, or {INPUT!r}"
-        _checks.refuse(owner, "layers", rule, layers, ValueError if is_sequence else TypeError)
+        _checks.refuse("layers", rule, layers, ValueError if is_sequence else TypeError)
     if len(set(layers)) < len(layers):
-        _checks.refuse(owner, "layers", "different names, since they are drawn alike often", layers)
+        _checks.refuse("layers", "different names, since they are drawn alike often", layers)
     return list(layers)
+
+
+def _mixes_at(names: list[str], mix: Any) -> list[MixLayer]:
+    """The mix at each place.
+
+    Raises:
+        ValueError: for a dictionary of other names, or of mixes that make different targets.
+    """
+    if not isinstance(mix, Mapping):
+        return [mix]
+    if sorted(mix) != sorted(names):
+        _checks.refuse("mix", f"a MixLayer, or a dictionary of one for each of {names}", sorted(mix))
+    mixes = [mix[name] for name in names]
+    for option in ("num_classes", "targets"):
+        values = [getattr(each, option, None) for each in mixes]
+        if any(value != values[0] for value in values):
+            raise _checks.problem(f"the mixes at all places must agree in {option}. Received: {values}.")
+    return mixes

@@ -22,7 +22,7 @@ class Part(NamedTuple):
     end: str | None
 
 
-def parts_of(owner: str, model: keras.Model, names: list[str]) -> list[Part]:
+def parts_of(model: keras.Model, names: list[str]) -> list[Part]:
     """Takes a functional or sequential model apart at the outputs of layers, or at its input, "input".
 
     All ways through the model go through these places, so they have an order, and the parts one after another are
@@ -32,8 +32,8 @@ def parts_of(owner: str, model: keras.Model, names: list[str]) -> list[Part]:
         TypeError: for a model of another kind. ValueError: for a layer that it cannot be taken apart at, with the
             reason; or a model of which some would be lost.
     """
-    _require_functional(owner, model)
-    places = _Places(owner, model)
+    _require_functional(model)
+    places = _Places(model)
     hidden = sorted((name for name in names if name != INPUT), key=lambda name: places.rank(name))
     begin = [Part(_as_it_is, INPUT)] if INPUT in names else []
     if not hidden:
@@ -48,8 +48,7 @@ def parts_of(owner: str, model: keras.Model, names: list[str]) -> list[Part]:
 class _Places:
     """Where a model can be taken apart: at tensors of its layers."""
 
-    def __init__(self, owner: str, model: keras.Model):
-        self.owner = owner
+    def __init__(self, model: keras.Model):
         self.graph = graph_of(model)
         self.layers = {layer.name: layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)}
         self.order = bottlenecks(self.graph.parents, self.graph.sources, self.graph.sinks)
@@ -64,7 +63,7 @@ class _Places:
         self._require_known(name)
         problem = self.problem(name)
         if problem is not None:
-            raise ValueError(f"{self.owner}: layer {name!r} cannot be mixed at: {problem}. {self._remedy(name)}")
+            raise _checks.problem(f"layer {name!r} cannot be mixed at: {problem}. {self._remedy(name)}")
         return self.order.index(self._keys(name)[0])
 
     def tensor(self, name: str) -> Any:
@@ -101,27 +100,28 @@ class _Places:
     def _require_known(self, name: str) -> None:
         if name not in self.layers:
             known = ", ".join(map(repr, [INPUT, *self.layers]))
-            _checks.refuse(self.owner, "layers", f"names of the model's layers, of {known}", name)
+            _checks.refuse("layers", f"names of the model's layers, of {known}", name)
 
     def _require_whole(self) -> None:
         """Refuses what is in the model but on no way to its outputs, such as symbolic losses: parts would lose it."""
         lost = [name for name, layer in self.layers.items() if id(layer) not in self.graph.produced]
         if lost:
-            raise ValueError(
-                f"{self.owner}: each layer of the model must lead to its outputs. Received: a model with "
+            raise _checks.problem(
+                f"each layer of the model must lead to its outputs. Received: a model with "
                 f"{', '.join(map(repr, lost))} besides, as symbolic losses and metrics are. Add losses in a layer's "
                 "call, by self.add_loss, or give them to compile."
             )
 
 
-def _require_functional(owner: str, model: keras.Model) -> None:
+def _require_functional(model: keras.Model) -> None:
     # A class of one's own with a `call` of its own computes something else than the graph says.
     defined = next(base for base in type(model).__mro__ if "call" in vars(base))
     if not defined.__module__.startswith("keras.") or not getattr(model, "outputs", None):
-        raise TypeError(
-            f"{owner}: model must be functional or sequential, since layers of a subclassed model are known only as "
+        raise _checks.problem(
+            f"model must be functional or sequential, since layers of a subclassed model are known only as "
             f"they run. Received: {model.name!r} of class {type(model).__name__}. Make it by keras.Model(inputs, "
-            "outputs); or mix at its input only, by MixModel."
+            "outputs); or mix at its input only, by MixModel.",
+            TypeError,
         )
 
 

@@ -1,14 +1,13 @@
 """One training step of manifold mixup: where it mixes, and what becomes of targets and weights."""
 
-import copy
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kmix_tf._graph import compiled
 from kmix_tf.layers import MixLayer
-from kmix_tf.layers.chance import mixtures_of_each
-from kmix_tf.seeding import random_uniform, split
+from kmix_tf.seeding import mix_seeds, random_uniform
 
 
 class Passing(NamedTuple):
@@ -23,15 +22,23 @@ class MixingStep:
     """Mixes a batch once on its way through a model, at one of several places.
 
     Args:
-        mix: the layer that mixes. drawn: the number of the place that is mixed at, int32; None if there is one.
-        y, sample_weight: what came with the batch. options: of the call of `mix`.
+        mixes: the layer that mixes at each place. drawn: the number of the place that is mixed at, int32; None if
+            there is one.
+        y, sample_weight: what came with the batch. options: of the call of a mix.
 
     Attributes:
         y, sample_weight: those of the batch as it is by now, which the loss is of when all places are passed.
     """
 
-    def __init__(self, mix: MixLayer, drawn: tf.Tensor | None, y: Any, sample_weight: Any, options: dict[str, Any]):
-        self._mix = mix
+    def __init__(
+        self,
+        mixes: Sequence[MixLayer],
+        drawn: tf.Tensor | None,
+        y: Any,
+        sample_weight: Any,
+        options: dict[str, Any],
+    ):
+        self._mixes = mixes
         self._drawn = drawn
         self._given = y, sample_weight
         self._options = options
@@ -41,33 +48,35 @@ class MixingStep:
         """The features at a place, mixed if it is the one drawn. Places are passed in order, from 0."""
         if place == 0:
             # As they are where they are not mixed, such as one-hot.
-            self.y, self.sample_weight = converted(self._mix, features, *self._given)
-        if self._drawn is None:
-            passing = self._mixed(self._mix, features, self._options)
-        else:
-            passing = self._perhaps_mixed(place, features)
+            self.y, self.sample_weight = converted(self._mixes[0], features, *self._given)
+        passing = self._mixed(0, features) if self._drawn is None else self._perhaps_mixed(place, features)
         self.y, self.sample_weight = passing.y, passing.sample_weight
         return passing.features
 
     def _perhaps_mixed(self, place: int, features: Any) -> Passing:
         """Computes one branch alone, whose batches may be of different lengths."""
-        seen = []
+        seen: list[Passing] = []
+        current = Passing(features, self.y, self.sample_weight)
 
         def mixed() -> list[tf.Tensor]:
-            seen.append(self._mixed(self._mix, features, self._options))
-            return _tensors(seen[-1])
+            seen.append(_weighted_like(current, self._mixed(place, features)))
+            is_longer = self._mixes[place].decisions.mixtures is not None
+            return [_of_open_length(leaf) if is_longer else leaf for leaf in _tensors(seen[-1])]
 
         def kept() -> list[tf.Tensor]:
-            passing = Passing(features, self.y, self.sample_weight)
-            seen.append(_weighted_like(seen[0], passing) if seen else passing)
+            seen.append(_weighted_like(seen[0], current) if seen else current)
             return _tensors(seen[-1])
 
         leaves = iter(tf.nest.flatten(tf.cond(tf.equal(self._drawn, place), mixed, kept)))
         return tf.nest.map_structure(lambda leaf: None if leaf is None else next(leaves), seen[0])
 
-    def _mixed(self, mix: MixLayer, features: Any, options: dict[str, Any]) -> Passing:
+    def _mixed(self, place: int, features: Any, allowed: Any = None) -> Passing:
         y, sample_weight = self._given
-        mixed = mix(features, y, sample_weight, **options)
+        mix, told = self._mixes[place], self._options
+        if allowed is None:
+            mixed = mix(features, y, sample_weight, **told)
+        else:
+            mixed = mix.mixed(features, y, sample_weight, **told, allowed=allowed)
         if y is None:
             return Passing(mixed, None, None)
         features, *targets = (*mixed, None)[:3]
@@ -84,38 +93,22 @@ class CompiledStep(MixingStep):
     """
 
     def _perhaps_mixed(self, place: int, features: Any) -> Passing:
-        mix = copy.copy(self._mix)
-        mix.schedule = _OnlyAt(place, self._mix.schedule)
-        options = {**self._options, "step": tf.stack([self._options["step"], tf.cast(self._drawn, tf.int64)])}
+        is_drawn = tf.equal(self._drawn, place)
         if place == 0:
-            return self._mixed(mix, features, options)
-        copies = mixtures_of_each(mix.pairing, mix.ratio) or 1
-        passing = self._mixed(mix, features[: tf.shape(features)[0] // copies], options)
-        current, is_drawn = Passing(features, self.y, self.sample_weight), tf.equal(self._drawn, place)
+            return self._mixed(place, features, allowed=is_drawn)
+        copies = self._mixes[0].decisions.mixtures or 1
+        passing = self._mixed(place, features[: tf.shape(features)[0] // copies], allowed=is_drawn)
+        current = _weighted_like(passing, Passing(features, self.y, self.sample_weight))
 
         def chosen(ours: tf.Tensor | None, theirs: tf.Tensor | None) -> tf.Tensor | None:
             return None if ours is None else tf.where(is_drawn, ours, theirs)
 
-        return tf.nest.map_structure(chosen, passing, current)
-
-
-class _OnlyAt:
-    """A schedule by which batches are mixed at one place only, and there as another schedule says."""
-
-    def __init__(self, place: int, schedule: Callable | None):
-        self.place = place
-        self.schedule = schedule
-
-    def __call__(self, step_and_place: tf.Tensor) -> tf.Tensor:
-        step, drawn = tf.unstack(step_and_place)
-        chance = 1.0 if self.schedule is None else tf.cast(self.schedule(step), tf.float32)
-        return chance * tf.cast(tf.equal(drawn, self.place), tf.float32)
+        return tf.nest.map_structure(chosen, _weighted_like(current, passing), current)
 
 
 def draw_place(seed: tf.Tensor, count: int) -> tf.Tensor | None:
     """One of `count` places, uniform, an int32 scalar; None if there is but one."""
-    # The mix makes its seeds of the step's by splitting it in four: the fifth is free.
-    return None if count == 1 else tf.cast(random_uniform([], split(seed, 5)[4]) * count, tf.int32)
+    return None if count == 1 else tf.cast(random_uniform([], mix_seeds(seed).choice) * count, tf.int32)
 
 
 def converted(mix: MixLayer, features: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
@@ -130,16 +123,28 @@ def _tensors(passing: Passing) -> list[tf.Tensor]:
     return [leaf for leaf in tf.nest.flatten(passing) if leaf is not None]
 
 
-def _weighted_like(mixed: Passing, kept: Passing) -> Passing:
-    """A batch that is not mixed, with weights of 1 if mixtures have weights."""
-    if kept.sample_weight is not None or mixed.sample_weight is None:
-        return kept
+def _of_open_length(leaf: tf.Tensor) -> tf.Tensor:
+    """The same tensor, of whose length its graph knows nothing: where branches differ in it, TensorFlow takes that of
+    the first one for both, if it is known, when it differentiates them."""
+    return tf.ensure_shape(_opened(leaf), [None, *leaf.shape[1:]])
+
+
+@compiled
+def _opened(leaf: tf.Tensor) -> tf.Tensor:
+    shape = tf.shape(leaf)
+    return tf.reshape(leaf, shape + tf.cast(tf.reduce_min(shape) < 0, tf.int32))
+
+
+def _weighted_like(other: Passing, passing: Passing) -> Passing:
+    """A batch, with weights of 1 if it has none and the other one has."""
+    if passing.sample_weight is not None or other.sample_weight is None:
+        return passing
 
     def ones(weight: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         rank = weight.shape.rank - 1
         return tf.ones(tf.concat([tf.shape(target)[:1], tf.ones([rank], tf.int32)], 0), weight.dtype)
 
-    return kept._replace(sample_weight=tf.nest.map_structure(ones, mixed.sample_weight, kept.y))
+    return passing._replace(sample_weight=tf.nest.map_structure(ones, other.sample_weight, passing.y))
 
 
 def _constant(leaf: Any) -> Any:

@@ -29,7 +29,7 @@ class Ending(NamedTuple):
     units: int | None
 
 
-def require_fitting(owner: str, endings: list[Ending], kinds: list[str], names: list[str]) -> None:
+def require_fitting(endings: list[Ending], kinds: list[str], names: list[str]) -> None:
     """Refuses outputs of another kind than is said.
 
     Raises:
@@ -38,8 +38,8 @@ def require_fitting(owner: str, endings: list[Ending], kinds: list[str], names: 
     for ending, kind, name in zip(endings, kinds, names, strict=True):
         remedy = _remedy(ending, kind)
         if remedy is not None:
-            raise ValueError(
-                f"{owner}: {name} must say what the model returns. Received: {name}={kind!r}, but the model ends in "
+            raise _checks.problem(
+                f"{name} must say what the model returns. Received: {name}={kind!r}, but the model ends in "
                 f"{'no activation' if ending.activation == LINEAR else ending.activation}. Set {name}={remedy!r}."
             )
 
@@ -88,7 +88,7 @@ def _of_tensor(tensor: Any) -> Ending:
     """Follows a symbolic tensor back to what made its values."""
     history = getattr(tensor, "_keras_history", None)
     maker = getattr(history, "operation", None) or getattr(history, "layer", None)
-    if maker is None:
+    if history is None or maker is None:
         return Ending(None, None)
     if isinstance(maker, keras.Model):
         inner = endings(maker)

@@ -6,22 +6,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from kmix_tf._moments import StreamingMoments
-from kmix_tf.batch.leaves import leaf_name, leaf_paths, same_structure
-from kmix_tf.batch.selection import is_selected
+from kmix_tf import _checks
+from kmix_tf.batch.paths import is_selected, leaf_name, leaf_paths, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.maths.moments import StreamingMoments
 from kmix_tf.models.rescaled.outputs import targets_like_outputs
 from kmix_tf.models.rescaled.signature import FeatureSignature
-
-
-class Asker(NamedTuple):
-    """Who asks for data, and for which task; for messages."""
-
-    owner: str
-    task: str
-
-    def __str__(self) -> str:
-        return self.owner
 
 
 class TrainingMeans:
@@ -48,7 +38,13 @@ class TrainingMeans:
         >>> rescaled.adapt(means)
     """
 
-    def __init__(self, inputs: FeatureSignature, outputs: FeatureSignature, features: list[Any], targets: list[Any]):
+    def __init__(
+        self,
+        inputs: FeatureSignature,
+        outputs: FeatureSignature,
+        features: list[StreamingMoments | None],
+        targets: list[StreamingMoments],
+    ):
         self.inputs = inputs
         self.outputs = outputs
         self.feature_moments = features
@@ -88,37 +84,54 @@ class TrainingMeans:
         return TrainingMeans(self.inputs, self.outputs, joined[:count], joined[count:])
 
 
+class _Measuring(NamedTuple):
+    """What the first batch told, and the moments of it and of those that come after it.
+
+    leaves: of its features. answer: the model's, and kinds of its leaves. features, targets: moments of each leaf,
+    None for features that are left as they are.
+    """
+
+    leaves: list[Any]
+    answer: Any
+    kinds: list[str]
+    features: list[StreamingMoments | None]
+    targets: list[StreamingMoments]
+
+
 def measured(
-    owner: Asker, data: Any, untouched: tuple[str, ...], look: Callable[[Any], tuple[Any, list[str]]]
+    task: str, data: Any, untouched: tuple[str, ...], look: Callable[[Any], tuple[Any, list[str]]]
 ) -> TrainingMeans:
     """Takes the means of a dataset of batches in one pass.
 
     Args:
+        task: for messages, such as "adapt".
         data: a dataset of `(x, y)` or `(x, y, sample_weight)`.
         untouched: names of features to take no means of.
         look: what gives the model's answer to a batch, checked, and the kinds of its leaves.
     """
-    features, targets, answer, kinds, first = None, None, None, None, None
-    for number, (x, y, *weights) in enumerate(with_progress(batches(owner, data, untouched), f"{owner}: means")):
-        if first is None:
+    seen = None
+    for number, (x, y, *weights) in enumerate(
+        with_progress(batches(task, data, untouched), f"{_checks.speaker()}: means")
+    ):
+        if seen is None:
             answer, kinds = look(x)
-            first = tf.nest.flatten(x)
             features = [None if is_selected(untouched, path) else StreamingMoments() for path, _ in leaf_paths(x)]
-            targets = [StreamingMoments() for _ in kinds]
-        weight = require_weights(owner, number, x, weights)
-        for (path, leaf), moments, example in zip(leaf_paths(x), features, first, strict=True):
+            seen = _Measuring(tf.nest.flatten(x), answer, kinds, features, [StreamingMoments() for _ in kinds])
+        weight = require_weights(number, x, weights)
+        for (path, leaf), moments, example in zip(leaf_paths(x), seen.features, seen.leaves, strict=True):
             if moments is not None:
-                _require_leaf(owner, number, leaf_name("features", path), leaf, example)
+                _require_leaf(number, leaf_name("features", path), leaf, example)
                 moments.update(leaf, weight)
-        for leaf, moments in zip(like_outputs(owner, number, y, answer, kinds, len(weight)), targets, strict=True):
-            moments.update(leaf, weight)
-    if first is None or not targets[0].total:
-        got = "an empty dataset" if first is None else "sample weights that are all 0"
-        raise ValueError(f"{owner}: {owner.task} needs at least one sample. Received: {got}.")
-    return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(answer), features, targets)
+        rows = like_outputs(number, y, seen.answer, seen.kinds, len(weight))
+        for leaf, of_target in zip(rows, seen.targets, strict=True):
+            of_target.update(leaf, weight)
+    if seen is None or not seen.targets[0].total:
+        got = "an empty dataset" if seen is None else "sample weights that are all 0"
+        raise _checks.problem(f"{task} needs at least one sample. Received: {got}.")
+    return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(seen.answer), seen.features, seen.targets)
 
 
-def batches(owner: Asker, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Dataset:
+def batches(task: str, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Dataset:
     """The dataset, if it is a finite one of batches that can be measured.
 
     Raises:
@@ -127,22 +140,21 @@ def batches(owner: Asker, data: Any, untouched: tuple[str, ...] = ()) -> tf.data
     """
     spec = getattr(data, "element_spec", None)
     if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        raise ValueError(
-            f"{owner}: {owner.task} needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
+        raise _checks.problem(
+            f"{task} needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
             f"Received: {type(data).__name__} with elements {spec}."
         )
     if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
-        raise ValueError(
-            f"{owner}: {owner.task} needs a finite dataset. Received: one that repeats for ever. "
-            "Leave out repeat(), or take(n)."
+        raise _checks.problem(
+            f"{task} needs a finite dataset. Received: one that repeats for ever. Leave out repeat(), or take(n)."
         )
     for name, part in zip(("features", "targets", "sample_weight"), spec, strict=False):
         for path, leaf in leaf_paths(part):
-            _require_dense(owner, leaf_name(name, path), leaf, name == "features" and is_selected(untouched, path))
+            _require_dense(leaf_name(name, path), leaf, name == "features" and is_selected(untouched, path))
     return data
 
 
-def require_weights(owner: Asker, number: int, x: Any, weights: list[Any]) -> np.ndarray:
+def require_weights(number: int, x: Any, weights: list[Any]) -> np.ndarray:
     """The samples' weights, float64 `(batch,)`: ones where none are given.
 
     Raises:
@@ -150,26 +162,26 @@ def require_weights(owner: Asker, number: int, x: Any, weights: list[Any]) -> np
     """
     sizes = {int(leaf.shape[0]) for leaf in tf.nest.flatten(x)}
     if len(sizes) != 1:
-        raise ValueError(f"{owner}: all features of a batch must be equally long. Received: lengths {sorted(sizes)}.")
+        raise _checks.problem(f"all features of a batch must be equally long. Received: lengths {sorted(sizes)}.")
     (size,) = sizes
     if not weights:
         return np.ones(size)
     if tf.nest.is_nested(weights[0]):
-        raise ValueError(
-            f"{owner}: sample_weight must be one tensor (batch,), for the features have one mean. Received: a "
+        raise _checks.problem(
+            f"sample_weight must be one tensor (batch,), for the features have one mean. Received: a "
             f"{type(weights[0]).__name__}. Map the dataset to the weights that samples should count with."
         )
     weight = np.asarray(weights[0], dtype=np.float64)
     if weight.shape not in ((size,), (size, 1)):
-        raise ValueError(f"{owner}: sample_weight must have the shape ({size},). Received: shape {weight.shape}.")
+        raise _checks.problem(f"sample_weight must have the shape ({size},). Received: shape {weight.shape}.")
     if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise ValueError(
-            f"{owner}: sample_weight must be >= 0 and finite. Received: other weights, or NaN, in batch {number}."
+        raise _checks.problem(
+            f"sample_weight must be >= 0 and finite. Received: other weights, or NaN, in batch {number}."
         )
     return weight.reshape(size)
 
 
-def like_outputs(owner: Asker, number: int, y: Any, answer: Any, kinds: list[str], size: int) -> Iterator[np.ndarray]:
+def like_outputs(number: int, y: Any, answer: Any, kinds: list[str], size: int) -> Iterator[np.ndarray]:
     """Each leaf of the targets in the form of the model's output that it is for.
 
     Raises:
@@ -177,55 +189,55 @@ def like_outputs(owner: Asker, number: int, y: Any, answer: Any, kinds: list[str
     """
     if not same_structure(y, answer):
         names = [[leaf_name("", path) for path, _ in leaf_paths(part)] for part in (y, answer)]
-        raise ValueError(
-            f"{owner}: targets must be structured as the model's outputs. Received: "
+        raise _checks.problem(
+            f"targets must be structured as the model's outputs. Received: "
             f"{_described('targets', names[0])} for {_described('outputs', names[1])}."
         )
     for (path, target), output, kind in zip(leaf_paths(y), tf.nest.flatten(answer), kinds, strict=True):
         name = leaf_name("targets", path)
         target = np.asarray(target)
-        _require_finite(owner, number, name, target)
+        _require_finite(number, name, target)
         if len(target) != size:
-            raise ValueError(
-                f"{owner}: features and targets of a batch must be equally long. Received: {size} and {len(target)}."
+            raise _checks.problem(
+                f"features and targets of a batch must be equally long. Received: {size} and {len(target)}."
             )
-        yield targets_like_outputs(owner, target, tuple(output.shape[1:]), kind, name)
+        yield targets_like_outputs(target, tuple(output.shape[1:]), kind, name)
 
 
 def _described(name: str, leaves: list[str]) -> str:
     return f"one of the {name}" if leaves == [""] else f"{name} {', '.join(leaves)}"
 
 
-def _require_dense(owner: Asker, name: str, spec: Any, any_dtype: bool) -> None:
+def _require_dense(name: str, spec: Any, any_dtype: bool) -> None:
     is_dense = isinstance(spec, tf.TensorSpec)
     if not is_dense or not (any_dtype or spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype.is_bool):
         kind = spec.dtype.name if is_dense else type(spec).__name__
-        raise TypeError(
-            f"{owner}: {name} must be a dense tensor of numbers. Received: {kind}. "
-            "If it only rides along, name it in passthrough=."
+        raise _checks.problem(
+            f"{name} must be a dense tensor of numbers. Received: {kind}. "
+            "If it only rides along, name it in passthrough=.",
+            TypeError,
         )
     if spec.shape.rank == 0:
-        raise ValueError(
-            f"{owner}: {name} must have a batch axis. Received: {name} of shape (), a single sample. "
+        raise _checks.problem(
+            f"{name} must have a batch axis. Received: {name} of shape (), a single sample. "
             "Call dataset.batch(...) first."
         )
 
 
-def _require_leaf(owner: Asker, number: int, name: str, leaf: Any, example: Any) -> None:
+def _require_leaf(number: int, name: str, leaf: Any, example: Any) -> None:
     if leaf.shape[1:] != example.shape[1:]:
-        raise ValueError(
-            f"{owner}: {name} must have one shape in all batches, to have a mean. Received: {tuple(leaf.shape)} in "
+        raise _checks.problem(
+            f"{name} must have one shape in all batches, to have a mean. Received: {tuple(leaf.shape)} in "
             f"batch {number}, after {tuple(example.shape)}."
         )
-    _require_finite(owner, number, name, np.asarray(leaf))
+    _require_finite(number, name, np.asarray(leaf))
 
 
-def _require_finite(owner: Asker, number: int, name: str, values: np.ndarray) -> None:
+def _require_finite(number: int, name: str, values: np.ndarray) -> None:
     is_exact = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
     if not is_exact and not np.isfinite(values.astype(np.float64)).all():
-        raise ValueError(
-            f"{owner}: {owner.task} needs finite features and targets. Received: {name} with NaN or infinity in "
-            f"batch {number}."
+        raise _checks.problem(
+            f"data must have finite features and targets. Received: {name} with NaN or infinity in batch {number}."
         )
 
 

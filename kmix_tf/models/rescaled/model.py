@@ -1,7 +1,7 @@
 """Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
 
 import warnings
-from typing import Any
+from typing import Any, Unpack
 
 import keras
 import numpy as np
@@ -9,14 +9,14 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register, require_tensorflow_backend, write_archive
-from kmix_tf.analysis.theta import ThetaMoments
-from kmix_tf.batch.leaves import at_least_float32, leaf_name, leaf_paths, same_structure
-from kmix_tf.batch.selection import as_selectors, is_selected, require_used
+from kmix_tf._graph import at_least_float32
+from kmix_tf.batch.paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.means import (
-    Asker,
     TrainingMeans,
     batches,
     like_outputs,
@@ -82,27 +82,32 @@ class RescaledModel(keras.Model):
         TensorShape([5, 2])
     """
 
+    @_checks.speaks
     def __init__(
-        self, model: keras.Model, alpha: Any = None, output: Any = "logits", passthrough: Any = None, **kwargs: Any
+        self,
+        model: keras.Model,
+        alpha: Any = None,
+        output: Any = "logits",
+        passthrough: Any = None,
+        **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **kwargs)
-        owner = type(self).__name__
-        require_tensorflow_backend(owner)
+        require_tensorflow_backend()
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
-            _checks.refuse(owner, "model", "a Keras model", model, TypeError)
-        mixed = mixed_as(owner, alpha, model)
+            _checks.refuse("model", "a Keras model", model, TypeError)
+        mixed = mixed_as(alpha, model)
         self.model = model.model if isinstance(model, MixModel) else model
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
-        self._untouched = mixed.untouched if passthrough is None else as_selectors(owner, "passthrough", passthrough)
+        self._untouched = mixed.untouched if passthrough is None else as_selectors("passthrough", passthrough)
         self._names_given = passthrough is not None
-        self._heads = Heads(owner, output)
+        self._heads = Heads(output)
         ends = endings(self.model)
         if ends and not tf.nest.is_nested(output):
-            require_fitting(owner, ends, [output] * len(ends), ["output"] * len(ends))
-        self._signature = None
+            require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
+        self._signature: FeatureSignature | None = None
 
     @property
     def output_kind(self) -> Any:
@@ -133,16 +138,18 @@ class RescaledModel(keras.Model):
         if self._signature is None:
             self._make_means(data.inputs, data.outputs)
         shapes = [signature.shapes() for signature in (data.inputs, data.outputs)]
-        if shapes != [self._signature.shapes(), self._outputs.shapes()]:
+        before = [signature.shapes() for signature in (self._require_adapted(), self._outputs)]
+        if shapes != before:
             raise ValueError(
                 "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
-                f"{shapes}, after {[self._signature.shapes(), self._outputs.shapes()]}. Wrap the model anew."
+                f"{shapes}, after {before}. Wrap the model anew."
             )
         self._signature = data.inputs
         means = [moments.mean for moments in (*data.feature_moments, *data.target_moments) if moments is not None]
         for weight, mean in zip([*self.feature_means, *self.target_means], means, strict=True):
             weight.assign(mean)
 
+    @_checks.speaks
     def measure(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> TrainingMeans:
         """The means that `adapt` would learn, without learning them: for shards, whose means can be joined.
 
@@ -156,16 +163,13 @@ class RescaledModel(keras.Model):
             >>> rescaled.target_mean.numpy().tolist()
             [0.625, 0.375]
         """
-        return measured(
-            Asker("RescaledModel", "adapt"),
-            self._dataset(data, y, batch_size, sample_weight),
-            self._untouched,
-            self._look,
-        )
+        data = self._dataset(data, y, batch_size, sample_weight)
+        return measured("adapt", data, self._untouched, self._look)
 
+    @_checks.speaks
     def evaluate_both(
         self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None, bins: int = 10
-    ) -> Comparison:
+    ) -> Any:
         """Scores the wrapped model and its rescaled predictions on the same data, in one pass: does it help?
 
         Args:
@@ -190,18 +194,17 @@ class RescaledModel(keras.Model):
             (('plain', 'rescaled'), ('error', 'loss', 'calibration_error'))
         """
         self._require_adapted()
-        bins = _checks.integer("RescaledModel", "bins", bins, minimum=1)
-        asker = Asker("RescaledModel", "evaluate_both")
+        bins = _checks.integer("bins", bins, minimum=1)
         kinds = self._heads.of(self._outputs.structure)
         sums = [[ScoreSums(kind, bins) for kind in kinds] for _ in Comparison._fields]
         total = 0.0
-        data = batches(asker, self._dataset(data, y, batch_size, sample_weight), self._untouched)
+        data = batches("evaluate_both", self._dataset(data, y, batch_size, sample_weight), self._untouched)
         both = tf.function(self._both, reduce_retracing=True)
         for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: scores")):
-            weight = require_weights(asker, number, x, weights)
+            weight = require_weights(number, x, weights)
             total += weight.sum()
             answers = both(x)
-            targets = list(like_outputs(asker, number, target, answers[0], kinds, len(weight)))
+            targets = list(like_outputs(number, target, answers[0], kinds, len(weight)))
             for heads, answer in zip(sums, answers, strict=True):
                 for head, true, leaf in zip(heads, targets, tf.nest.flatten(answer), strict=True):
                     head.update(true, leaf, weight)
@@ -211,7 +214,6 @@ class RescaledModel(keras.Model):
         return tf.nest.pack_sequence_as(self._outputs.structure, comparisons)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        self._require_adapted()
         self._require_like_adapted(x)
         means = iter(self.feature_means)
         shrunk = [
@@ -247,37 +249,38 @@ class RescaledModel(keras.Model):
             >>> rescaled.adapt(tf.random.uniform([4, 3]), [0, 1, 0, 1])
             >>> rescaled.export(tempfile.mkdtemp())
         """
-        self._require_adapted()
+        features = self._require_adapted()
         is_flat = all(len(path) < 2 for path, _ in leaf_paths(self._outputs.structure))
         served = self if is_flat else _Flat(self, self._outputs.names("output"))
-        write_archive(served, path, self._signature.tensor_specs(), **kwargs)
+        write_archive(served, path, features.tensor_specs(), **kwargs)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
             return data
-        parts = (_several(data, self.model, "inputs"), _several(y, self.model, "outputs"))
-        parts = parts if sample_weight is None else (*parts, sample_weight)
-        return tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
+        parts = [_several(data, self.model, "inputs"), _several(y, self.model, "outputs")]
+        parts += [] if sample_weight is None else [sample_weight]
+        return tf.data.Dataset.from_tensor_slices(tuple(parts)).batch(batch_size)
 
     def _look(self, x: Any) -> tuple[Any, list[str]]:
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
-        owner = type(self).__name__
         if self._names_given:
-            require_used(owner, "passthrough", self._untouched, x)
+            require_used("passthrough", self._untouched, x)
         answer = self.model(self._as_floats(x), training=False)
         kinds, names = self._heads.of(answer), list(output_names(answer))
         ends = endings(self.model)
         if len(ends) == len(kinds):
-            require_fitting(owner, ends, kinds, names)
+            require_fitting(ends, kinds, names)
         for leaf, kind, name in zip(tf.nest.flatten(answer), kinds, names, strict=True):
             if leaf.shape.rank < 2:
-                raise ValueError(f"{owner}: outputs must be (batch, ...). Received: {name} of shape {leaf.shape}.")
-            problem = doubt(np.asarray(at_least_float32(leaf)), kind)
-            message = f"{owner}: {name} must say what the model returns. Received: {name}={kind!r}, but {problem}."
-            if problem is not None and "logits" in kind:
-                warnings.warn(f"{message} Is it 'probabilities'?", UserWarning, stacklevel=5)
-            elif problem is not None:
-                raise ValueError(f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'.")
+                raise _checks.problem(f"outputs must be (batch, ...). Received: {name} of shape {leaf.shape}.")
+            found = doubt(np.asarray(at_least_float32(leaf)), kind)
+            message = f"{name} must say what the model returns. Received: {name}={kind!r}, but {found}."
+            if found is not None and "logits" in kind:
+                warnings.warn(f"{_checks.speaker()}: {message} Is it 'probabilities'?", UserWarning, stacklevel=5)
+            elif found is not None:
+                raise _checks.problem(
+                    f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'."
+                )
         return answer, kinds
 
     def _both(self, x: Any) -> tuple[Any, Any]:
@@ -309,16 +312,18 @@ class RescaledModel(keras.Model):
         dtype = "float64" if dtype == tf.float64 else "float32"
         return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
 
-    def _require_adapted(self) -> None:
+    def _require_adapted(self) -> FeatureSignature:
+        """What features look like."""
         if self._signature is None:
             raise ValueError(
                 "RescaledModel: adapt(dataset) must come first, to learn the means of the training data. "
                 "Received: a model without means."
             )
+        return self._signature
 
     def _require_like_adapted(self, x: Any) -> None:
         """Refuses features that would be broadcast against the means, or matched with others' means."""
-        expected = self._signature
+        expected = self._require_adapted()
         is_alike = same_structure(x, expected.structure)
         if is_alike:
             shapes = zip(tf.nest.flatten(x), expected.shapes(), strict=True)
@@ -334,8 +339,7 @@ class RescaledModel(keras.Model):
         self._require_adapted()
 
     def get_build_config(self) -> dict[str, Any]:
-        self._require_adapted()
-        return {"signature": self._signature.get_config(), "outputs": self._outputs.get_config()}
+        return {"signature": self._require_adapted().get_config(), "outputs": self._outputs.get_config()}
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         if self._signature is None:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.batch.leaves import leaf_name, leaf_paths, same_structure
+from kmix_tf.batch.paths import leaf_name, leaf_paths, same_structure
 from kmix_tf.models.rescaled.simplex import project_to_simplex
 
 OUTPUTS = ("logits", "probabilities", "regression", "multilabel_logits", "multilabel_probabilities")
@@ -24,14 +24,13 @@ class Heads:
         ValueError: for a kind that is none.
     """
 
-    def __init__(self, owner: str, kinds: Any):
-        self.owner = owner
+    def __init__(self, kinds: Any):
         self.kinds = kinds
         if tf.nest.is_nested(kinds):
             for path, kind in leaf_paths(kinds):
-                _checks.choice(owner, leaf_name("output", path), kind, OUTPUTS)
+                _checks.choice(leaf_name("output", path), kind, OUTPUTS)
         else:
-            _checks.choice(owner, "output", kinds, OUTPUTS)
+            _checks.choice("output", kinds, OUTPUTS)
 
     def of(self, answer: Any) -> list[str]:
         """The kind of each leaf of what the model answers, in the order of `tf.nest.flatten`.
@@ -42,8 +41,8 @@ class Heads:
         if not tf.nest.is_nested(self.kinds):
             return [self.kinds] * len(tf.nest.flatten(answer))
         if not same_structure(self.kinds, answer):
-            raise ValueError(
-                f"{self.owner}: output must be one of {', '.join(map(repr, OUTPUTS))}, or a structure of them like "
+            raise _checks.problem(
+                f"output must be one of {', '.join(map(repr, OUTPUTS))}, or a structure of them like "
                 f"the model's outputs. Received: output={self.kinds!r} for outputs {list(output_names(answer))}."
             )
         return tf.nest.flatten(self.kinds)
@@ -55,9 +54,7 @@ def output_names(answer: Any) -> Iterator[str]:
         yield leaf_name("output", path)
 
 
-def targets_like_outputs(
-    owner: str, targets: Any, shape: tuple[int, ...], kind: str, name: str = "targets"
-) -> np.ndarray:
+def targets_like_outputs(targets: Any, shape: tuple[int, ...], kind: str, name: str = "targets") -> np.ndarray:
     """Targets as a model would put them out, `(batch, *shape)`: integer classes one-hot, without a last axis of 1.
 
     Raises:
@@ -68,20 +65,20 @@ def targets_like_outputs(
     if _are_classes(targets, shape, kind):
         targets = targets.reshape(len(targets), *shape[:-1])
         if targets.size and not (targets.min() >= 0 and targets.max() < shape[-1]):
-            raise ValueError(
-                f"{owner}: labels must be in [0, {shape[-1]}), the model's classes. "
+            raise _checks.problem(
+                f"labels must be in [0, {shape[-1]}), the model's classes. "
                 f"Received: {'labels' if name == 'targets' else name} from {targets.min()} to {targets.max()}."
             )
         return np.eye(shape[-1])[targets]
     if shape[-1:] == (1,) and targets.shape[1:] == shape[:-1]:
         targets = targets[..., np.newaxis]
     if targets.shape[1:] != shape:
-        raise ValueError(
-            f"{owner}: {name} must have the shape of the model's output, or be integer classes. "
+        raise _checks.problem(
+            f"{name} must have the shape of the model's output, or be integer classes. "
             f"Received: {name} of shape {targets.shape} for an output of shape {(None, *shape)}."
         )
     if kind != "regression":
-        _require_probabilities(owner, targets, kind, name)
+        _require_probabilities(targets, kind, name)
     return targets
 
 
@@ -108,19 +105,19 @@ def _are_classes(targets: np.ndarray, shape: tuple[int, ...], kind: str) -> bool
     return shape[-1:] != (1,) and targets.shape[1:] in (shape[:-1], (*shape[:-1], 1))
 
 
-def _require_probabilities(owner: str, targets: np.ndarray, kind: str, name: str) -> None:
+def _require_probabilities(targets: np.ndarray, kind: str, name: str) -> None:
     remedy = "set output='regression' for a target that is any number"
     lowest, highest = (targets.min(), targets.max()) if targets.size else (0, 1)
     if lowest < -1e-3 or highest > 1 + 1e-3:
-        raise ValueError(
-            f"{owner}: {name} must be in [0, 1] where output={kind!r}; {remedy}. "
+        raise _checks.problem(
+            f"{name} must be in [0, 1] where output={kind!r}; {remedy}. "
             f"Received: {name} from {lowest:g} to {highest:g}."
         )
     if kind.startswith("multilabel") or targets.shape[-1] == 1:
         return
     totals = np.asarray(targets, dtype=np.float64).sum(axis=-1)
     if not (np.abs(totals - 1) < _checks.SUM_TOLERANCE).all():
-        raise ValueError(
-            f"{owner}: {name} must sum to 1 over the classes where output={kind!r}; set output='multilabel_{kind}' "
+        raise _checks.problem(
+            f"{name} must sum to 1 over the classes where output={kind!r}; set output='multilabel_{kind}' "
             f"for labels that do not exclude each other. Received: sums from {totals.min():g} to {totals.max():g}."
         )

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf.batch.leaves import at_least_float32
+from kmix_tf._graph import at_least_float32
 
 
 def project_to_simplex(values: Any) -> tf.Tensor:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import keras
 
 from kmix_tf import _checks
-from kmix_tf.analysis.theta import ThetaMoments, theta_moments, theta_moments_sampled
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers import MixLayer
+from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_sampled
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.ratio import BetaRatio, DistributionRatio
 
@@ -25,7 +25,7 @@ class Mixed(NamedTuple):
     untouched: tuple[str, ...] = ()
 
 
-def mixed_as(owner: str, alpha: Any, model: Any) -> Mixed:
+def mixed_as(alpha: Any, model: Any) -> Mixed:
     """What `alpha` says, or where it is None, what the mix layer within the model says.
 
     Raises:
@@ -37,42 +37,40 @@ def mixed_as(owner: str, alpha: Any, model: Any) -> Mixed:
     layers = list(_mix_layers(model))
     if alpha is None:
         if not layers:
-            _checks.refuse(owner, "alpha", f"{RULE}, for the model holds no mix layer to take it from", alpha)
+            _checks.refuse("alpha", f"{RULE}, for the model holds no mix layer to take it from", alpha)
         alpha = layers[0]
-    mixed = _understood(owner, alpha)
+    mixed = _understood(alpha)
     for layer in layers:
         if layer is not alpha:
-            _warn_if_different(owner, mixed, layer)
+            _warn_if_different(mixed, layer)
     return mixed
 
 
-def _understood(owner: str, alpha: Any) -> Mixed:
+def _understood(alpha: Any) -> Mixed:
     if isinstance(alpha, MixLayer):
-        return _of_layer(owner, alpha)
+        return _of_layer(alpha)
     if isinstance(alpha, BetaRatio):
-        return _understood(owner, alpha.alpha)
+        return _understood(alpha.alpha)
     if isinstance(alpha, DistributionRatio):
-        with _checks.speaking_as(owner):
-            return Mixed(None, theta_moments_sampled(alpha.sample))
+        return Mixed(None, theta_moments_sampled(alpha.sample))
     if isinstance(alpha, ThetaMoments):
-        return Mixed(None, _checked_moments(owner, alpha))
+        return Mixed(None, _checked_moments(alpha))
     if callable(alpha) or isinstance(alpha, (str, tuple, list, dict)):
-        _checks.refuse(owner, "alpha", f"{RULE}. Of other ratios, give theta_moments_of(density)", alpha, TypeError)
-    alpha = _checks.number(owner, "alpha", alpha)
+        _checks.refuse("alpha", f"{RULE}. Of other ratios, give theta_moments_of(density)", alpha, TypeError)
+    alpha = _checks.number("alpha", alpha)
     return Mixed(alpha, theta_moments(alpha))
 
 
-def _of_layer(owner: str, layer: MixLayer) -> Mixed:
+def _of_layer(layer: MixLayer) -> Mixed:
     learnt = layer.matched_alpha
-    mixed = _understood(owner, layer.ratio if learnt is None else learnt)
+    mixed = _understood(layer.ratio if learnt is None else learnt)
     if not isinstance(layer.blend, LinearBlend):
-        _warn(owner, f"eq. (22) is derived for linear mixing; the layer's blend is a {type(layer.blend).__name__}")
+        _warn(f"eq. (22) is derived for linear mixing; the layer's blend is a {layer.blend.shown}")
     if layer.schedule is not None:
-        _warn(owner, "the layer's schedule is not taken into account: theta is that of its mixed batches")
+        _warn("the layer's schedule is not taken into account: theta is that of its mixed batches")
     if layer.probability != 1:
         mixed = Mixed(None, _thinned(mixed.theta, layer.probability))
-    names = layer.names
-    return mixed._replace(untouched=(*names.passthrough, *names.masks))
+    return mixed._replace(untouched=(*layer.passthrough, *layer.masks))
 
 
 def _thinned(theta: ThetaMoments, probability: float) -> ThetaMoments:
@@ -81,10 +79,10 @@ def _thinned(theta: ThetaMoments, probability: float) -> ThetaMoments:
     return ThetaMoments(1 - smaller, gamma_squared - smaller**2, gamma_squared)
 
 
-def _checked_moments(owner: str, theta: ThetaMoments) -> ThetaMoments:
-    mean, variance, gamma_squared = (_checks.number(owner, f"alpha.{name}", v) for name, v in theta._asdict().items())
+def _checked_moments(theta: ThetaMoments) -> ThetaMoments:
+    mean, variance, gamma_squared = (_checks.number(f"alpha.{name}", v) for name, v in theta._asdict().items())
     if not 0.5 <= mean <= 1 or abs(variance + (1 - mean) ** 2 - gamma_squared) > 1e-6:
-        _checks.refuse(owner, "alpha", "such ThetaMoments as theta_moments_of gives", theta)
+        _checks.refuse("alpha", "such ThetaMoments as theta_moments_of gives", theta)
     return ThetaMoments(mean, variance, gamma_squared)
 
 
@@ -100,15 +98,14 @@ def _mix_layers(model: Any) -> Iterator[MixLayer]:
             yield from _mix_layers(layer)
 
 
-def _warn_if_different(owner: str, mixed: Mixed, layer: MixLayer) -> None:
+def _warn_if_different(mixed: Mixed, layer: MixLayer) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of what else is to be known of the layer
-        other = _of_layer(owner, layer)
+        other = _of_layer(layer)
     # Sampled moments have errors of their own.
     tolerance = 2e-3 if mixed.alpha is None or other.alpha is None else 1e-6
     if abs(other.theta.mean - mixed.theta.mean) > tolerance:
         _warn(
-            owner,
             f"alpha should be that of the mix the model was trained with. Received: {_said(mixed)}; the model's "
             f"{type(layer).__name__} has {_said(other)}",
         )
@@ -119,5 +116,5 @@ def _said(mixed: Mixed) -> str:
     return text if mixed.alpha is None else f"alpha={mixed.alpha:g} ({text})"
 
 
-def _warn(owner: str, message: str) -> None:
-    warnings.warn(f"{owner}: {message}.", UserWarning, stacklevel=6)
+def _warn(message: str) -> None:
+    warnings.warn(f"{_checks.speaker()}: {message}.", UserWarning, stacklevel=6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf.blend.places import take_places
+from kmix_tf.blend.linear import take_places
 from kmix_tf.blend.puzzle.transport import cells_moved, places_of, transport_plan, way_costs
 
 RNG = np.random.default_rng(13)

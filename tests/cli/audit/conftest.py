@@ -5,15 +5,15 @@ import pytest
 from sklearn.datasets import load_digits
 
 from kmix_tf.cli import main
-from kmix_tf.cli.audit.measuring import contradictions
+from kmix_tf.cli.audit.measuring import harm
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _ask_fewer_samples():
     """Asking 150 samples about all chords is most of an audit's time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(contradictions, "_POINTS", 40)
-        patch.setattr(contradictions, "_SAMPLES", 500)
+        patch.setattr(harm, "_ASKED", 40)
+        patch.setattr(harm, "_ASKED_AMONG", 500)
         yield
 
 

@@ -13,7 +13,7 @@ import tensorflow as tf
 import kmix_tf
 from kmix_tf.analysis.toys import alternating_line
 from kmix_tf.cli import main
-from kmix_tf.cli.audit import command, measuring
+from kmix_tf.cli.audit import auditing, measuring
 
 
 def refuse_constant(name):
@@ -67,7 +67,8 @@ def test_the_command_writes_a_page_and_strict_json_and_prints_a_table(tmp_path, 
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert shown.returncode == 0, shown.stderr
     assert "Verdict: mixup fails here" in shown.stdout and "ThresholdWeight(1)" in shown.stdout
-    assert "reading: 100%" in shown.stderr and "measured: 100%" in shown.stderr
+    # No one watches.
+    assert "measured" not in shown.stderr and "%" not in shown.stderr
     written = (tmp_path / "audit" / "report.json").read_text()
     report = json.loads(written, parse_constant=refuse_constant)
     assert (tmp_path / "audit" / "report.html").stat().st_size > 5000
@@ -143,9 +144,9 @@ def test_translation_and_scale_of_the_data_change_no_verdict(audit):
         (["{data}", "{data}"], "DATA must be an .npz with x and y, two .npy files (x first)"),
         (["{data}", "--target", "y"], "--target means nothing for an .npz file."),
         (["{data}", "--image-size", "8", "--drop", "y"], "--drop and --image-size mean nothing for an .npz file."),
-        (["{data}", "--image-size", "0"], "--image-size must be from 1 to 4096. Received: 0."),
-        (["{data}", "--max-samples", "2"], "--max-samples must be from 3"),
-        (["{data}", "--seed", "-1"], "--seed must be from 0"),
+        (["{data}", "--image-size", "0"], "Invalid value for '--image-size': 0 is not in the range 1<=x<=4096."),
+        (["{data}", "--max-samples", "2"], "Invalid value for '--max-samples': 2 is not in the range 3<=x<=1000000."),
+        (["{data}", "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range 0<=x<=4294967295."),
         (["{data}", "--out", "{data}"], "data.npz, which is a file."),
         (["{data}", "--out", "/proc/none"], "--out: cannot write into /proc/none"),
         (["{equal}"], "all samples are equal"),
@@ -170,7 +171,8 @@ def exhausted(*arguments, **options):
 
 
 @pytest.mark.parametrize(
-    ("place", "name"), [(measuring.course, "closeness"), (command, "collect"), (command, "page"), (command, "build")]
+    ("place", "name"),
+    [(measuring, "measure_closeness"), (auditing, "collect"), (auditing, "report_page"), (auditing, "build")],
 )
 def test_running_out_of_memory_is_said_with_what_to_do_wherever_it_happens(
     place, name, tmp_path, capsys, monkeypatch
@@ -188,7 +190,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(tmp_path
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(pathlib.Path, "touch", refused)
-    monkeypatch.setattr(command, "_audit", lambda arguments: pytest.fail("it was worked in vain"))
+    monkeypatch.setattr(auditing, "_audit", lambda request: pytest.fail("it was worked in vain"))
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
     assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
     assert f"--out: cannot write into {tmp_path} (Permission denied)." in capsys.readouterr().err
@@ -266,13 +268,13 @@ def test_a_terminal_that_lacks_letters_shows_question_marks_and_json_escapes(tmp
 
 
 def test_where_memory_is_short_fewer_samples_are_measured_and_a_note_says_so(tmp_path, capsys, monkeypatch):
-    measured, sizes = command.measure, []
+    measured, sizes = auditing.measure, []
 
     def short(sample, *arguments):
         sizes.append(len(sample.x))
         return exhausted() if len(sample.x) > 6 else measured(sample, *arguments)
 
-    monkeypatch.setattr(command, "measure", short)
+    monkeypatch.setattr(auditing, "measure", short)
     assert run(tmp_path, "--json") == 0
     report = json.loads(capsys.readouterr().out)
     assert sizes == [24, 12, 6] and (report["data"]["samples"], report["data"]["measured"]) == (24, 6)

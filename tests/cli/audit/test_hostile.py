@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading import Options, collect, file_copies, open_data
+from kmix_tf.cli.audit.reading import Options, image_folder, open_data
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.audit.reading.source import joined
+from kmix_tf.cli.terminal import UserError
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
 
@@ -38,11 +40,11 @@ class Trap:
 def test_pickles_in_an_npz_are_refused_and_never_opened(save, trapped, tmp_path):
     objects = np.array([Trap(tmp_path / "sprung")] * 6, object)
     save(tmp_path / "d.npz", **{"x": X, "y": Y, trapped: objects})
-    with pytest.raises(AuditError, match=r"is no \.npz file of plain arrays"):
+    with pytest.raises(UserError, match=r"is no \.npz file of plain arrays"):
         read(tmp_path / "d.npz")
     np.save(tmp_path / "x.npy", objects, allow_pickle=True)
     np.save(tmp_path / "y.npy", Y)
-    with pytest.raises(AuditError, match=r"is no \.npy file of one plain array"):
+    with pytest.raises(UserError, match=r"is no \.npy file of one plain array"):
         read(tmp_path / "x.npy", tmp_path / "y.npy")
     assert not (tmp_path / "sprung").exists()
 
@@ -51,7 +53,7 @@ def test_pickled_labels_are_refused_with_what_would_do(tmp_path):
     y = np.array(["a", "b"] * 3, object)
     for save in (np.savez, np.savez_compressed):
         save(tmp_path / "d.npz", x=X, y=y)
-        with pytest.raises(AuditError, match=r"save strings as y\.astype\(str\)"):
+        with pytest.raises(UserError, match=r"save strings as y\.astype\(str\)"):
             read(tmp_path / "d.npz")
     assert read(saved(tmp_path / "d.npz", x=X, y=y.astype(str))).classes == ["a", "b"]
 
@@ -62,14 +64,14 @@ def test_a_zip_of_anything_else_is_refused(compression, suffix, tmp_path):
     with zipfile.ZipFile(tmp_path / "d.npz", "w", compression) as archive:
         for name in "xy":
             archive.writestr(name + suffix, "hello" * 100)
-    with pytest.raises(AuditError, match=r"x(\.npy)? does not begin as arrays saved by NumPy do"):
+    with pytest.raises(UserError, match=r"x(\.npy)? does not begin as arrays saved by NumPy do"):
         read(tmp_path / "d.npz")
 
 
 def test_a_text_file_is_no_array_and_no_pickle_either(tmp_path):
     (tmp_path / "x.npy").write_text("1,2\n")
     np.save(tmp_path / "y.npy", Y)
-    with pytest.raises(AuditError, match="does not begin as arrays saved by NumPy do") as caught:
+    with pytest.raises(UserError, match="does not begin as arrays saved by NumPy do") as caught:
         read(tmp_path / "x.npy", tmp_path / "y.npy")
     assert "pickle" not in str(caught.value)
 
@@ -82,7 +84,7 @@ def test_a_compressed_array_damaged_anywhere_is_refused_or_whole(tmp_path):
         (tmp_path / "bad.npz").write_bytes(whole[:start] + b"\xff" * 30 + whole[start + 30 :])
         try:
             np.testing.assert_array_equal(read(tmp_path / "bad.npz").x, x)
-        except AuditError:
+        except UserError:
             refused += 1
     assert refused > 20
 
@@ -91,7 +93,7 @@ def test_an_npz_cut_anywhere_is_refused(tmp_path):
     whole = saved(tmp_path / "d.npz", x=X, y=Y).read_bytes()
     for end in range(0, len(whole) - 1, 37):
         (tmp_path / "cut.npz").write_bytes(whole[:end])
-        with pytest.raises(AuditError, match=r"is no \.npz file"):
+        with pytest.raises(UserError, match=r"is no \.npz file"):
             read(tmp_path / "cut.npz")
 
 
@@ -101,7 +103,7 @@ def test_a_header_that_claims_what_the_file_does_not_hold_is_refused(claimed, tm
     old = b"(6, 2), }" + b" " * 20
     assert old in whole
     (tmp_path / "d.npz").write_bytes(whole.replace(old, (claimed + b", }").ljust(len(old))))
-    with pytest.raises(AuditError, match=r"is no \.npz file of plain arrays"):
+    with pytest.raises(UserError, match=r"is no \.npz file of plain arrays"):
         read(tmp_path / "d.npz")
 
 
@@ -110,7 +112,7 @@ def test_a_compressed_array_with_flipped_bits_is_refused(tmp_path):
     damaged = bytearray((tmp_path / "d.npz").read_bytes())
     damaged[300] ^= 255
     (tmp_path / "d.npz").write_bytes(bytes(damaged))
-    with pytest.raises(AuditError, match=r"is no \.npz file"):
+    with pytest.raises(UserError, match=r"is no \.npz file"):
         read(tmp_path / "d.npz")
 
 
@@ -153,7 +155,7 @@ def test_labels_of_every_kind_are_classes_in_order_of_their_names(y, classes, tm
     ],
 )
 def test_labels_that_are_no_classes_are_refused(y, message, tmp_path):
-    with pytest.raises(AuditError, match=message):
+    with pytest.raises(UserError, match=message):
         read(saved(tmp_path / "d.npz", x=X, y=y))
 
 
@@ -192,7 +194,7 @@ def test_columns_of_one_name_all_count_and_a_note_says_so(tmp_path):
     path.write_text("a,a,y\n1,2,0\n3,4,1\n5,6,0\n")
     sample = read(path)
     assert sample.x.tolist() == [[1, 2], [3, 4], [5, 6]] and "Several columns have one name" in sample.notes[0]
-    with pytest.raises(AuditError, match=r"--drop: .* has 2 columns 'a'"):
+    with pytest.raises(UserError, match=r"--drop: .* has 2 columns 'a'"):
         read(path, drop=("a",))
 
 
@@ -214,7 +216,7 @@ def test_columns_of_one_name_all_count_and_a_note_says_so(tmp_path):
 )
 def test_tables_that_are_none_are_refused_with_the_place(content, message, tmp_path):
     (tmp_path / "t.csv").write_bytes(content)
-    with pytest.raises(AuditError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         read(tmp_path / "t.csv")
     assert "\n" not in str(caught.value)
 
@@ -251,7 +253,7 @@ def test_labels_of_a_table_that_are_not_written_as_numbers_are_names(written, cl
 def test_a_last_column_without_a_name_is_no_target_unless_asked_for(tmp_path):
     (tmp_path / "t.csv").write_text("a,b,y,\n1,2,0,\n3,4,1,\n5,6,0,\n")
     with pytest.raises(
-        AuditError, match=r"the last column has no name.*Others: a, b, y\. Leave it out with --drop ''"
+        UserError, match=r"the last column has no name.*Others: a, b, y\. Leave it out with --drop ''"
     ):
         read(tmp_path / "t.csv")
     assert read(tmp_path / "t.csv", drop=("",)).y.tolist() == [0, 1, 0]
@@ -294,8 +296,6 @@ def test_images_of_many_sizes_are_brought_to_one(tmp_path):
 
 
 def test_what_was_unlike_the_images_looked_at_is_noted(tmp_path, monkeypatch):
-    from kmix_tf.cli.audit.reading import image_folder
-
     monkeypatch.setattr(image_folder, "_LOOKED_AT", 1)
     folder = images(tmp_path / "d", a__0="L", a__1="RGB", b__0="L", b__1=("L", (9, 9)))
     sample = read(folder)
@@ -309,7 +309,7 @@ def test_a_png_cut_short_is_named(part, tmp_path):
     folder = images(tmp_path / "d", a__0="RGB", a__1="RGB", b__0="RGB", b__1="RGB")
     whole = (folder / "b/1.png").read_bytes()
     (folder / "b/1.png").write_bytes(whole[: int(part * len(whole))])
-    with pytest.raises(AuditError, match=r"b/1\.png is no image that can be read \(Invalid PNG") as caught:
+    with pytest.raises(UserError, match=r"b/1\.png is no image that can be read \(Invalid PNG") as caught:
         read(folder)
     assert "function_node" not in str(caught.value) and "Op:" not in str(caught.value)
 
@@ -347,13 +347,13 @@ def test_no_more_bytes_are_read_for_copies_than_allowed_and_the_rest_is_told(tmp
         files.append(tmp_path / str(i))
         files[-1].write_bytes(bytes(size))
         labels.append("ab"[i % 2])
-    assert file_copies.contradictory_copies(files, labels) == ([[0, 1], [2, 3]], 4)
-    monkeypatch.setattr(file_copies, "_MOST_BYTES", 600)
-    assert file_copies.contradictory_copies(files, labels) == ([[0, 1]], 2)
+    assert image_folder.contradictory_copies(files, labels) == ([[0, 1], [2, 3]], 4)
+    monkeypatch.setattr(image_folder, "_MOST_BYTES", 600)
+    assert image_folder.contradictory_copies(files, labels) == ([[0, 1]], 2)
 
 
 def test_groups_of_copies_found_twice_are_one():
-    assert file_copies.joined([["c", "a"], ["d", "e"], ["b", "c"], ["e", "d"]]) == [["a", "b", "c"], ["d", "e"]]
+    assert joined([["c", "a"], ["d", "e"], ["b", "c"], ["e", "d"]]) == [["a", "b", "c"], ["d", "e"]]
 
 
 def test_a_folder_whose_name_is_no_unicode_is_a_class_that_files_can_name(tmp_path):

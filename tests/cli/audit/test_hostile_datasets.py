@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading import Options, collect, open_data
+from kmix_tf.cli.audit.reading import Options, open_data
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.terminal import UserError
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2
 
@@ -47,7 +48,7 @@ def test_one_hot_labels_of_samples_as_long_as_classes_are_many_are_no_batches(dt
 @pytest.mark.parametrize(("pattern", "count"), [([0, 1], 80), ([0, 1, 1, 0], 36)])
 def test_labels_that_may_be_one_hot_or_a_batch_are_refused_with_what_tells(pattern, count, tmp_path):
     x, y = np.arange(2.0 * count).reshape(count, 2), np.resize(pattern, count)
-    with pytest.raises(AuditError, match=r"samples or batches.*dataset\.unbatch\(\)\.batch\(64\) if batches"):
+    with pytest.raises(UserError, match=r"samples or batches.*dataset\.unbatch\(\)\.batch\(64\) if batches"):
         read(dataset(tmp_path / "d", x, y, batch=2, drop=True))
     sample = read(dataset(tmp_path / "again", x, y, batch=64))
     assert sample.y.tolist() == y.tolist()
@@ -55,7 +56,7 @@ def test_labels_that_may_be_one_hot_or_a_batch_are_refused_with_what_tells(patte
 
 @pytest.mark.parametrize("batch", [None, 4])
 def test_an_empty_dataset_is_refused(batch, tmp_path):
-    with pytest.raises(AuditError, match="is empty: it holds no samples"):
+    with pytest.raises(UserError, match="is empty: it holds no samples"):
         read(dataset(tmp_path / "d", X, Y, batch=batch, take=0))
 
 
@@ -65,7 +66,7 @@ def test_a_saved_dataset_cut_short_is_refused_rather_than_halved(batch, tmp_path
     (shard,) = path.rglob("*.snapshot")
     whole = shard.read_bytes()
     shard.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(AuditError, match=r"cut short|can be read"):
+    with pytest.raises(UserError, match=r"cut short|can be read"):
         read(path)
 
 
@@ -79,7 +80,7 @@ def test_a_saved_dataset_cut_short_is_refused_rather_than_halved(batch, tmp_path
     ],
 )
 def test_elements_that_are_no_pairs_of_numbers_and_labels_are_refused(x, y, message, tmp_path):
-    with pytest.raises(AuditError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         read(dataset(tmp_path / "d", x, y))
     assert "\n" not in str(caught.value)
 
@@ -90,6 +91,6 @@ def test_samples_of_several_shapes_are_refused(tmp_path):
         lambda: iter([(np.zeros(2), 0), (np.zeros(3), 1)]), output_signature=signature
     )
     made.save(str(tmp_path / "d"))
-    with pytest.raises(AuditError, match="different shapes") as caught:
+    with pytest.raises(UserError, match="different shapes") as caught:
         read(tmp_path / "d")
     assert "function_node" not in str(caught.value)

@@ -5,11 +5,8 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import beta
 
-from kmix_tf.cli.audit.measuring.closeness import closeness
-from kmix_tf.cli.audit.measuring.conflicts import conflicts, intrusion
-from kmix_tf.cli.audit.measuring.contradictions import contradictions
-from kmix_tf.cli.audit.measuring.matching import matching
-from kmix_tf.cli.audit.measuring.neighbors import nearest
+from kmix_tf.cli.audit.measuring.distances import measure_closeness, measure_matching, nearest
+from kmix_tf.cli.audit.measuring.harm import measure_conflicts, measure_contradictions, measure_intrusion
 
 
 def clouds(count=60, classes=3, features=5, spread=1.0, seed=0):
@@ -38,7 +35,7 @@ def test_a_sample_alone_in_its_class_is_infinitely_far_from_its_own():
 
 def test_closeness_is_told_in_units_of_the_data_with_each_pair_once():
     x = np.array([[0], [2], [3], [9]], np.float32)
-    told = closeness(x / 10, np.array([0, 0, 1, 1]), 10.0)
+    told = measure_closeness(x / 10, np.array([0, 0, 1, 1]), 10.0)
     assert told["least"] == pytest.approx(1) and told["median"] == pytest.approx((1 + 3) / 2)
     # 2 and 3 are nearest to one another.
     assert told["nearest_is_other"] == 0.5
@@ -67,14 +64,14 @@ def test_contradicted_labels_are_those_that_simulated_mixtures_outvote(alpha):
         # Clear enough that 400,000 draws cannot be mistaken.
         assert abs(label[0] - label[1]) > 0.01
         expected.append(label.argmax() != y[i])
-    told = contradictions(x, y, [alpha], 0)
+    told = measure_contradictions(x, y, [alpha], 0)
     assert told["asked"] == 5 and told["by_alpha"][0]["share"] == np.mean(expected)
     assert told["by_alpha"][0]["examples"] == np.flatnonzero(expected).tolist()
 
 
 def test_where_each_sample_has_a_copy_of_another_class_none_is_asked_and_the_reason_told():
     x = np.repeat(np.arange(4.0), 2)[:, np.newaxis].astype(np.float32)
-    told = contradictions(x, np.arange(8) % 2, [1.0], 0)
+    told = measure_contradictions(x, np.arange(8) % 2, [1.0], 0)
     assert (
         told["asked"] == 0
         and told["by_alpha"][0]["share"] is None
@@ -86,7 +83,7 @@ def test_conflicts_between_three_points_on_a_line_are_what_the_ratio_says():
     # Mixtures of -2 and 3 are nearest to 0 if it is nearer than other samples of both classes, at -2.1 and 3.1.
     x = np.array([[-2.0], [-2.1], [0.0], [0.1], [3.0], [3.1]])
     y = np.array([0, 0, 1, 1, 2, 2])
-    told = conflicts(x, y, [1.0, 8.0], 0)
+    told = measure_conflicts(x, y, [1.0, 8.0], 0)
     for row in told["by_alpha"]:
         shares = [pair["share"] for pair in row["worst"]]
         assert shares == sorted(shares, reverse=True) and shares[0] > shares[-1]
@@ -107,7 +104,7 @@ def _share_near_zero(first, second, alpha):
 
 def test_the_nearest_mixtures_are_as_far_from_their_sample_as_told():
     x, y = clouds(80)
-    told = intrusion(x.astype(float), y, [0.2, 1.0, 32.0], 0)
+    told = measure_intrusion(x.astype(float), y, [0.2, 1.0, 32.0], 0)
     assert told["examples"] and told["by_alpha"][1]["least"] == pytest.approx(told["examples"][0]["distance"])
     pairs = [(example["first"], example["second"]) for example in told["examples"]]
     assert len(set(pairs)) == len(pairs)
@@ -119,7 +116,7 @@ def test_the_nearest_mixtures_are_as_far_from_their_sample_as_told():
 
 def test_intrusion_is_measured_at_each_alpha():
     x, y = np.array([[0.0], [10.0], [5.0], [5.5]] * 10), np.array([0, 2, 1, 1] * 10)
-    told = intrusion(x, y, [1e-9, 1e4], 0)["by_alpha"]
+    told = measure_intrusion(x, y, [1e-9, 1e4], 0)["by_alpha"]
     assert [row["alpha"] for row in told] == [1e-9, 1e4]
     # Mixtures that are one of their ends: the nearest samples of another class.
     assert told[0]["least"] == pytest.approx(4.5) and told[0]["mean"] == pytest.approx(np.mean([5, 4.5, 5, 4.5]))
@@ -129,16 +126,16 @@ def test_intrusion_is_measured_at_each_alpha():
 
 def test_of_many_classes_of_which_few_were_drawn_measures_are_those_of_the_few():
     x, y = clouds()
-    for measured in (contradictions, intrusion, conflicts):
+    for measured in (measure_contradictions, measure_intrusion, measure_conflicts):
         few, many = (measured(x, labels, [1.0], 0) for labels in (y, 20_000 * y))
-        if measured is conflicts:
+        if measured is measure_conflicts:
             for pair in few["by_alpha"][0]["worst"]:
                 pair.update(classes=[20_000 * label for label in pair["classes"]], third=20_000 * pair["third"])
         assert few == many
 
 
 def test_where_no_mixture_of_other_classes_is_met_the_reason_stands_for_each_alpha():
-    told = intrusion(np.arange(400.0)[:, np.newaxis], (np.arange(400) > 0).astype(int), [0.2, 1.0], 0)
+    told = measure_intrusion(np.arange(400.0)[:, np.newaxis], (np.arange(400) > 0).astype(int), [0.2, 1.0], 0)
     assert [(row["alpha"], row["least"], row["mean"]) for row in told["by_alpha"]] == [
         (0.2, None, None),
         (1.0, None, None),
@@ -152,7 +149,7 @@ def test_matches_across_are_never_fewer_than_any_matching_has(distance, seed):
     generator = np.random.default_rng(seed)
     y = generator.integers(0, 3, 150)
     x = generator.normal(size=(150, 3)) + distance * np.eye(3)[y]
-    rows = matching(x, y, [1.0], seed)["by_k"]
+    rows = measure_matching(x, y, [1.0], seed)["by_k"]
     assert all(row["least_share"] <= row["cross_share"] <= 1 for row in rows)
     # Far apart, nothing is left to chance but which groups are drawn, and that is known exactly.
     assert distance < 30 or rows[-1]["standard_error"] < 0.003
@@ -165,7 +162,7 @@ def test_estimates_of_matches_across_are_possible_and_never_certain():
     x = np.random.default_rng(5).normal(size=(200, 5))
     within = np.array(
         [
-            [matching(x, y, [1.0], seed)["by_k"][1][key] for key in ("cross_share", "standard_error")]
+            [measure_matching(x, y, [1.0], seed)["by_k"][1][key] for key in ("cross_share", "standard_error")]
             for seed in (1, 34, 38, 90)
         ]
     )
@@ -175,7 +172,7 @@ def test_estimates_of_matches_across_are_possible_and_never_certain():
 
 def test_alphas_that_no_ratio_reaches_are_none_with_a_reason():
     x, y = clouds(200, features=3)
-    rows = matching(x, y, [0.2, 32.0], 0)["by_k"]
+    rows = measure_matching(x, y, [0.2, 32.0], 0)["by_k"]
     assert [row["k"] for row in rows] == [1, 2, 4, 8, 16, 32, 64]
     assert rows[0]["alphas"] == [{"alpha": 0.2, "alpha_k": 0.2}, {"alpha": 32.0, "alpha_k": 32.0}]
     assert rows[-1]["alphas"][1]["alpha_k"] is None and "no ratio" in rows[-1]["alphas"][1]["reason"]

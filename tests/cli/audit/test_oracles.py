@@ -10,13 +10,12 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.measuring import ALPHAS, STEPS, conflicts, contradictions, measure
-from kmix_tf.cli.audit.measuring.course import flattened
-from kmix_tf.cli.audit.measuring.locality import local
-from kmix_tf.cli.audit.measuring.matching import matching, sizes
-from kmix_tf.cli.audit.measuring.steepness import steepness
-from kmix_tf.cli.audit.reading import Options, collect, open_data
+from kmix_tf.cli.audit.measuring import ALPHAS, STEPS, flattened, harm, measure
+from kmix_tf.cli.audit.measuring.distances import measure_locality, measure_matching, sizes
+from kmix_tf.cli.audit.measuring.harm import measure_conflicts, measure_contradictions, measure_steepness
+from kmix_tf.cli.audit.reading import Options, open_data
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.terminal import UserError
 
 
 def clouds(count=60, classes=3, features=5, seed=0):
@@ -38,9 +37,9 @@ def other_distances(x, y):
 
 
 def test_each_sample_is_asked_in_a_ball_of_half_the_distance_to_another_class(monkeypatch):
-    monkeypatch.setattr(contradictions, "_POINTS", 1000)
+    monkeypatch.setattr(harm, "_ASKED", 1000)
     x, y = clouds(40, features=2, seed=4)
-    told = contradictions.contradictions(x.astype(np.float32), y, [0.2, 4.0, 32.0], 0)
+    told = measure_contradictions(x.astype(np.float32), y, [0.2, 4.0, 32.0], 0)
     x = x.astype(np.float32).astype(float)
     shares = []
     for row in told["by_alpha"]:
@@ -55,21 +54,21 @@ def test_each_sample_is_asked_in_a_ball_of_half_the_distance_to_another_class(mo
 
 
 def test_samples_with_a_copy_of_another_class_are_not_asked(monkeypatch):
-    monkeypatch.setattr(contradictions, "_POINTS", 1000)
+    monkeypatch.setattr(harm, "_ASKED", 1000)
     x, y = clouds(30, features=2)
     x[7], y[7], y[3] = x[3], 0, 1
-    assert contradictions.contradictions(x.astype(np.float32), y, [1.0], 0)["asked"] == 28
+    assert measure_contradictions(x.astype(np.float32), y, [1.0], 0)["asked"] == 28
 
 
 def test_as_many_samples_are_asked_as_said_and_rows_are_those_of_the_data(monkeypatch):
-    monkeypatch.setattr(contradictions, "_POINTS", 9)
-    monkeypatch.setattr(contradictions, "_SAMPLES", 25)
-    monkeypatch.setattr(contradictions, "_LEAST_SAMPLES", 5)
+    monkeypatch.setattr(harm, "_ASKED", 9)
+    monkeypatch.setattr(harm, "_ASKED_AMONG", 25)
+    monkeypatch.setattr(harm, "_LEAST_SAMPLES", 5)
     x = np.arange(300.0)[:, np.newaxis].astype(np.float32)
     y = np.arange(300) % 2
-    told = contradictions.contradictions(x, y, [32.0], 3)
+    told = measure_contradictions(x, y, [32.0], 3)
     assert (told["samples"], told["asked"]) == (25, 9)
-    assert told == contradictions.contradictions(x, y, [32.0], 3)
+    assert told == measure_contradictions(x, y, [32.0], 3)
     assert (
         all(0 <= row < 300 for row in told["by_alpha"][0]["examples"]) and max(told["by_alpha"][0]["examples"]) > 25
     )
@@ -78,7 +77,7 @@ def test_as_many_samples_are_asked_as_said_and_rows_are_those_of_the_data(monkey
 @pytest.mark.parametrize("alpha", [0.2, 1.0, 32.0])
 def test_the_share_in_conflict_is_that_of_all_pairs_and_ratios(alpha):
     x, y = clouds(24, features=2, seed=2)
-    told = conflicts.conflicts(x, y, [alpha], 0)
+    told = measure_conflicts(x, y, [alpha], 0)
     ratio = stats.beta(alpha, alpha).ppf((np.arange(200) + 0.5) / 200)[:, np.newaxis]
     foreign = []
     for i, j in itertools.permutations(range(24), 2):
@@ -100,7 +99,7 @@ def gamma_squared(alpha):
 
 def test_what_matching_costs_and_joins_is_what_the_best_permutations_do():
     x, y = clouds(40, seed=1)
-    told = {row["k"]: row for row in matching(x, y, [0.2, 1.0], 0)["by_k"]}
+    told = {row["k"]: row for row in measure_matching(x, y, [0.2, 1.0], 0)["by_k"]}
     assert sorted(told) == sizes(40) == [1, 2, 4, 8, 16]
     squares = cdist(x, x, "sqeuclidean")
     pairs = np.triu_indices(40, 1)
@@ -124,7 +123,7 @@ def test_what_matching_costs_and_joins_is_what_the_best_permutations_do():
 
 def test_alpha_k_perturbs_as_much_as_plain_mixup():
     x, y = clouds(40, seed=1)
-    rows = matching(x, y, [0.2, 1.0], 0)["by_k"]
+    rows = measure_matching(x, y, [0.2, 1.0], 0)["by_k"]
     plain = rows[0]["cost"]
     reached = [(row, found) for row in rows for found in row["alphas"] if found["alpha_k"] is not None]
     assert len(reached) >= 5
@@ -144,7 +143,7 @@ def test_groups_are_as_large_as_twice_fits():
 
 def test_epsilon_is_the_median_distance_to_another_class_and_the_threshold_keeps_pairs_so_near():
     x, y = clouds(30)
-    told = local(x, y, 0)
+    told = measure_locality(x, y, 0)
     assert told["epsilon"] == pytest.approx(np.median(other_distances(x, y)))
     assert told["rate"] == pytest.approx(math.log(2) / told["epsilon"])
     pairs = np.triu_indices(30, 1)
@@ -169,7 +168,7 @@ def test_q_is_one_by_the_least_distance_of_segments_of_two_classes():
     x, y = generator.normal(size=(9, 2)) + np.repeat([[0, 0], [4, 0], [0, 4]], 3, axis=0), np.repeat([0, 1, 2], 3)
     # Longer segments come nearer to another class, so that half of epsilon would give another number.
     epsilon = float(np.quantile(cdist(x, x)[y[:, np.newaxis] == y], 0.75))
-    told = steepness(x, y, epsilon, 0)
+    told = measure_steepness(x, y, epsilon, 0)
     expected = {}
     for name, limit in (("vanilla", 0), ("local", epsilon), ("full", np.inf)):
         segments = [
@@ -193,8 +192,8 @@ def test_q_is_one_by_the_least_distance_of_segments_of_two_classes():
 def test_without_two_classes_in_the_subset_there_is_no_q(monkeypatch):
     x = np.arange(20.0)[:, np.newaxis]
     y = (np.arange(20) == 19).astype(int)
-    monkeypatch.setattr("kmix_tf.cli.audit.measuring.steepness._SAMPLES", 3)
-    told = steepness(x, y, 1.0, 0)
+    monkeypatch.setattr(harm, "_JOINED", 3)
+    told = measure_steepness(x, y, 1.0, 0)
     assert told["full"] is None and "one class" in told["reason"]
 
 
@@ -238,5 +237,5 @@ def test_units_do_not_matter_however_small_or_large(factor, tmp_path):
 @pytest.mark.parametrize(("factor", "received"), [(0.0, "all samples are equal"), (1e-200, "values of size")])
 def test_distances_that_cannot_be_squared_are_refused(factor, received, tmp_path):
     x, y = clouds(30)
-    with pytest.raises(AuditError, match=f"distances must be measurable. Received: {received}"):
+    with pytest.raises(UserError, match=f"distances must be measurable. Received: {received}"):
         measure(sample_of(x * factor, y, tmp_path), False, 0)

@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from kmix_tf.analysis.toys import alternating_line
-from kmix_tf.cli.audit.reading import Options, collect, open_data
-from kmix_tf.cli.audit.report.pictures import data_uri, is_images, offenders
-from kmix_tf.cli.audit.report.strict_json import dumps
-from kmix_tf.cli.audit.report.words import count, escaped, listed, number, percent
+from kmix_tf.cli.audit.reading import Options, open_data
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.audit.report import strict_json
+from kmix_tf.cli.audit.report.page import is_images, strips
+from kmix_tf.cli.audit.report.wording import count, kept_together, listed, number, percent
+from kmix_tf.cli.pages import png_uri
 
 VOID = {"meta", "img", "br"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
@@ -112,7 +114,7 @@ def test_names_of_classes_are_shown_as_they_are_and_do_no_harm(pages):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_picture_is_a_png_of_its_pixels(channels):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 7, channels)).astype(np.uint8)
-    raw = base64.b64decode(data_uri(pixels).removeprefix("data:image/png;base64,"))
+    raw = base64.b64decode(png_uri(pixels).removeprefix("data:image/png;base64,"))
     np.testing.assert_array_equal(np.array(Image.open(io.BytesIO(raw))).reshape(pixels.shape), pixels)
 
 
@@ -121,11 +123,9 @@ def test_a_strip_shows_the_two_mixed_their_mixture_and_whom_it_comes_near(tmp_pa
     x[0, 0, 0], x[1, 0, 0] = 0, 1
     np.savez(tmp_path / "d.npz", x=x, y=[0, 1, 2, 2])
     sample = collect(open_data([str(tmp_path / "d.npz")], Options()), 10, 0)
-    (strip,) = offenders(sample, [{"first": 0, "second": 1, "sample": 3, "ratio": 0.25, "distance": 1.5}])
-    assert [caption for _, caption in strip["images"]] == ["0, 25%", "1, 75%", "mixture", "near it: 2"]
-    shown = [
-        np.array(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))) / 255 for uri, _ in strip["images"]
-    ]
+    (strip,) = strips(sample, [{"first": 0, "second": 1, "sample": 3, "ratio": 0.25, "distance": 1.5}])
+    assert [caption for _, caption in strip] == ["0, 25%", "1, 75%", "mixture", "near it: 2"]
+    shown = [np.array(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))) / 255 for uri, _ in strip]
     # 200 rows are thinned out to 100: every other of them, and of the columns.
     for image, expected in zip(shown, (x[0], x[1], 0.25 * x[0] + 0.75 * x[1], x[3]), strict=True):
         np.testing.assert_allclose(image, expected[::2, ::2], atol=0.5 / 255 + 1e-9)
@@ -149,11 +149,11 @@ def test_what_looks_like_images_is_shown_as_images(shape, expected):
 
 
 def test_json_has_no_nan_and_says_infinity_in_words():
-    assert dumps({"a": np.float32(np.inf), "b": [np.int64(1), -np.inf, None], "c": True}).split() == [
+    assert strict_json({"a": np.float32(np.inf), "b": [np.int64(1), -np.inf, None], "c": True}).split() == [
         "{", '"a":', '"infinity",', '"b":', "[", "1,", '"-infinity",', "null", "],", '"c":', "true", "}",
     ]  # fmt: skip
     with pytest.raises(ValueError, match="NaN"):
-        dumps({"a": [np.nan]})
+        strict_json({"a": [np.nan]})
 
 
 def test_numbers_are_told_in_few_digits():
@@ -164,13 +164,11 @@ def test_numbers_are_told_in_few_digits():
     assert [count(1, "class"), count(2, "class"), count(1200, "sample")] == ["1 class", "2 classes", "1,200 samples"]
 
 
-def test_words_on_the_page_are_escaped_and_numbers_stay_with_their_sign():
+def test_numbers_stay_with_their_sign():
     gap = "\N{NO-BREAK SPACE}"
-    assert (
-        escaped("alpha = 1, 3.1 % of <b> & 'c'") == f"alpha{gap}={gap}1, 3.1{gap}% of &lt;b&gt; &amp; &#x27;c&#x27;"
-    )
+    assert kept_together("alpha = 1, 3.1 % ± 1 of <b>") == f"alpha{gap}={gap}1, 3.1{gap}%{gap}±{gap}1 of <b>"
     # Not where it is code.
-    assert escaped("try embedding= in the layer") == "try embedding= in the layer"
+    assert kept_together("try embedding= in the layer") == "try embedding= in the layer"
     assert listed(list("abc")) == "a, b, c" and listed(list("abcdef"), most=2) == "a, b and 4 more"
 
 

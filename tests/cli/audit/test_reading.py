@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading import Options, collect, open_data
+from kmix_tf.cli.audit.reading import Options, open_data
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.terminal import UserError
 
 
 def read(*paths, limit=10_000, seed=0, **options):
@@ -83,7 +84,7 @@ def test_a_table_without_names_whose_class_is_a_word_counts_its_first_line(tmp_p
 def test_blank_lines_are_skipped_and_lines_counted_as_an_editor_does(tmp_path):
     path = tmp_path / "t.csv"
     path.write_text("a,y\n1,0\n\n2,1\n\n,0\n")
-    with pytest.raises(AuditError, match="a missing value in line 6, column 'a'"):
+    with pytest.raises(UserError, match="a missing value in line 6, column 'a'"):
         read(path)
 
 
@@ -182,7 +183,7 @@ BAD = [
 @pytest.mark.parametrize(("make", "name", "message"), BAD, ids=[message for *_, message in BAD])
 def test_bad_data_are_refused_in_one_line_that_says_why(make, name, message, tmp_path):
     make(tmp_path)
-    with pytest.raises(AuditError, match=message) as caught:
+    with pytest.raises(UserError, match=message) as caught:
         read(tmp_path / name)
     assert "\n" not in str(caught.value)
 
@@ -190,7 +191,7 @@ def test_bad_data_are_refused_in_one_line_that_says_why(make, name, message, tmp
 def test_a_damaged_saved_dataset_is_refused(tmp_path):
     tf.data.Dataset.from_tensor_slices((X, Y)).save(str(tmp_path / "d"))
     (tmp_path / "d" / "dataset_spec.pb").write_bytes(b"junk")
-    with pytest.raises(AuditError, match=r"no saved tf\.data dataset"):
+    with pytest.raises(UserError, match=r"no saved tf\.data dataset"):
         read(tmp_path / "d")
 
 
@@ -199,11 +200,11 @@ def test_a_damaged_saved_dataset_is_refused(tmp_path):
     [({"target": "z"}, "no column 'z'. Its columns: a, y"), ({"drop": ("q",)}, "no column 'q'")],
 )
 def test_columns_that_are_not_there_are_named_with_those_that_are(options, message, tmp_path):
-    with pytest.raises(AuditError, match=message):
+    with pytest.raises(UserError, match=message):
         read(write_csv(tmp_path / "t.csv", [["a", "y"], [1, 0], [2, 1]]), **options)
 
 
 def test_options_that_mean_nothing_for_the_data_are_refused(tmp_path):
     np.savez(tmp_path / "d.npz", x=X, y=Y)
-    with pytest.raises(AuditError, match=r"--target and --image-size mean nothing for an \.npz file"):
+    with pytest.raises(UserError, match=r"--target and --image-size mean nothing for an \.npz file"):
         read(tmp_path / "d.npz", target="y", image_size=8)

@@ -3,13 +3,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading import Options, collect, open_data
+from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading import sample as sample_module
 from kmix_tf.cli.audit.reading import source as source_module
 from kmix_tf.cli.audit.reading.labels import encode
-from kmix_tf.cli.audit.reading.sampling import Reservoir
-from kmix_tf.cli.audit.reading.scanning import Scanner
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.audit.reading.source import Reservoir, Scanner
+from kmix_tf.cli.terminal import UserError
 
 
 def sampled(rows, limit, seed, cuts=()):
@@ -58,7 +58,7 @@ def test_features_that_never_change_are_named():
 def test_a_value_that_is_not_finite_is_named_with_its_sample_and_column():
     scanner = Scanner("data", ["a", "b"])
     scanner.add(np.zeros((4, 2)))
-    with pytest.raises(AuditError, match="Received: inf in sample 5, feature b"):
+    with pytest.raises(UserError, match="Received: inf in sample 5, feature b"):
         scanner.add(np.array([[0, 0], [0, np.inf]]))
 
 
@@ -71,10 +71,10 @@ def test_large_samples_are_fewer_than_asked_for_and_too_large_ones_refused(tmp_p
     monkeypatch.setattr(sample_module, "MOST_VALUES", 100)
     x, y = np.random.default_rng(0).normal(size=(60, 10)), np.arange(60) % 2
     sample = read(tmp_path, x, y)
-    assert len(sample.x) == 10 and sample.is_sampled and sample.total == 60 and sample.counts.tolist() == [30, 30]
+    assert len(sample.x) == 10 and sample.total == 60 and sample.counts.tolist() == [30, 30]
     np.testing.assert_array_equal(sample.x, x[sample.index])
     assert len(read(tmp_path, x[:, :1], y).x) == 60
-    with pytest.raises(AuditError, match=r"a sample must hold at most 50 values\. Received: 51"):
+    with pytest.raises(UserError, match=r"a sample must hold at most 50 values\. Received: 51"):
         read(tmp_path, np.zeros((60, 51)), y)
 
 
@@ -95,7 +95,7 @@ def test_data_of_many_blocks_are_read_as_data_of_one(tmp_path, monkeypatch):
 
 def test_a_draw_that_leaves_one_class_or_two_samples_is_refused(tmp_path):
     x, y = np.arange(50.0)[:, np.newaxis], (np.arange(50) == 49).astype(int)
-    with pytest.raises(AuditError, match="at least 3 samples of two classes must be measured") as caught:
+    with pytest.raises(UserError, match="at least 3 samples of two classes must be measured") as caught:
         read(tmp_path, x, y, limit=4)
     assert "Received: 4 of 1 after drawing from 50. Raise --max-samples" in str(caught.value)
 
@@ -109,7 +109,7 @@ def test_labels_are_classes_if_few_or_each_is_met_twice_on_average(kinds, sample
     if are_classes:
         assert len(encode(labels, "y").names) == kinds
     else:
-        with pytest.raises(AuditError, match=f"{kinds} different values in {samples} samples"):
+        with pytest.raises(UserError, match=f"{kinds} different values in {samples} samples"):
             encode(labels, "y")
     # A folder says which classes there are, however few of its images are drawn.
     known = [f"{kind:03}" for kind in range(kinds)]

@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from kmix_tf.cli.audit.reading import Options, collect, open_data
-from kmix_tf.cli.audit.report.build import build
-from kmix_tf.cli.audit.report.table import aligned, by_alpha, by_k, described, text
+from kmix_tf.cli.audit.reading import Options, open_data
+from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.audit.report import build
+from kmix_tf.cli.audit.report.text import report_text
+from kmix_tf.cli.audit.report.wording import by_alpha, by_k, described
+from kmix_tf.cli.terminal import written
 
 
 def report_of(**changes):
@@ -58,6 +61,11 @@ def report_of(**changes):
     return {**report, **changes}
 
 
+def text(report):
+    """As a pipe gets it."""
+    return written(*report_text(report))
+
+
 def test_what_was_measured_of_what_is_said_first():
     assert described(report_of()) == (
         "d.npz: 2,000 samples of shape 8 x 8, 2 classes. Measured on 500 of them, drawn at random with seed 7."
@@ -102,18 +110,16 @@ def test_classes_are_told_by_size_number_and_distance():
 
 
 def test_tables_have_a_row_for_each_alpha_and_each_k():
-    cells = [line.split("  ") for line in by_alpha(report_of()["measures"])]
-    assert [[cell.strip() for cell in line if cell.strip()] for line in cells[2:]] == [
-        ["0.2", "-", "12.5 %", "-", "-"],
-        ["1", "< 0.1 %", "100 %", "0.5", "2.25"],
+    grid = by_alpha(report_of()["measures"])
+    assert grid.head[:2] == ("alpha", "labels contradicted")
+    assert grid.rows == [("0.2", "-", "12.5 %", "-", "-"), ("1", "< 0.1 %", "100 %", "0.5", "2.25")]
+    rows = by_k(report_of()["measures"]).rows
+    assert rows == [
+        ("1", "50.0 %", "25.0 %", "1,234", "0.2", "1"),
+        ("2", "25.0 % ± 1.2", "12.5 %", "617", "0.4", "none"),
     ]
-    rows = by_k(report_of()["measures"])
-    assert rows[2].split() == ["1", "50.0", "%", "25.0", "%", "1,234", "0.2", "1"]
-    assert rows[3].split() == ["2", "25.0", "%", "±", "1.2", "12.5", "%", "617", "0.4", "none"]
-
-
-def test_columns_are_ranged_right_under_a_line():
-    assert aligned([("a", "bcd"), ("12", "3"), ("4", "5678")]) == [" a   bcd", "--------", "12     3", " 4  5678"]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in text(report_of()).splitlines()]
+    assert all(list(row) in cells for row in (*grid.rows, *rows))
 
 
 @pytest.fixture(scope="module")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from kmix_tf.cli.audit.cautions import cautions
 from kmix_tf.cli.audit.reading.sample import Sample
 from kmix_tf.cli.audit.reading.source import Source
-from kmix_tf.cli.audit.warnings import warnings
 
 
 def sample_of(counts=(50, 50), measured=None, shape=(4,), constant=(), contradictions=(), names=None):
@@ -36,7 +36,7 @@ def measures_of(worst=(), nearest_is_other=0.0, q=(1.0, 1.0, 1.0), scales=None):
 
 
 def told(sample=None, standardized=False, **measures):
-    found = warnings(sample or sample_of(), measures_of(**measures), standardized)
+    found = cautions(sample or sample_of(), measures_of(**measures), standardized)
     return {warning["about"]: warning["text"] for warning in found}
 
 
@@ -57,7 +57,7 @@ def test_mixtures_that_fall_to_a_third_class_are_named_if_they_are_many_and_sure
 
 
 def test_the_worst_mixtures_are_named_with_their_classes_and_share():
-    found = warnings(
+    found = cautions(
         sample_of((40, 40, 40)),
         measures_of([pair(0.123), pair(0.1, classes=(1, 1), third=0), *[pair(0.08)] * 5]),
         False,

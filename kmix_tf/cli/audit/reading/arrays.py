@@ -9,33 +9,26 @@ from typing import IO
 
 import numpy as np
 
-from kmix_tf.cli.audit.errors import AuditError
 from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+from kmix_tf.cli.terminal import UserError
 
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
 _ZIP_HEADER = 30
 # What damaged, encrypted and otherwise compressed files raise.
-_DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, KeyError, RuntimeError)
+DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, KeyError, RuntimeError)
 
 
 def read_npz(path: pathlib.Path) -> Source:
-    """Arrays `x` `(n, ...)` and `y` of one file.
-
-    Raises:
-        AuditError: if it is no such file or its arrays do not fit.
-    """
+    """Arrays `x` `(n, ...)` and `y` of one file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {name.removesuffix(".npy"): archive.getinfo(name) for name in archive.namelist()}
-        missing = [name for name in ("x", "y") if name not in names]
-        if missing:
-            raise AuditError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
-        x, y = (_member(path, names[name]) for name in ("x", "y"))
-    except AuditError:
-        raise
-    except _DAMAGED as error:
-        raise _no_such_file(path, ".npz", error) from error
-    return _source(path.name, x, y)
+            names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        arrays = [_member(path, names[name]) for name in ("x", "y") if name in names]
+    except DAMAGED as error:
+        raise _no_such_file(path, ".npz file of plain arrays", error) from error
+    if len(arrays) < 2:
+        raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
+    return _source(path.name, *arrays)
 
 
 def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
@@ -48,26 +41,24 @@ def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
                     _read_header(file, "the array")
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
         except (ValueError, EOFError, OSError) as error:
-            raise _no_such_file(path, ".npy", error) from error
+            raise _no_such_file(path, ".npy file of one plain array", error) from error
         if not isinstance(arrays[-1], np.ndarray):
-            raise AuditError(f"{path} is no .npy file of one plain array: it holds several.")
+            raise UserError(f"{path} is no .npy file of one plain array: it holds several.")
     return _source(f"{x_path.name}, {y_path.name}", *arrays)
 
 
-def _no_such_file(path: pathlib.Path, suffix: str, error: Exception) -> AuditError:
-    kind = "file of plain arrays" if suffix == ".npz" else "file of one plain array"
+def _no_such_file(path: pathlib.Path, kind: str, error: Exception) -> UserError:
     reason = "it is empty" if path.stat().st_size == 0 else str(error).splitlines()[0]
-    return AuditError(f"{path} is no {suffix} {kind} ({reason}).")
+    return UserError(f"{path} is no {kind} ({reason}).")
 
 
 def _member(path: pathlib.Path, info: zipfile.ZipInfo) -> np.ndarray:
     """One array of an .npz: mapped if it is stored as it is, read otherwise."""
     if info.compress_type != zipfile.ZIP_STORED:
-        with zipfile.ZipFile(path) as archive:
-            with archive.open(info) as file:
-                _read_header(file, info.filename)
-            with archive.open(info) as file:
-                return np.lib.format.read_array(file, allow_pickle=False)
+        with zipfile.ZipFile(path) as archive, archive.open(info) as file:
+            _read_header(file, info.filename)
+            file.seek(0)
+            return np.lib.format.read_array(file, allow_pickle=False)
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(_ZIP_HEADER)
@@ -99,13 +90,13 @@ def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.
 
 def _source(name: str, x: np.ndarray, y: np.ndarray) -> Source:
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
-        raise AuditError(
+        raise UserError(
             f"{name}: x must be (n, ...) and y (n,), equally long. Received: x of shape {x.shape} and y of {y.shape}."
         )
     if x.dtype.kind not in "fiub":
-        raise AuditError(f"{name}: x must be numbers. Received: x of dtype {x.dtype}.")
+        raise UserError(f"{name}: x must be numbers. Received: x of dtype {x.dtype}.")
     if x.size == 0:
-        raise AuditError(f"{name} is empty. Received: x of shape {x.shape}.")
+        raise UserError(f"{name} is empty. Received: x of shape {x.shape}.")
     return Source(name, "arrays", _blocks(x, np.asarray(y)), total=len(x))
 
 

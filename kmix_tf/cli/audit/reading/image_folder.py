@@ -1,20 +1,23 @@
-"""A folder of images, one subfolder a class."""
+"""A folder of images, one subfolder a class, and the equal files in it."""
 
+import collections
+import hashlib
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 import tensorflow as tf
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.file_copies import contradictory_copies
 from kmix_tf.cli.audit.reading.source import Block, Source, first_line, printable, rows_of_a_block
+from kmix_tf.cli.terminal import UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
 # Without --image-size images keep their common size up to this; distances change little by shrinking what is larger.
 LARGEST_SIDE = 64
 # How many images are looked at to learn sizes and channels.
 _LOOKED_AT = 64
+# Bytes that are read at most to find equal files: a second or two.
+_MOST_BYTES = 2**30
 
 
 def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> Source:
@@ -22,20 +25,14 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
 
     Args:
         size: height and width in pixels; None keeps a common size up to 64, or takes 32 or 64.
-
-    Raises:
-        AuditError: if there are no two subfolders of images, or one cannot be decoded.
     """
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
-    files, labels, others = [], [], 0
-    for folder in folders:
-        entries = sorted(entry for entry in folder.iterdir() if entry.is_file() and not entry.name.startswith("."))
-        found = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
-        others += len(entries) - len(found)
-        files += found
-        labels += [folder.name] * len(found)
+    entries = [entry for folder in folders for entry in sorted(folder.iterdir())]
+    entries = [entry for entry in entries if entry.is_file() and not entry.name.startswith(".")]
+    files = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+    labels = [file.parent.name for file in files]
     if not files:
-        raise AuditError(
+        raise UserError(
             f"{path} must be a folder with one subfolder of images for each class ({', '.join(sorted(SUFFIXES))}), "
             f"or a saved tf.data dataset. Received: {len(folders)} subfolders without images."
         )
@@ -46,7 +43,7 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
     shape, resized = _shape(looked_at, size)
     source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
     source.target = "the subfolders"
-    source.notes = _notes(counts, others, shape, resized)
+    source.notes = _notes(counts, len(entries) - len(files), shape, resized)
     paths, drawn = [files[i] for i in chosen], np.array(labels)[chosen]
     source.names = [_name(file) for file in paths]
     source.blocks = _blocks(paths, drawn, shape, resized, source.notes)
@@ -83,7 +80,7 @@ def _decoded(path: pathlib.Path) -> np.ndarray:
         image = tf.io.decode_image(path.read_bytes(), expand_animations=False).numpy()
     except tf.errors.OpError as error:
         reason = "it is empty" if path.stat().st_size == 0 else first_line(error)
-        raise AuditError(f"{path} is no image that can be read ({reason}).") from error
+        raise UserError(f"{path} is no image that can be read ({reason}).") from error
     # Grey with transparency is grey, and colours with transparency are colours.
     return image[..., : {2: 1, 4: 3}.get(image.shape[-1], image.shape[-1])]
 
@@ -126,3 +123,29 @@ def _blocks(
         notes.append(f"Images of another size than {shape[0]} x {shape[1]} were resized to it: {others}.")
     if coloured:
         notes.append(f"Most images are grey, so these, which have colours, were made grey: {coloured}.")
+
+
+def contradictory_copies(files: list[pathlib.Path], labels: list[str]) -> tuple[list[list[int]], int]:
+    """Groups of files of equal bytes and different labels, by their places, and in how many files they were sought.
+
+    Only those of equal size are read.
+    """
+
+    def disagree(places: list[int]) -> bool:
+        return len({labels[place] for place in places}) > 1
+
+    by_size = collections.defaultdict(list)
+    for place, file in enumerate(files):
+        by_size[file.stat().st_size].append(place)
+    groups, searched, left = [], 0, _MOST_BYTES
+    for size, places in sorted(by_size.items()):
+        if disagree(places):
+            left -= size * len(places)
+            if left < 0:
+                break
+            by_bytes = collections.defaultdict(list)
+            for place in places:
+                by_bytes[hashlib.blake2b(files[place].read_bytes(), digest_size=16).digest()].append(place)
+            groups += by_bytes.values()
+        searched += len(places)
+    return sorted(filter(disagree, groups)), searched

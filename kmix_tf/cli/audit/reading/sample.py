@@ -5,14 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kmix_tf.cli.audit.errors import AuditError
-from kmix_tf.cli.audit.reading.file_copies import joined
-from kmix_tf.cli.audit.reading.labels import encode
-from kmix_tf.cli.audit.reading.preparing import preparation
-from kmix_tf.cli.audit.reading.sampling import Reservoir
-from kmix_tf.cli.audit.reading.scanning import Scanner
-from kmix_tf.cli.audit.reading.source import Source, printable
-from kmix_tf.cli.audit.reading.written import labels_as_written
+from kmix_tf.cli.audit.reading.labels import encode, labels_as_written, preparation
+from kmix_tf.cli.audit.reading.source import Reservoir, Scanner, Source, joined, printable
+from kmix_tf.cli.terminal import UserError
 
 # Values of a sample: 400 MB at 8 bytes each. Measures hold two or three copies of it.
 MOST_VALUES = 50_000_000
@@ -51,11 +46,6 @@ class Sample:
         return len(self.x) >= LEAST_SAMPLES and len(np.unique(self.y)) >= 2
 
     @property
-    def is_sampled(self) -> bool:
-        """Whether only some of the data are measured."""
-        return len(self.x) < self.total
-
-    @property
     def encoded(self) -> bool:
         """Whether labels are found otherwise than as `y` has them."""
         return self.prepare is not None
@@ -75,15 +65,12 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
 
     Args:
         on_rows: is called with the number of samples of each block read.
-
-    Raises:
-        AuditError: if there are no samples, or their features or labels cannot be used.
     """
     scanner = Scanner(source.name, source.columns)
     reservoir, labels, shape = None, [], None
     for x, y in source.blocks:
         if shape not in (None, x.shape[1:]):
-            raise AuditError(f"{source.name}: samples must have one shape. Received: {shape} and {x.shape[1:]}.")
+            raise UserError(f"{source.name}: samples must have one shape. Received: {shape} and {x.shape[1:]}.")
         if reservoir is None:
             shape = x.shape[1:]
             reservoir = Reservoir(_allowed(source, limit, x[0].size), seed)
@@ -92,22 +79,22 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
         labels.append(y)
         on_rows(len(x))
     if reservoir is None:
-        raise AuditError(f"{source.name} is empty: it holds no samples.")
+        raise UserError(f"{source.name} is empty: it holds no samples.")
     sample = _sample(source, scanner, reservoir, np.concatenate(labels))
     if not sample.is_enough:
-        kinds = len(np.unique(sample.y))
-        raise AuditError(
+        raise UserError(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
-            f"{len(sample.x)} of {kinds} after drawing from {sample.total}. Raise --max-samples or bring more data."
+            f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. "
+            "Raise --max-samples or bring more data."
         )
     return sample
 
 
 def _allowed(source: Source, limit: int, values: int) -> int:
     if values == 0:
-        raise AuditError(f"{source.name}: samples must have features. Received: samples of no values.")
+        raise UserError(f"{source.name}: samples must have features. Received: samples of no values.")
     if values > MOST_VALUES // 2:
-        raise AuditError(
+        raise UserError(
             f"{source.name}: a sample must hold at most {MOST_VALUES // 2:,} values. Received: {values:,}. "
             "Shrink samples first, or embed them."
         )
@@ -115,16 +102,13 @@ def _allowed(source: Source, limit: int, values: int) -> int:
 
 
 def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.ndarray) -> Sample:
-    notes = list(source.notes)
+    notes, target = list(source.notes), f"{source.name}: {source.target}"
     if source.kind == "table":
-        labels, of_labels = labels_as_written(labels, source.target)
+        target = source.target
+        labels, of_labels = labels_as_written(labels, target)
         notes += of_labels
-    target = source.target if source.kind == "table" else f"{source.name}: {source.target}"
     y, names = encode(labels, target, list(source.counts) if source.counts else None)
     x, index = reservoir.sample()
-    counts = np.bincount(y, minlength=len(names))
-    if source.counts is not None:
-        counts = np.array([source.counts[name] for name in names])
     groups = scanner.contradictions(y)
     if source.names:
         groups = joined([[source.names[i] for i in group] for group in groups] + source.copies)
@@ -134,7 +118,7 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
         y=y[index],
         index=index,
         classes=[printable(str(name)) for name in names],
-        counts=counts,
+        counts=np.array([source.counts[name] for name in names]) if source.counts else np.bincount(y),
         total=source.total or len(y),
         constant=scanner.constant(),
         contradictions=groups,

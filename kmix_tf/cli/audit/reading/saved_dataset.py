@@ -7,8 +7,8 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kmix_tf.cli.audit.errors import AuditError
 from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.terminal import UserError
 
 SPEC = "dataset_spec.pb"
 # Elements whose labels are looked at, where shapes do not tell whether they are batches.
@@ -19,26 +19,21 @@ _ENOUGH = 20
 
 
 def read_saved(path: pathlib.Path) -> Source:
-    """Elements `(x, y)` of a saved dataset, batched or not.
-
-    Raises:
-        AuditError: if it cannot be read or its elements are no such pairs.
-    """
+    """Elements `(x, y)` of a saved dataset, batched or not."""
     try:
         dataset = tf.data.Dataset.load(str(path))
     except (tf.errors.OpError, DecodeError, ValueError, OSError, EOFError) as error:
         raise _unreadable(path, error) from error
     spec = dataset.element_spec
-    is_pair = isinstance(spec, tuple) and len(spec) == 2 and all(isinstance(part, tf.TensorSpec) for part in spec)
-    if not is_pair:
-        raise AuditError(
+    if not (isinstance(spec, tuple) and [type(part) for part in spec] == 2 * [tf.TensorSpec]):
+        raise UserError(
             f"{path}: elements must be pairs (x, y) of tensors. Received: {spec}. Map them to pairs first."
         )
     x, y = spec
     if not (x.dtype.is_floating or x.dtype.is_integer or x.dtype.is_bool):
-        raise AuditError(f"{path}: x must be numbers. Received: x of dtype {x.dtype.name}.")
+        raise UserError(f"{path}: x must be numbers. Received: x of dtype {x.dtype.name}.")
     if x.shape.rank is None or y.shape.rank is None:
-        raise AuditError(f"{path}: the ranks of x and y must be known. Received: {spec}.")
+        raise UserError(f"{path}: the ranks of x and y must be known. Received: {spec}.")
     elements, batched = int(dataset.cardinality()), _is_batched(path, dataset)
     if not batched:
         dataset = dataset.batch(min(1024, rows_of_a_block(x.shape.num_elements() or 1)))
@@ -57,11 +52,7 @@ def _is_batched(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
 
 
 def _are_one_hot(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
-    """Whether labels are one-hot rows, though they might be batches of labels 0 and 1.
-
-    Raises:
-        AuditError: where few integers are either.
-    """
+    """Whether labels are one-hot rows, though they might be batches of labels 0 and 1; few integers may be either."""
     places, seen = set(), 0
     try:
         # In data ordered by class, one-hot rows have their 1 in one place for long.
@@ -77,7 +68,7 @@ def _are_one_hot(path: pathlib.Path, dataset: tf.data.Dataset) -> bool:
         raise _unreadable(path, error) from error
     # Floats are what one-hot rows are made of, and what labels 0 and 1 hardly ever are.
     if seen and not dataset.element_spec[1].dtype.is_floating and (seen < _ENOUGH or len(places) == 1):
-        raise AuditError(
+        raise UserError(
             f"{path}: elements must tell whether they are samples or batches. Received: {dataset.element_spec}, with "
             f"one 1 in each of {seen} y, which may be a one-hot label or a batch of labels. Save them in batches "
             "with a smaller last one: dataset.batch(64) if these are samples, dataset.unbatch().batch(64) if batches."
@@ -91,17 +82,17 @@ def _blocks(path: pathlib.Path, dataset: tf.data.Dataset, elements: int, batched
         for x, y in dataset.as_numpy_iterator():
             read += 1 if batched else len(x)
             if len(x) != len(y):
-                raise AuditError(f"{path}: x and y of a batch must be equally long. Received: {len(x)} and {len(y)}.")
+                raise UserError(f"{path}: x and y of a batch must be equally long. Received: {len(x)} and {len(y)}.")
             x = x.astype(np.float32) if x.dtype.kind == "V" else x  # bfloat16, which NumPy does not know
             yield Block(x, np.char.decode(y.astype(bytes), "utf-8") if y.dtype.kind == "O" else y)
     except (tf.errors.OpError, UnicodeDecodeError) as error:
         raise _unreadable(path, error) from error
     if read < elements:
         # TensorFlow takes the end of a file cut short for the end of the data.
-        raise AuditError(
+        raise UserError(
             f"{path}: the saved dataset is cut short. Received: {read} of {elements} elements or batches."
         )
 
 
-def _unreadable(path: pathlib.Path, error: Exception) -> AuditError:
-    return AuditError(f"{path} is no saved tf.data dataset that can be read ({first_line(error)}).")
+def _unreadable(path: pathlib.Path, error: Exception) -> UserError:
+    return UserError(f"{path} is no saved tf.data dataset that can be read ({first_line(error)}).")

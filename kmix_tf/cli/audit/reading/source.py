@@ -1,11 +1,15 @@
-"""What a reader hands on, whatever the file was: blocks of samples and their labels."""
+"""What a reader hands on, whatever the file was: blocks of samples, and what is learnt and kept of them."""
 
+import collections
 import dataclasses
+import hashlib
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+
+from kmix_tf.cli.terminal import UserError
 
 # Values of a block: at 8 bytes each, 16 MiB.
 BLOCK_VALUES = 2**21
@@ -60,3 +64,101 @@ def first_line(error: Exception) -> str:
     """The first line of an error, without what TensorFlow says about where in its graph it was."""
     lines = re.sub(r"\{\{.*?\}\} ?| ?\[Op:\w+\]", "", str(getattr(error, "message", error))).splitlines()
     return lines[0] if lines else repr(error)
+
+
+def joined(groups: list[list]) -> list[list]:
+    """Groups such that those with a member in common are one, each in order."""
+    whole: dict[Any, set] = {}
+    for group in groups:
+        members = set(group).union(*(whole.get(member, ()) for member in group))
+        whole.update(dict.fromkeys(members, members))
+    return sorted(sorted(group) for group in {id(group): group for group in whole.values()}.values())
+
+
+class Scanner:
+    """Looks for values that are not finite, features that never change, and copies with other labels.
+
+    It is shown all blocks of a dataset in order, and remembers 8 bytes a sample.
+    """
+
+    def __init__(self, name: str, columns: list[str] | None):
+        self._name, self._columns = name, columns
+        self._seen = 0
+        self._hashes: list[np.ndarray] = []
+        self._low: np.ndarray | None = None
+
+    def add(self, x: np.ndarray) -> None:
+        """Looks at rows `(rows, ...)`, all of which must be finite."""
+        if not np.isfinite(x).all():
+            raise self._not_finite(x)
+        low, high = x.min(axis=0), x.max(axis=0)
+        if self._low is None:
+            self._low, self._high = low, high
+        self._low, self._high = np.minimum(self._low, low), np.maximum(self._high, high)
+        # -0.0 equals 0.0, but its bytes are others.
+        flat = np.ascontiguousarray(x.reshape(len(x), -1) + x.dtype.type(0))
+        digests = (hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in flat)
+        self._hashes.append(np.frombuffer(b"".join(digests), np.uint64))
+        self._seen += len(x)
+
+    def constant(self) -> list[str]:
+        """Names (a table's) or places of the features that have one value in all samples."""
+        return [self._place(place) for place in np.argwhere(self._low == self._high)]
+
+    def contradictions(self, y: np.ndarray) -> list[list[int]]:
+        """Groups of samples with equal features and different labels, by their places; y: classes `(n,)`."""
+        _, group, size = np.unique(np.concatenate(self._hashes), return_inverse=True, return_counts=True)
+        groups = collections.defaultdict(list)
+        for place in np.flatnonzero(size[group] > 1).tolist():
+            groups[group[place]].append(place)
+        return sorted(places for places in groups.values() if len(np.unique(y[places])) > 1)
+
+    def _place(self, place: np.ndarray) -> str:
+        if self._columns is not None:
+            return self._columns[place[0]]
+        return str(tuple(place.tolist())) if len(place) > 1 else str(int(place[0]) if len(place) else 0)
+
+    def _not_finite(self, x: np.ndarray) -> UserError:
+        row, *place = np.argwhere(~np.isfinite(x))[0]
+        return UserError(
+            f"{self._name}: x must be finite. Received: {x[(row, *place)]} in sample {self._seen + row}, feature "
+            f"{self._place(np.array(place, int))}. Fill it in or remove such samples."
+        )
+
+
+class Reservoir:
+    """Keeps `limit` of the rows it is shown, each subset of them equally likely, however the stream is cut.
+
+    Every row draws a key; the rows of the least keys stay. So a stream of unknown length needs the memory of the
+    sample alone, and no class is favoured.
+    """
+
+    def __init__(self, limit: int, seed: int):
+        self._limit = limit
+        self._generator = np.random.default_rng(seed)
+        self._seen = 0
+        self._keys, self._index = np.empty(0), np.empty(0, np.int64)
+        self._rows: np.ndarray | None = None
+
+    def add(self, x: np.ndarray) -> None:
+        """Shows it the next rows `(rows, ...)`."""
+        if self._rows is None:
+            # Memory is taken when it is written to.
+            self._rows = np.empty((self._limit, *x.shape[1:]), np.result_type(x.dtype, np.float32))
+        held = len(self._keys)
+        keys = np.concatenate([self._keys, self._generator.random(len(x))])
+        index = np.concatenate([self._index, np.arange(self._seen, self._seen + len(x))])
+        self._seen += len(x)
+        kept = np.argsort(keys, kind="stable")[: self._limit]
+        stays, comes = np.sort(kept[kept < held]), np.sort(kept[kept >= held])
+        # New rows take the places of those that leave, then those behind.
+        free = np.setdiff1d(np.arange(len(kept)), stays)
+        self._rows[free] = x[comes - held]
+        order = np.empty(len(kept), np.int64)
+        order[stays], order[free] = stays, comes
+        self._keys, self._index = keys[order], index[order]
+
+    def sample(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows kept, `(m, ...)`, and their places in the stream, int64 `(m,)`, in the order of the stream."""
+        order = np.argsort(self._index)
+        return self._rows[order], self._index[order]

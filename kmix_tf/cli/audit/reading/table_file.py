@@ -9,64 +9,11 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from kmix_tf.cli.audit.errors import AuditError
+from kmix_tf.cli.audit.reading.labels import is_number
 from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
-from kmix_tf.cli.audit.reading.written import is_number
+from kmix_tf.cli.terminal import UserError
 
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
-
-
-def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
-    """Features and labels of a CSV file, whose first line holds names unless it is like the second.
-
-    Args:
-        target: the column of the labels; None for the last.
-        drop: columns to leave out.
-
-    Raises:
-        AuditError: if it is no table of numbers, naming the line and the column.
-    """
-    lines = _lines(path)
-    first = next(lines, None)
-    if first is None:
-        raise AuditError(f"{path} is empty.")
-    second = next(lines, None)
-    lines = lines if second is None else itertools.chain([second], lines)
-    headed = _is_header(first.cells, second.cells if second else [])
-    width = len(first.cells)
-    names = [cell.strip() for cell in first.cells] if headed else [f"column {i + 1}" for i in range(width)]
-    rows = lines if headed else itertools.chain([first], lines)
-    head = next(rows, None)
-    if head is None:
-        raise AuditError(f"{path} has a line of names and no samples.")
-    label, features = _choose(path, names, target, drop)
-    _refuse_strings(path, names, head.cells, features)
-    table = _Table(path, names, label, features)
-    source = Source(path.name, "table", table.blocks(itertools.chain([head], rows)))
-    source.columns = [names[i] for i in features]
-    source.target = f"the target column {names[label]!r}"
-    source.notes = _notes(names, headed, drop)
-    return source
-
-
-def _is_header(first: list[str], second: list[str]) -> bool:
-    """Names stand above numbers; a first sample whose class is a word has its numbers where the next has them."""
-    above = [is_number(cell) for cell in first]
-    return not any(above) or any(is_number(cell) and not number for cell, number in zip(second, above, strict=False))
-
-
-def _notes(names: list[str], headed: bool, drop: list[str]) -> list[str]:
-    notes = []
-    if not headed:
-        notes.append(
-            "The first line holds numbers as the next does, so it counts as a sample: columns have no names."
-        )
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        notes.append(f"Several columns have one name, and all of them count: {', '.join(map(repr, twice))}.")
-    if drop:
-        notes.append(f"Columns left out as asked: {', '.join(drop)}.")
-    return notes
 
 
 class _Line(NamedTuple):
@@ -76,12 +23,42 @@ class _Line(NamedTuple):
     cells: list[str]
 
 
-def _lines(path: pathlib.Path) -> Iterator[_Line]:
-    """All lines that are not blank.
+class _Columns(NamedTuple):
+    """path: of the file, for errors. label: the target's place, features: those of the others that count."""
 
-    Raises:
-        AuditError: where they are no text or quotes do not close.
+    path: pathlib.Path
+    names: list[str]
+    label: int
+    features: list[int]
+
+
+def read_csv(path: pathlib.Path, target: str | None, drop: list[str]) -> Source:
+    """Features and labels of a CSV file, whose first line holds names unless it is like the second.
+
+    Args:
+        target: the column of the labels; None for the last.
+        drop: columns to leave out.
     """
+    lines = _lines(path)
+    first, second = next(lines, None), next(lines, None)
+    if first is None:
+        raise UserError(f"{path} is empty.")
+    headed = _is_header(first.cells, second.cells if second else [])
+    names = [cell.strip() if headed else f"column {i + 1}" for i, cell in enumerate(first.cells)]
+    heads = [line for line in ([second] if headed else [first, second]) if line is not None]
+    if not heads:
+        raise UserError(f"{path} has a line of names and no samples.")
+    columns = _choose(path, names, target, drop)
+    _refuse_strings(columns, heads[0].cells)
+    source = Source(path.name, "table", _blocks(columns, itertools.chain(heads, lines)))
+    source.columns = [names[i] for i in columns.features]
+    source.target = f"the target column {names[columns.label]!r}"
+    source.notes = _notes(names, headed, drop)
+    return source
+
+
+def _lines(path: pathlib.Path) -> Iterator[_Line]:
+    """All lines that are not blank."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, delimiter=_delimiter(file, path), skipinitialspace=True, strict=True)
@@ -89,102 +66,115 @@ def _lines(path: pathlib.Path) -> Iterator[_Line]:
                 if len(cells) > 1 or "".join(cells).strip():
                     yield _Line(reader.line_num, cells)
     except UnicodeDecodeError as error:
-        raise AuditError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
+        raise UserError(f"{path} is no CSV file in UTF-8 ({error.reason}).") from error
     except csv.Error as error:
-        raise AuditError(f"{path} is no CSV file ({error}).") from error
+        raise UserError(f"{path} is no CSV file ({error}).") from error
 
 
 def _delimiter(file: TextIO, path: pathlib.Path) -> str:
     sample = file.read(65_536)
     file.seek(0)
     if "\0" in sample:
-        raise AuditError(f"{path} is no CSV file: it holds binary data.")
+        raise UserError(f"{path} is no CSV file: it holds binary data.")
     try:
         return csv.Sniffer().sniff(sample, delimiters=",;\t|").delimiter
     except csv.Error:
         return ","
 
 
-def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list[str]) -> tuple[int, list[int]]:
+def _is_header(first: list[str], second: list[str]) -> bool:
+    """Names stand above numbers; a first sample whose class is a word has its numbers where the next has them."""
+    above = [is_number(cell) for cell in first]
+    return not any(above) or any(is_number(cell) and not number for cell, number in zip(second, above, strict=False))
+
+
+def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list[str]) -> _Columns:
     listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
     for option, name in [("--target", target), *(("--drop", name) for name in drop)]:
         if name is not None and names.count(name) != 1:
             found = f"{names.count(name)} columns" if name in names else "no column"
-            raise AuditError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
+            raise UserError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
     if target is None and not names[-1] and "" not in drop:
-        raise AuditError(
+        raise UserError(
             f"{path}: the last column has no name, as if lines ended with a delimiter. Others: "
-            f"{', '.join(filter(None, names[:20]))}. Leave it "
-            "out with --drop '', or name the target with --target."
+            f"{', '.join(filter(None, names[:20]))}. Leave it out with --drop '', or name the target with --target."
         )
     left = [i for i, name in enumerate(names) if name not in drop]
     label = names.index(target) if target is not None else (left or [-1])[-1]
     features = [i for i in left if i != label]
     if label not in left or not features:
-        raise AuditError(f"{path} must have a target column and at least one other, after --drop. Columns: {listed}.")
-    return label, features
+        raise UserError(f"{path} must have a target column and at least one other, after --drop. Columns: {listed}.")
+    return _Columns(path, names, label, features)
 
 
-def _refuse_strings(path: pathlib.Path, names: list[str], row: list[str], features: list[int]) -> None:
+def _refuse_strings(columns: _Columns, row: list[str]) -> None:
+    path, names, _, features = columns
     if len(row) != len(names):
         return  # said with its line when it is read
-    strings = [names[i] for i in features if not is_number(row[i]) and row[i].strip().lower() not in _MISSING]
-    if strings and all(is_number(row[names.index(name)].replace(",", ".")) for name in strings):
-        raise AuditError(
-            f"{path}: features must be numbers with decimal points. Received: {row[names.index(strings[0])]!r} in "
-            f"column {strings[0]!r}. Write points for commas first."
+    strings = {names[i]: row[i] for i in features if not (is_number(row[i]) or _is_missing(row[i]))}
+    if not strings:
+        return
+    name, cell = next(iter(strings.items()))
+    if all(is_number(cell.replace(",", ".")) for cell in strings.values()):
+        raise UserError(
+            f"{path}: features must be numbers with decimal points. Received: {cell!r} in column {name!r}. Write "
+            "points for commas first."
         )
-    if strings:
-        named = ", ".join(strings)
-        raise AuditError(
-            f"{path}: features must be numbers; strings are in: {named}. Encode them first (one-hot, for instance), "
-            f"leave them out with {' '.join('--drop ' + repr(name) for name in strings[:3])}, or name the target: "
-            f"--target {strings[0]!r}."
-        )
+    drops = " ".join(f"--drop {name!r}" for name in list(strings)[:3])
+    raise UserError(
+        f"{path}: features must be numbers; strings are in: {', '.join(strings)}. Encode them first (one-hot, for "
+        f"instance), leave them out with {drops}, or name the target: --target {name!r}."
+    )
 
 
-class _Table:
-    """Lines to blocks, with errors that name the line and the column."""
+def _notes(names: list[str], headed: bool, drop: list[str]) -> list[str]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    told = {
+        "The first line holds numbers as the next does, so it counts as a sample: columns have no names.": not headed,
+        f"Several columns have one name, and all of them count: {', '.join(map(repr, twice))}.": bool(twice),
+        f"Columns left out as asked: {', '.join(drop)}.": bool(drop),
+    }
+    return [note for note, is_so in told.items() if is_so]
 
-    def __init__(self, path: pathlib.Path, names: list[str], label: int, features: list[int]):
-        self.path, self.names, self.label, self.features = path, names, label, features
 
-    def blocks(self, lines: Iterator[_Line]) -> Iterator[Block]:
-        size = rows_of_a_block(len(self.features))
-        while chunk := list(itertools.islice(lines, size)):
-            yield self._block(chunk)
-
-    def _block(self, chunk: list[_Line]) -> Block:
-        for number, cells in chunk:
-            if len(cells) != len(self.names):
-                raise AuditError(
-                    f"{self.path}: every line must have {len(self.names)} cells. "
-                    f"Received: {len(cells)} in line {number}."
+def _blocks(columns: _Columns, lines: Iterator[_Line]) -> Iterator[Block]:
+    """Lines as samples, with errors that name the line and the column."""
+    path, names, label, features = columns
+    while chunk := list(itertools.islice(lines, rows_of_a_block(len(features)))):
+        x = []
+        for line in chunk:
+            number, cells = line
+            if len(cells) != len(names):
+                raise UserError(
+                    f"{path}: every line must have {len(names)} cells. Received: {len(cells)} in line {number}."
                 )
-            if cells[self.label].strip().lower() in _MISSING:
-                raise AuditError(
-                    f"{self.path}: the target {self.names[self.label]!r} is missing in line {number}. "
-                    "Remove such lines first."
+            if _is_missing(cells[label]):
+                raise UserError(
+                    f"{path}: the target {names[label]!r} is missing in line {number}. Remove such lines first."
                 )
-        labels = np.array([cells[self.label].strip() for _, cells in chunk])
-        try:
-            x = np.array([[float(cells[i]) for i in self.features] for _, cells in chunk])
-        except ValueError:
-            raise self._bad_cell(chunk) from None
-        if not np.isfinite(x).all():
-            raise self._bad_cell(chunk)
-        return Block(x, labels)
-
-    def _bad_cell(self, chunk: list[_Line]) -> AuditError:
-        number, column, cell = next(
-            (number, i, cells[i]) for number, cells in chunk for i in self.features if not _is_finite(cells[i])
-        )
-        what = "a missing value" if cell.strip().lower() in _MISSING else repr(cell)
-        return AuditError(
-            f"{self.path}: features must be finite numbers. Received: {what} in line {number}, column "
-            f"{self.names[column]!r}. Fill it in, remove such lines, or leave the column out with --drop."
-        )
+            try:
+                x.append([_finite(cells[i]) for i in features])
+            except ValueError:
+                raise _bad_cell(columns, line) from None
+        yield Block(np.array(x), np.array([cells[label].strip() for _, cells in chunk]))
 
 
-def _is_finite(cell: str) -> bool:
-    return is_number(cell) and math.isfinite(float(cell))
+def _bad_cell(columns: _Columns, line: _Line) -> UserError:
+    found = {i: line.cells[i] for i in columns.features}
+    place, cell = next((i, cell) for i, cell in found.items() if not (is_number(cell) and math.isfinite(float(cell))))
+    what = "a missing value" if _is_missing(cell) else repr(cell)
+    return UserError(
+        f"{columns.path}: features must be finite numbers. Received: {what} in line {line.number}, column "
+        f"{columns.names[place]!r}. Fill it in, remove such lines, or leave the column out with --drop."
+    )
+
+
+def _finite(cell: str) -> float:
+    value = float(cell)
+    if not math.isfinite(value):
+        raise ValueError
+    return value
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.strip().lower() in _MISSING

@@ -1,60 +1,122 @@
-"""The report's figures, each an SVG made of the report's numbers."""
+"""The report's figures, each drawn from the report's numbers and put into the page as SVG."""
 
+import contextlib
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
+from kmix_tf import _extras
 from kmix_tf.analysis.crossing import CrossMatchShare, cross_match_bound
 from kmix_tf.analysis.locality import DistanceProfile
-from kmix_tf.cli.audit.report.drawing import BLUE, COLORS, GREEN, GREY, HEIGHT, ORANGE, drawn
-from kmix_tf.cli.audit.report.words import percent
+from kmix_tf.cli.audit.report.wording import percent
 from kmix_tf.plot import plot_cross_matches, plot_distances
 
-# More classes than this have no room for names.
-NAMED = 24
-_POINTS = 1500
+BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#c2571a", "#2f7d5b", "#7d8894"
+COLORS = (BLUE, ORANGE, GREEN, "#7a4fa3", "#b8405e", "#8a6d1f", "#3b8ea5", "#5c6670")
+# In inches. As wide as a phone shows them at about their own size, so that 10 points stay readable.
+WIDTH, HEIGHT = 4.2, 2.7
 # In inches: of a bar, and of what is around bars.
 _BAR, _AROUND = 0.25, 0.15
+# More classes than this have no room for names.
+NAMED = 24
 _LONGEST_NAME = 20
+_POINTS = 1500
+_STYLE = {
+    "axes.edgecolor": "#9aa3ad",
+    "axes.labelcolor": "#1c2430",
+    "axes.prop_cycle": f"cycler(color={list(COLORS)})",
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "font.size": 10,
+    "legend.fontsize": 9,
+    "legend.frameon": False,
+    "legend.handlelength": 1.4,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "kmix_tf",
+    # Names of classes are no formulas.
+    "text.parse_math": False,
+    "xtick.color": "#5b6675",
+    "ytick.color": "#5b6675",
+}
+# What is not drawn: the prolog, who made it, comments, and where namespaces come from, which a page knows.
+_NOT_DRAWN = re.compile(
+    r"^.*?(?=<svg)|<metadata>.*?</metadata>|<defs>\s*<style[^>]*>.*?</style>\s*</defs>|<!--.*?-->"
+    r'| xmlns(:\w+)?="[^"]*"',
+    re.S,
+)
 
 
-def harm(measures: dict[str, Any]) -> str:
+def need() -> ModuleType:
+    """Matplotlib with its figures; or an ImportError that names the extra that brings it."""
+    _extras.require("matplotlib.figure", "cli", "kmix-tf audit")
+    return _extras.require("matplotlib", "cli", "kmix-tf audit")
+
+
+def svg(name: str, label: str, draw: Callable[[Any], object], height: float = HEIGHT) -> Markup:
+    """Draws on the Axes of a new figure, without a screen, and returns the figure's SVG.
+
+    Args:
+        name: of the figure, different for each on a page: its ids begin with it.
+        label: what it shows, for those who cannot see it.
+        draw: is called with the Axes.
+        height: in inches.
+    """
+    with _settings() as matplotlib:
+        figure = matplotlib.figure.Figure(figsize=(WIDTH, height), layout="constrained")
+        draw(figure.subplots())
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    drawn = _NOT_DRAWN.sub("", file.getvalue())
+    drawn = re.sub(r'(\bid="|href="#|url\(#)', rf"\g<1>{name}-", drawn)
+    # As wide as the page gives it room for.
+    rest = re.sub(r'^<svg width="[^"]*" height="[^"]*"\s*', "", drawn).strip()
+    return Markup('<svg role="img" aria-label="{}" ').format(label) + Markup(rest)
+
+
+@contextlib.contextmanager
+def _settings() -> Iterator[ModuleType]:
+    """Matplotlib's defaults and ours; then the caller's again. A letter that its font lacks, a browser's may have."""
+    matplotlib = need()
+    with matplotlib.rc_context(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_STYLE)
+        yield matplotlib
+
+
+def harm(measures: dict[str, Any]) -> Markup:
     """Contradicted labels and conflicts at each alpha."""
-    first, second = measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"]
-    baseline = measures["closeness"]["nearest_is_other"]
-    asked = [(place, row["share"]) for place, row in enumerate(first) if row["share"] is not None]
-    shares = [[share for _, share in asked], [row["share"] for row in second]]
+    labels, mixtures = measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"]
+    baseline, places = measures["closeness"]["nearest_is_other"], np.arange(len(labels))
+    asked = {place - 0.16: row["share"] for place, row in enumerate(labels) if row["share"] is not None}
+    conflicts = [row["share"] for row in mixtures]
 
     def draw(axes: Any) -> None:
-        places = np.arange(len(first))
         if asked:
-            axes.bar([place - 0.16 for place, _ in asked], shares[0], 0.3, color=ORANGE, label="contradicted")
-        axes.bar(places + 0.16, shares[1], 0.3, color=BLUE, label="in conflict")
+            axes.bar(list(asked), list(asked.values()), 0.3, color=ORANGE, label="contradicted")
+        axes.bar(places + 0.16, conflicts, 0.3, color=BLUE, label="in conflict")
         axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1.2, label="unmixed")
-        axes.set_xticks(places, [f"alpha = {row['alpha']:g}" for row in first])
-        for place in set(range(len(first))) - {place for place, _ in asked}:
-            axes.text(
-                place - 0.16,
-                0,
-                " contradicted: not measured",
-                rotation=90,
-                ha="center",
-                va="bottom",
-                fontsize=8,
-                color=ORANGE,
-            )
-        axes.set(
-            ylabel="share",
-            xlim=(-0.5, len(first) - 0.5),
-            ylim=(0, 1.08 * max(*shares[0], *shares[1], baseline, 0.05)),
-        )
-        axes.yaxis.set_major_formatter(_percents)
+        axes.set_xticks(places, [f"alpha = {row['alpha']:g}" for row in labels])
+        look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 8, "color": ORANGE}
+        for place in set((places - 0.16).tolist()) - set(asked):
+            axes.text(place, 0, " contradicted: not measured", **look)
+        highest = max(*asked.values(), *conflicts, baseline, 0.05)
+        axes.set(ylabel="share", xlim=(-0.5, len(labels) - 0.5), ylim=(0, 1.08 * highest))
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         _legend_above(axes, 3)
 
-    return drawn("harm", "Contradicted labels and conflicts, by alpha", draw)
+    return svg("harm", "Contradicted labels and conflicts, by alpha", draw)
 
 
-def crossing(measures: dict[str, Any]) -> str:
+def crossing(measures: dict[str, Any]) -> Markup:
     """The share of matches across classes against k, with what it is at least."""
     rows = measures["matching"]["by_k"]
     k, share, error = (np.array([row[name] for row in rows]) for name in ("k", "cross_share", "standard_error"))
@@ -63,13 +125,13 @@ def crossing(measures: dict[str, Any]) -> str:
     def draw(axes: Any) -> None:
         plot_cross_matches({"these data": CrossMatchShare(k, share, error)}, bound, axes=axes)
         axes.set_ylabel("matches across classes")
-        axes.yaxis.set_major_formatter(_percents)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         _legend_above(axes, 1)
 
-    return drawn("crossing", "Matches that join different classes, against k", draw, HEIGHT + 0.4)
+    return svg("crossing", "Matches that join different classes, against k", draw, HEIGHT + 0.4)
 
 
-def cost(measures: dict[str, Any]) -> str:
+def cost(measures: dict[str, Any]) -> Markup:
     """The distance of matched pairs against k."""
     rows = measures["matching"]["by_k"]
 
@@ -78,10 +140,10 @@ def cost(measures: dict[str, Any]) -> str:
         axes.set(ylabel="distance of matched pairs", ylim=(0, None))
         _doublings(axes, rows)
 
-    return drawn("cost", "Distance of matched pairs, against k", draw)
+    return svg("cost", "Distance of matched pairs, against k", draw)
 
 
-def alphas(measures: dict[str, Any]) -> str:
+def alphas(measures: dict[str, Any]) -> Markup:
     """alpha_k against k, on doublings, for alphas of plain mixup that common use takes."""
     rows = measures["matching"]["by_k"]
 
@@ -97,10 +159,10 @@ def alphas(measures: dict[str, Any]) -> str:
         _doublings(axes, rows)
         _legend_above(axes, 2)
 
-    return drawn("alphas", "Alpha that perturbs as much as plain mixup, against k", draw)
+    return svg("alphas", "Alpha that perturbs as much as plain mixup, against k", draw)
 
 
-def distances(measures: dict[str, Any]) -> str:
+def distances(measures: dict[str, Any]) -> Markup:
     """Distances of pairs within and between classes, and epsilon."""
     found = {name: measures["locality"][name] for name in DistanceProfile._fields}
     profile = DistanceProfile(**{**found, **{name: np.array(found[name]) for name in ("edges", "same", "other")}})
@@ -110,28 +172,29 @@ def distances(measures: dict[str, Any]) -> str:
         axes.set(xlabel="distance of a pair", yticks=[])
         _legend_above(axes, 2)
 
-    return drawn("distances", "Histograms of distances within and between classes", draw)
+    return svg("distances", "Histograms of distances within and between classes", draw)
 
 
-def balance(measures: dict[str, Any]) -> str:
+def balance(measures: dict[str, Any]) -> Markup:
     """How many samples each class has; the largest and smallest of many."""
-    classes = sorted(measures["balance"]["classes"], key=lambda row: -row["samples"])
-    half = NAMED // 2
-    shown = classes if len(classes) <= NAMED else classes[:half] + classes[-half:]
+    shown = sorted(measures["balance"]["classes"], key=lambda row: -row["samples"])
+    if len(shown) > NAMED:
+        shown = shown[: NAMED // 2] + shown[-NAMED // 2 :]
+    samples = [row["samples"] for row in shown]
 
     def draw(axes: Any) -> None:
-        bars = axes.barh(range(len(shown)), [row["samples"] for row in shown], 0.7, color=BLUE)
+        bars = axes.barh(range(len(shown)), samples, 0.7, color=BLUE)
         words = [f"{row['samples']:,} ({percent(row['share'])})" for row in shown]
         axes.bar_label(bars, words, padding=4, fontsize=9)
         axes.set_yticks(range(len(shown)), [_shortened(row["class"]) for row in shown])
-        axes.set(xticks=[], xlim=(0, 1.45 * max(row["samples"] for row in shown)), ylim=(len(shown) - 0.5, -0.5))
+        axes.set(xticks=[], xlim=(0, 1.45 * max(samples)), ylim=(len(shown) - 0.5, -0.5))
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
 
-    return drawn("balance", "Samples of each class", draw, _AROUND + _BAR * len(shown))
+    return svg("balance", "Samples of each class", draw, _AROUND + _BAR * len(shown))
 
 
-def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], seed: int) -> str:
+def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], seed: int) -> Markup:
     """Samples of two features, a colour a class.
 
     Args:
@@ -141,25 +204,16 @@ def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], 
     x, y = x[shown].astype(np.float64), y[shown]
 
     def draw(axes: Any) -> None:
+        look = {"s": 20 if len(x) < 100 else 8, "alpha": 0.6, "linewidths": 0}
         for label in range(len(classes)):
-            look = {
-                "s": 20 if len(x) < 100 else 8,
-                "alpha": 0.6,
-                "linewidths": 0,
-                "color": COLORS[label % len(COLORS)],
-            }
-            axes.scatter(*x[y == label].T, label=str(label), **look)
+            axes.scatter(*x[y == label].T, label=str(label), color=COLORS[label % len(COLORS)], **look)
         axes.set(xlabel=names[0], ylabel=names[1])
         if len(classes) <= len(COLORS):
             # Afterwards, as Matplotlib leaves out what is labelled with an underscore in front.
             for text, name in zip(_legend_above(axes, 4).get_texts(), classes, strict=True):
                 text.set_text(_shortened(name))
 
-    return drawn("samples", "The samples, a colour a class", draw, HEIGHT + 0.5)
-
-
-def _percents(value: float, _: Any = None) -> str:
-    return f"{100 * value:.3g} %"
+    return svg("samples", "The samples, a colour a class", draw, HEIGHT + 0.5)
 
 
 def _shortened(name: str) -> str:

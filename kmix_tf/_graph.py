@@ -1,0 +1,119 @@
+"""What code that builds graphs shares: compiled functions, checks that run with the batch, wide dtypes.
+
+A pipeline makes its graph anew for each iterator, once an epoch, and takes about as long as the graph has nodes. So
+what is known beforehand is computed in Python, and only what is large, or made of many ops, is compiled.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+
+try:  # Private: without it, what must not happen under XLA ends in TensorFlow's words.
+    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _is_in_xla
+except ImportError:
+    _is_in_xla = None
+
+
+def compiled(function: Callable) -> Callable:
+    """Runs `function` through XLA: one dispatch, and one pass over memory, of many ops.
+
+    Positional arguments are tensors or nested structures of them, whose shapes vary with the batch size alone: XLA
+    compiles anew for each shape, which is once or twice in a pipeline. Keyword arguments are static.
+    """
+    return tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
+
+
+def fused(features: int, least: int = 0) -> Callable:
+    """`compiled`, for functions of features of any shape, which the first so many positional arguments hold.
+
+    Where other dimensions of these than the batch size are open, as in bucketed sequences, the plain ops run instead;
+    also where no feature has `least` numbers in a row: for those, plain ops are as fast.
+    """
+
+    def decorate(function: Callable) -> Callable:
+        run_compiled = compiled(function)
+
+        @functools.wraps(function)
+        def call(*tensors: Any, **static: Any) -> Any:
+            tensors = tf.nest.map_structure(tf.convert_to_tensor, tensors)
+            sizes = [row_size(leaf) for leaf in tf.nest.flatten(tensors[:features])]
+            known = [size for size in sizes if size is not None]
+            is_worth_it = len(known) == len(sizes) and max(known, default=0) >= least
+            return (run_compiled if is_worth_it else function)(*tensors, **static)
+
+        return call
+
+    return decorate
+
+
+def row_size(leaf: tf.Tensor) -> int | None:
+    """How many numbers a row of `(batch, ...)` has; None where that is not known beforehand."""
+    return None if leaf.shape.rank is None else leaf.shape[1:].num_elements()
+
+
+def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:
+    """float64 stays; every other dtype becomes float32."""
+    return leaf if leaf.dtype == tf.float64 else tf.cast(leaf, tf.float32)
+
+
+def require(condition: tf.Tensor, text: str) -> list[tf.Operation]:
+    """Raises InvalidArgumentError, in the speaker's name, unless `condition`, a bool scalar: at once, or when the
+    graph runs.
+
+    Returns what is to run before anything that would fail in its own words: see `after`.
+    """
+    return require_all([(condition, text)])
+
+
+def require_all(checks: Sequence[tuple[tf.Tensor, str]]) -> list[tf.Operation]:
+    """`require` for each of several conditions."""
+    name = _checks.speaker()
+    found = [assertion(condition, f"{name}: {text}") for condition, text in checks]
+    return [operation for operation in found if operation is not None]
+
+
+def assertion(condition: tf.Tensor, message: str) -> tf.Operation | None:
+    """What stops the graph with this message unless `condition` holds; eagerly, nothing, or the error at once."""
+    if not tf.executing_eagerly():
+        return tf.debugging.Assert(condition, [message])
+    if not condition:
+        raise tf.errors.InvalidArgumentError(None, None, message)
+    return None
+
+
+def after(checks: Sequence[tf.Operation], leaves: Sequence[tf.Tensor]) -> list[tf.Tensor]:
+    """The leaves, available only once the checks have passed."""
+    with tf.control_dependencies(checks):
+        return [tf.identity(leaf) for leaf in leaves] if checks else list(leaves)
+
+
+def is_for_xla() -> bool:
+    """Whether the graph being made is one that XLA compiles."""
+    if tf.executing_eagerly() or _is_in_xla is None:
+        return False
+    return bool(_is_in_xla(tf.compat.v1.get_default_graph()))
+
+
+@contextmanager
+def refusing_host_calls(name: str) -> Iterator[None]:
+    """Refuses what calls back to the host within it, where XLA is to compile it.
+
+    Raises:
+        ValueError: naming who does so.
+    """
+    if not is_for_xla():
+        yield
+        return
+    graph = tf.compat.v1.get_default_graph()
+    before = len(graph.get_operations())
+    yield
+    if any("PyFunc" in operation.type for operation in graph.get_operations()[before:]):
+        raise _checks.problem(
+            f"XLA cannot compile what calls back to the host. Received: {name}, which does, and jit_compile=True. "
+            "Write it in TensorFlow ops; or leave jit_compile out."
+        )

@@ -1,0 +1,110 @@
+"""The command line: what may be asked of `kmix-tf`, and how it answers what it cannot do."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from kmix_tf._version import __version__
+from kmix_tf.cli.audit.reading import FORMATS
+from kmix_tf.cli.terminal import refuse
+
+_SETTINGS = {"show_default": True, "help_option_names": ["-h", "--help"]}
+# Of the shell, for a program stopped by the interrupt key.
+_INTERRUPTED = 130
+
+
+def run(argv: Sequence[str] | None = None) -> int:
+    """Runs a command. Returns the exit status."""
+    arguments = None if argv is None else list(argv)
+    try:
+        return commands.main(arguments, prog_name="kmix-tf", standalone_mode=False) or 0
+    except click.UsageError as error:
+        return refuse(f"{error.format_message()} See {error.ctx.command_path if error.ctx else 'kmix-tf'} --help.")
+    except click.ClickException as error:
+        return refuse(error.format_message())
+    except (ImportError, OSError) as error:
+        return refuse(str(error))
+    except click.Abort:
+        return refuse("stopped.", _INTERRUPTED)
+
+
+@click.group(context_settings=_SETTINGS, no_args_is_help=False)
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def commands() -> None:
+    """Mixup for Keras and TensorFlow."""
+
+
+def _number(name: str, least: int, most: int | None, words: str, default: Any = None, **options: Any) -> Callable:
+    options = {"metavar": "N", **options}
+    return click.option(name, type=click.IntRange(least, most), default=default, help=words, **options)
+
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, no progress bar.")
+
+
+@commands.command(short_help="Will mixing hurt on my data, and with which k and alpha to start?")
+@click.argument("data", nargs=-1, required=True)
+@click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels.")
+@click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
+@_number(
+    "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
+    metavar="PIXELS",
+)  # fmt: skip
+@click.option("--standardize", is_flag=True, help="Divide each feature by its spread before distances are taken.")
+@_number("--max-samples", 3, 1_000_000, "Measure at most so many, drawn at random; fewer if they are large.", 10_000)
+@_number("--seed", 0, 2**32 - 1, "Of all draws.", 0)
+@click.option("--out", metavar="DIR", default="audit", help="Folder for the report.")
+@_JSON
+def audit(**options: Any) -> None:
+    from kmix_tf.cli.audit.auditing import AuditRequest, run_audit
+
+    run_audit(AuditRequest(**options))
+
+
+audit.help = f"""Read a dataset with classes and report what mixing does to its labels.
+
+Gives a verdict, a layer to start with, and warnings: in the terminal, as a page (report.html) and for programs
+(report.json). DATA is {FORMATS}."""
+
+
+@commands.command(short_help="Train with and without mixup, side by side, and serve the result.")
+@click.option("--data", metavar="FILE.npz", show_default="digits", help="Your own arrays x (n, ...) and y (n,).")
+@_number("--seeds", 1, 1000, "Use seeds 0 to N - 1.", 5)
+@_number("--epochs", 1, 100_000, "Epochs of each run.", 60)
+@_number("--train", 2, None, "Training samples.", show_default="400, or two thirds of your own")
+@click.option(
+    "--wrong-labels",
+    type=click.FloatRange(0, 0.9),
+    metavar="SHARE",
+    show_default="0.2, or 0 for your own data",
+    help="Share of training labels to replace by wrong ones.",
+)
+@click.option("--out", metavar="DIR", default="demo", help="Folder for figures and tables.")
+@click.option("--export", metavar="DIR", default="saved_models/demo", help="Folder for the SavedModel.")
+@_JSON
+def demo(**options: Any) -> None:
+    """Train the same small network without mixup, with mixup and with k-mixup on the same data.
+
+    They are compared over several seeds, with and without rescaled prediction. Draws figures, exports the rescaled
+    k-mixup model of the first seed and serves it from a fresh process.
+    """
+    from kmix_tf.cli.demo.comparing import DemoRequest, run_demo
+
+    run_demo(DemoRequest(**options))
+
+
+@commands.command(short_help="Show what each blend makes of real images, on one page.")
+@click.option("--out", metavar="FILE.html|DIR", default="gallery.html", help="The page, or its folder.")
+@click.option("--images", metavar="FOLDER", show_default="scikit-learn's", help="Your own, named by subfolders.")
+@_number("--seed", 0, 2**31 - 1, "Of all draws.", 0)
+@_JSON
+def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
+    """Mix real images by every blend, with random and with matched partners.
+
+    Shows one and several mixtures of each pair, with their labels' weights and the code that made them, on one page
+    that needs nothing but itself.
+    """
+    from kmix_tf.cli.gallery.showing import run_gallery
+
+    run_gallery(out, images, seed, as_json)

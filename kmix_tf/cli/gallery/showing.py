@@ -1,0 +1,103 @@
+"""The gallery's course: mix images by every blend in every setting, and put them on one page."""
+
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import click
+import numpy as np
+
+from kmix_tf.cli import pages
+from kmix_tf.cli.gallery import mixtures
+from kmix_tf.cli.gallery.images import Album, digit_album, folder_album, photograph_album
+from kmix_tf.cli.terminal import UserError, progress, show
+
+
+class Section(NamedTuple):
+    """An album, its mixtures in all settings, and how far apart partners are for each k."""
+
+    album: Album
+    groups: list[mixtures.Group]
+    distances: dict[int, float]
+
+
+def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
+    """Makes the page, and says where it is; see the command's help."""
+    path = _writable(out)
+    albums = [photograph_album(seed), digit_album(seed)] if images is None else [folder_album(images, seed)]
+    sections = _sections(albums, seed, as_json)
+    path.write_text(_page(sections, seed), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps(_summary(path, sections, seed)))
+    else:
+        show(f"{path}: {path.stat().st_size / 1e6:.1f} MB, to open in any browser.")
+
+
+def _writable(out: str) -> pathlib.Path:
+    """The page's path, whose folder exists and may be written to: known before minutes of work, not after."""
+    path = pathlib.Path(out)
+    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
+        path = path / "gallery.html"
+    is_new = not path.exists()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8"):
+            pass
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        raise UserError(f"--out: {path} cannot be written ({error.strerror}).") from error
+    return path
+
+
+def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:
+    shown = [(entry, setting) for entry in mixtures.BLENDS for setting in mixtures.SETTINGS]
+    sections = []
+    with progress("mixing", len(albums) * len(shown), is_quiet) as advance:
+        for album in albums:
+            rows, groups = mixtures.shown_rows(album, seed), []
+            for entry, setting in shown:
+                advance(0, f"{entry.title}, k = {setting.k}")
+                groups.append(mixtures.make_group(album, entry, setting, rows, seed))
+                advance()
+            sections.append(Section(album, groups, mixtures.partner_distances(album, seed)))
+    return sections
+
+
+def _page(sections: list[Section], seed: int) -> str:
+    filters = {"png": _png, "shares": shares, "caption": caption}
+    many = {"k": mixtures.GROUP, "interpolations": mixtures.INTERPOLATIONS}
+    return pages.render("gallery.html", filters, sections=sections, seed=seed, **many)
+
+
+def _png(image: np.ndarray) -> str:
+    """A data URI of an image in [0, 1], `(height, width, channels)`."""
+    return pages.png_uri(np.round(np.clip(image, 0, 1) * 255).astype(np.uint8))
+
+
+def shares(share: float) -> tuple[str, str]:
+    """The two label weights with two digits, whose sum is 1.00 as printed."""
+    percent = round(100 * share)
+    return f"{percent / 100:.2f}", f"{(100 - percent) / 100:.2f}"
+
+
+def caption(mixture: mixtures.Mixture, names: list[str]) -> str:
+    """What the label says: '0.62 flower + 0.38 china'."""
+    own, other = shares(mixture.share)
+    return f"{own} {names[mixture.sample]} + {other} {names[mixture.partner]}"
+
+
+def _summary(path: pathlib.Path, sections: list[Section], seed: int) -> dict[str, Any]:
+    rows = [
+        {
+            "images": section.album.title,
+            "blend": group.entry.title,
+            "k": group.setting.k,
+            "interpolations": group.setting.interpolations,
+            "code": group.code,
+            "captions": [caption(mixture, section.album.names) for mixture in group.mixtures],
+        }
+        for section in sections
+        for group in section.groups
+    ]
+    return {"page": str(path), "bytes": path.stat().st_size, "seed": seed, "rows": rows}

@@ -1,0 +1,55 @@
+"""What a mix layer asks of its options, beyond what each decision asks of its own."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf.decision import arguments_of
+from kmix_tf.pairing import PairingStrategy
+from kmix_tf.ratio import RatioStrategy
+
+_KERAS = ("name", "dtype", "trainable")
+
+
+def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is left for Keras' own layer.
+
+    Raises:
+        TypeError: for an option that a preset makes of others, or one that there is not.
+    """
+    for name in given:
+        if name in _KERAS:
+            continue
+        own = arguments_of(cls)
+        if name in getattr(cls, "made_of", {}):
+            raise _checks.problem(
+                f"{name} is made of {cls.made_of[name]}. Received: {name}={given[name]!r}. Give those; or all four "
+                "decisions to MixLayer(pairing, ratio, blend, weight).",
+                TypeError,
+            )
+        near = difflib.get_close_matches(name, own, n=1)
+        hint = f" Is {near[0]} meant?" if near else f" There are: {', '.join(own)}."
+        raise _checks.problem(f"options must be known ones. Received: {name}={given[name]!r}.{hint}", TypeError)
+    return dict(given)
+
+
+def checked_classes(num_classes: Any) -> Any:
+    """Integers of at least 2, or None, in any structure; NumPy integers become plain ones."""
+    return tf.nest.map_structure(
+        lambda count: None if count is None else _checks.integer("num_classes", count, minimum=2), num_classes
+    )
+
+
+def require_counts_that_fit(pairing: PairingStrategy, ratio: RatioStrategy) -> None:
+    """Refuses several partners and several ratios of each sample that are not as many."""
+    times, interpolations = pairing.mixtures, ratio.mixtures
+    if times is not None and interpolations not in (None, 1, times):
+        _checks.refuse("interpolations", f"1 or {times}, as many as the pairing's times", interpolations)
+
+
+def option_of(part: str, name: str) -> Any:
+    """An option of a preset, read where it is kept: in the decision that was made of it."""
+    return property(lambda layer: getattr(getattr(layer, part), name), doc=f"{name}, an option of the {part}.")

@@ -1,0 +1,118 @@
+"""Applying what was drawn: a deterministic function of one batch, or two, and a plan."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._images import warn_of_channels_first
+from kmix_tf.batch.batch import Batch
+from kmix_tf.batch.roles import FEATURES, MIXED, ROLES, TARGETS, WEIGHTS, Leaf, Mixture
+from kmix_tf.blend.base import Blended, BlendStrategy
+from kmix_tf.blend.linear import with_axes
+from kmix_tf.mixing.draw import Drawn
+from kmix_tf.saliency.inputs import NamedFeatures
+
+
+def apply(
+    first: Batch, second: Batch, drawn: Drawn, blend: BlendStrategy, packed: bool = False, saliency: Any = None
+) -> Batch:
+    """Mixes each sample of one batch with its partner in another, or in the same.
+
+    Args:
+        first, second: batches that were read, the same object for one batch.
+        packed: whether both targets of a mixture are kept, packed with ratio and weight, instead of being mixed.
+        saliency: of the first batch, `(batch, *axes)`, or None: as the blend's own source sees it.
+
+    Raises:
+        ValueError: for saliency that the blend does not ask for; for weights without targets to return them with.
+    """
+    blended = _blended(first, second, drawn, blend, saliency)
+    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, drawn.weight)
+    tensors: list[Any] = [None] * len(first.leaves)
+    for name in dict.fromkeys(leaf.role for leaf in first.leaves):
+        at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]
+        ours, theirs = ([batch.leaves[index] for index in at] for batch in (first, second))
+        for index, tensor in zip(at, ROLES[name].mix(ours, theirs, mixture, packed), strict=True):
+            tensors[index] = tensor
+    mixed = first.replace(tensors)
+    return mixed if packed or drawn.weight is None else _weighted(mixed, drawn.weight)
+
+
+def unmixed(batch: Batch, packed: bool = False) -> Batch:
+    """A batch converted as mixing does, but not mixed."""
+    return batch.replace([ROLES[leaf.role].unmixed(leaf, packed) for leaf in batch.leaves])
+
+
+def _blended(first: Batch, second: Batch, drawn: Drawn, blend: BlendStrategy, saliency: Any) -> Blended:
+    """What the blend makes of the features, told what it asks for."""
+    if blend.axes == 2:
+        warn_of_channels_first(first.tensors(FEATURES))
+    told: dict[str, Any] = {}
+    if blend.needs_saliency:
+        told["saliency"] = _saliency(first, second, blend, saliency)
+    elif saliency is not None:
+        _checks.refuse("saliency", f"None for {blend.shown}, which asks for none", saliency)
+    if blend.needs_targets:
+        told["targets"] = (first.tensors(TARGETS), second.tensors(TARGETS))
+    ours = first.tensors(FEATURES)
+    theirs = ours if second is first else second.tensors(FEATURES)
+    given = blend(ours, theirs, *drawn.plan, **told)
+    if not isinstance(given, tuple) or len(given) < 2 or not isinstance(given[0], (list, tuple)):
+        raise _checks.problem(f"{blend.shown} must return Blended(x, ratio). Received: {given!r}.", TypeError)
+    if len(given[0]) != len(ours):
+        raise _checks.problem(
+            f"{blend.shown} must give as many features as it is given. Received: {len(given[0])} of {len(ours)}."
+        )
+    return Blended(*given)
+
+
+def _saliency(first: Batch, second: Batch, blend: Any, given: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """What matters where in both batches."""
+    ours = _asked(first, blend) if given is None else tf.convert_to_tensor(given)
+    return ours, ours if second is first else _asked(second, blend)
+
+
+def _asked(batch: Batch, blend: Any) -> tf.Tensor:
+    """What the blend's source says of a batch; sources with a model find its inputs by name."""
+    leaves: Sequence[Leaf] = [leaf for leaf in batch.leaves if leaf.part == FEATURES and leaf.role == MIXED]
+    named = NamedFeatures([leaf.tensor for leaf in leaves], [leaf.path for leaf in leaves])
+    return blend.saliency_of(named, batch.tensors(TARGETS) or None)
+
+
+def _weighted(batch: Batch, weight: tf.Tensor) -> Batch:
+    """Makes a weight, float32 `(mixtures,)`, each target's sample weight, or a factor of those it has.
+
+    A target with more axes, such as a map `(mixtures, height, width, classes)`, gets weights `(mixtures, 1, 1)`.
+    """
+    x, y, sample_weight = batch.structure
+    if y is None:
+        raise _checks.problem(
+            "weights go with targets, and there are none to return them with. Received: features alone."
+        )
+    if sample_weight is None:
+        # One for each target: Keras wants sample weights of the targets' structure, and of the losses' rank.
+        targets = [leaf for leaf in batch.leaves if leaf.part == TARGETS]
+        tensors = [_of_rank(weight, _rank(leaf.tensor) - 1) for leaf in targets]
+        weights = [
+            leaf._replace(part=WEIGHTS, role=MIXED, tensor=tensor)
+            for leaf, tensor in zip(targets, tensors, strict=True)
+        ]
+        return Batch([*batch.leaves, *weights], (x, y, y))
+    return batch.replace(
+        [
+            leaf.tensor * _of_rank(tf.cast(weight, leaf.tensor.dtype), _rank(leaf.tensor))
+            if leaf.part == WEIGHTS
+            else leaf.tensor
+            for leaf in batch.leaves
+        ]
+    )
+
+
+def _rank(leaf: Any) -> int:
+    return leaf.shape.rank or 0
+
+
+def _of_rank(weight: tf.Tensor, rank: int) -> tf.Tensor:
+    return with_axes(weight, max(rank, 1) - 1)

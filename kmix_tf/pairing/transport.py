@@ -1,0 +1,127 @@
+"""Partners from facing groups of k: matched by optimal transport, the nearest, or at random."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._compat import register
+from kmix_tf.pairing.base import Pairing, PairingStrategy
+from kmix_tf.pairing.matching import COSTS, SOLVERS, assigned_columns, facing_cost, matched_rows
+from kmix_tf.seeding import as_seed, permutation
+
+Features = Sequence[tf.Tensor]
+
+
+class _GroupPairing(PairingStrategy):
+    """Cuts batches into facing groups of k. A subclass says who in a group is matched with whom in the other."""
+
+    k: int = 1
+
+    def __call__(self, features: Features, seed: Any, targets: Any = None) -> Pairing:
+        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
+        size = tf.shape(features[0])[0]
+        order = permutation(as_seed(seed), size)
+        return self._paired(order, features, features, cyclic=True)
+
+    def between(self, first: Features, second: Features) -> Pairing:
+        """Pairs each row of `first` with one of `second`, a batch of equal size from another loader."""
+        return self._paired(tf.range(tf.shape(first[0])[0]), first, second, cyclic=False)
+
+    def _paired(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> Pairing:
+        columns = self._columns(order, first, second, cyclic) if self.k > 1 else None
+        return Pairing(*matched_rows(order, columns, k=self.k, cyclic=cyclic))
+
+    def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
+        """The position in the facing group that each position is matched with: int32 `(groups, k)`."""
+        raise NotImplementedError
+
+
+@register
+class OptimalTransportPairing(_GroupPairing):
+    """Random groups of k, each matched with another by optimal transport.
+
+    Within a batch, groups are disjoint: the batch is shuffled onto a circle and cut into groups of k, and each
+    group is matched with the next one. Every sample has one partner, never itself, and is a partner once.
+
+    Distances of up to 256 features are compared in float64, of more in float32 (float64 features always in float64),
+    with rounding relative to the largest distance in the batch.
+
+    Any batch size works. A remainder of r rows is matched with r rows of the first group, and the last full
+    group with the remainder and the rest of the first group. Batches smaller than 2k use groups of half the
+    batch (rounded down); a batch of one sample is its own partner, an empty one stays empty.
+
+    Args:
+        k: an integer >= 1. 1 is plain mixup.
+        cost: "sqeuclidean" (default; the paper's formula) or "euclidean" (the paper's published code).
+        solver: "host" (default), SciPy in a host callback; or "graph", TensorFlow ops that XLA compiles.
+
+    Raises:
+        ValueError: for any other k, cost or solver.
+
+    Source: k-mixup, Section 2 and Figure 5, with disjoint groups instead of a second loader.
+
+    Example:
+        >>> pairing = OptimalTransportPairing(k=2)
+        >>> pairing([tf.constant([[0.0], [9.0], [1.0], [8.0]])], seed=1).partner.shape
+        TensorShape([4])
+    """
+
+    @_checks.speaks
+    def __init__(self, k: int, cost: str = "sqeuclidean", solver: str = "host"):
+        self.k = _checks.integer("k", k, minimum=1)
+        self.cost = _checks.choice("cost", cost, COSTS)
+        self.solver = _checks.choice("solver", solver, SOLVERS)
+        self.runs_on_host = self.k > 1 and self.solver == "host"
+
+    def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
+        return assigned_columns(facing_cost(order, first, second, self.cost, k=self.k, cyclic=cyclic), self.solver)
+
+
+@register
+class NearestNeighborPairing(_GroupPairing):
+    """Random groups of k, in which each sample meets the nearest one of the facing group.
+
+    The groups are those of `OptimalTransportPairing`. A sample may be the partner of many and another of none, so
+    most pairs are of one cluster: the paper shows it to explain why k-mixup transports instead, and finds it no
+    better than plain mixup. Never a sample's own partner, except in a batch of one. For k = 1, plain mixup.
+
+    Args:
+        k: an integer >= 1.
+
+    Raises:
+        ValueError: for any other k.
+
+    Source: k-mixup, Appendix J and footnote 1.
+
+    Example:
+        >>> pairing = NearestNeighborPairing(k=2)
+        >>> pairing([tf.constant([[0.0], [9.0], [1.0], [8.0]])], seed=1).partner.shape
+        TensorShape([4])
+    """
+
+    @_checks.speaks
+    def __init__(self, k: int):
+        self.k = _checks.integer("k", k, minimum=1)
+
+    def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
+        # Distances are not reduced by columns here: that would favour samples which are far from all.
+        cost = facing_cost(order, first, second, "euclidean", reduce=False, k=self.k, cyclic=cyclic)
+        return tf.argmin(cost, axis=2, output_type=tf.int32)
+
+
+@register
+class RandomPairing(_GroupPairing):
+    """Plain mixup's partners: the next sample round a circle of the shuffled batch.
+
+    The same as `OptimalTransportPairing(k=1)`: every sample has one partner, never itself, uniform among the others.
+    Of two loaders, each row is paired with the same row.
+
+    Source: k-mixup, Section 2, k = 1.
+
+    Example:
+        >>> pairing = RandomPairing()
+        >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
+        TensorShape([4])
+    """
