@@ -32,11 +32,12 @@ format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
 	$(MODERN)/bin/ruff format .
 
-benchmark: $(MODERN)/.installed  ## what a mix, an assignment, a training step and a puzzle cost, beside their peers
+benchmark: $(MODERN)/.installed  ## what mixes, assignments, training steps, puzzles and the start of an epoch cost, beside peers
 	$(MODERN)/bin/python benchmarks/mix_cost.py
 	$(MODERN)/bin/python benchmarks/assignment.py
 	$(MODERN)/bin/python benchmarks/model_cost.py
 	$(MODERN)/bin/python benchmarks/puzzle.py
+	$(MODERN)/bin/python benchmarks/epoch_start.py
 
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py

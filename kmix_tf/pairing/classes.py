@@ -134,7 +134,7 @@ def class_numbers(targets: Any, selectors: Sequence[str]) -> tf.Tensor:
     """The class of each sample, int64 `(batch,)`: the likeliest one of soft labels, or integers as they are.
 
     Raises:
-        ValueError: for no targets, several without a name, or such as are no classes.
+        ValueError: without targets, for several targets without a name, or for targets that are no classes.
         InvalidArgumentError: on the batch, for soft labels that do not sum to 1.
     """
     if targets is None:
