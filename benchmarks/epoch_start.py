@@ -4,7 +4,7 @@
     python benchmarks/epoch_start.py --write       # also into benchmarks/epoch_start.md
     python benchmarks/epoch_start.py --json        # for machines
 
-`fit` makes an iterator in each epoch, which takes about as long as the pipeline's functions have nodes. Every contestant
+`fit` makes an iterator in each epoch; its time grows with the nodes of the pipeline's functions. Every contestant
 starts once in every round; a ratio is taken within a round, so what slows a whole round down falls out of it.
 """
 
