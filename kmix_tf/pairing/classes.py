@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after, compiled, require
-from kmix_tf.batch.paths import as_selectors, is_selected, leaf_paths, require_used
+from kmix_tf._paths import as_selectors, is_selected, leaf_paths, require_used
 from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.seeding import as_seed, permutation, random_bits, split
 
