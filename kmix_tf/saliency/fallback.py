@@ -67,7 +67,6 @@ def tell_of_fallback(is_broken: tf.Tensor) -> None:
     """Counts, warns or prints, as the place allows, if any of these samples fell back.
 
     Args:
-        owner: the source, for messages.
         is_broken: bool `(batch,)`.
     """
     count = tf.math.count_nonzero(is_broken)
