@@ -63,6 +63,14 @@ def plain_functions():
     tf.config.run_functions_eagerly(False)
 
 
+@pytest.fixture(scope="class", params=["plain", pytest.param("compiled", marks=pytest.mark.matrix)])
+def plain_and_compiled(request):
+    """As `plain_functions`, and in the matrix compiled as well: for tests of values, each of a shape of its own."""
+    tf.config.run_functions_eagerly(request.param == "plain")
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
 def _same(first, second, rtol=1e-6, atol=1e-6):
     tf.nest.assert_same_structure(first, second)
     for ours, theirs in zip(tf.nest.flatten(first), tf.nest.flatten(second), strict=True):

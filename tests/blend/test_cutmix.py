@@ -109,6 +109,7 @@ def test_boxes_are_clipped_at_the_edge():
     assert (1 - shares.numpy()).tolist() == [8 / 64, 9 / 64, 16 / 64]
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_sides_are_such_that_an_unclipped_box_has_the_volume_asked_for():
     ratio = tf.constant([[0.9, 0.2, 1.0], [0.3, 0.1, 0.0]])
     for axes in (1, 2, 3):
@@ -117,6 +118,7 @@ def test_sides_are_such_that_an_unclipped_box_has_the_volume_asked_for():
         np.testing.assert_allclose(boxes.side.numpy() ** axes, 1 - ratio, atol=1e-6)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_centres_are_uniform_and_independent():
     centre = draw_boxes(tf.zeros([2000]), tf.constant([0, 3]), axes=3).centre.numpy()
     for axis in range(3):
@@ -125,6 +127,7 @@ def test_centres_are_uniform_and_independent():
         assert stats.pearsonr(centre[:, first], centre[:, second]).pvalue > FALSE_ALARM
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_boxes_of_one_pair_share_a_centre_and_are_nested():
     rows, size = 20, 40
     ratio = np.sort(RNG.uniform(size=(4, rows)), axis=0)[::-1].astype(np.float32)
@@ -144,6 +147,7 @@ def test_boxes_of_one_pair_share_a_centre_and_are_nested():
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.representatives("axes", [2])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_a_ratio_of_one_pastes_nothing(axes):
     x = tf.constant(RNG.normal(size=(5, 4, 5, 6, 2)).astype(np.float32))
     ratio = tf.constant([[1.0] * 5, [1.0, 0.5, 1.0, 0.5, 0.0]])
@@ -221,6 +225,7 @@ def shares_of(own, kept, partner, classes):
     ids=["odd image", "grayscale or spectrogram", "signal", "signal of channels", "volume", "video"],
 )
 @pytest.mark.representatives("axes", [2, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_labels_follow_the_pixels_of_anything_with_places(shape, axes):
     x, y = CutMixLayer(axes=axes, scope="sample")(constants(*shape), np.eye(6, dtype=np.float32), seed=2)
     assert x.shape == shape
@@ -230,6 +235,7 @@ def test_labels_follow_the_pixels_of_anything_with_places(shape, axes):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_pixels_of_any_dtype_are_pasted_exactly(dtype):
     # 0.1 and 2047 are the kind of numbers that sloppy arithmetic in half precision would move.
     values = np.array([3, 250, 0, 77] if dtype == np.uint8 else [0.1, 2047, -3e4, 1e-7], dtype)
@@ -272,6 +278,7 @@ def test_leaves_without_places_are_mixed_by_the_area(names):
 
 
 @pytest.mark.parametrize("interpolations", [1, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_maps_are_pasted_place_by_place_and_labels_by_area(interpolations):
     maps, labels = RNG.integers(0, 4, size=(6, 9, 7)), np.array([0, 1, 2, 0, 1, 2])
     layer = CutMixLayer(interpolations=interpolations, num_classes={"label": 3, "map": 4}, scope="sample")
@@ -293,6 +300,7 @@ def test_maps_of_numbers_are_pasted_too():
     assert (y.numpy() == np.where(kept, depth[own], depth[partner])).all()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_soft_labels_with_as_many_classes_as_a_signal_has_steps_are_no_map():
     x, y = CutMixLayer(axes=1, scope="sample")(constants(6, 6, 2), np.eye(6, dtype=np.float32), seed=3)
     own, kept, partner = readout(x, 6, axes=1)

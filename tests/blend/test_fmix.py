@@ -87,6 +87,7 @@ class TestAnyShape:
 @pytest.mark.parametrize("decay", [1.0, 2.0, 3.0, 4.5])
 @pytest.mark.parametrize("sizes", [(256,), (48, 48), (33, 64), (16, 17, 15)], ids=str)
 @pytest.mark.representatives("sizes, decay", [((256,), 3.0), ((48, 48), 1.0), ((33, 64), 4.5), ((16, 17, 15), 2.0)])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_the_power_spectrum_falls_with_twice_the_decay(sizes, decay):
     drawn = fields(sizes, 100, decay)
     spectrum = np.mean(np.abs(np.fft.fftn(drawn, axes=range(1, drawn.ndim))) ** 2, axis=0)
@@ -104,6 +105,7 @@ def test_the_power_spectrum_falls_with_twice_the_decay(sizes, decay):
 
 
 @pytest.mark.parametrize("sizes", [(9,), (6, 5), (4, 3, 5)], ids=str)
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_the_covariance_is_that_of_the_real_part_of_complex_noise_transformed(sizes):
     # The paper's field is Re sum_f A_f Z_f exp(2 pi i f.x): covariance sum_f A_f^2 cos(2 pi f.(x - x')).
     count = 20_000
@@ -138,6 +140,7 @@ def test_normals_are_normal_and_independent(size):
 @pytest.mark.parametrize("sizes", [(7,), (6, 5), (3, 4, 3)], ids=str)
 @pytest.mark.parametrize("ratio", [0.3, 0.5, 0.8])
 @pytest.mark.representatives("sizes, ratio", [((7,), 0.3), ((6, 5), 0.8), ((3, 4, 3), 0.5)])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_each_place_is_kept_equally_often(sizes, ratio):
     count, places = 4000, np.prod(sizes)
     mask, _ = FMixBlend(axes=len(sizes)).draw(tf.zeros([count, *sizes]), tf.fill([count], ratio), seed=5)
@@ -147,6 +150,7 @@ def test_each_place_is_kept_equally_often(sizes, ratio):
         assert stats.binomtest(int(each), count, share).pvalue > FALSE_ALARM / places
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_masks_of_one_pair_are_nested_and_those_of_others_differ():
     ratio = np.sort(RNG.uniform(size=(5, 30)), axis=0)[::-1].astype(np.float32)
     mask, _ = FMixBlend().draw(tf.zeros([30, 12, 9, 3]), tf.constant(ratio), seed=3)
@@ -157,6 +161,7 @@ def test_masks_of_one_pair_are_nested_and_those_of_others_differ():
     assert len({image.tobytes() for image in even.numpy()}) == 30
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_higher_decay_makes_fewer_edges():
     edges = []
     for decay in (0.0, 1.0, 2.0, 3.0, 5.0):
@@ -188,6 +193,7 @@ def test_a_seed_repeats_whatever_compiles_and_however_large_the_batch_is():
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
 @pytest.mark.representatives("axes", [2])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_ratios_of_one_and_zero_keep_all_and_nothing(axes):
     x = tf.constant(RNG.normal(size=(5, 4, 5, 6, 2)).astype(np.float32))
     partner = tf.constant([1, 2, 3, 4, 0])
@@ -201,12 +207,14 @@ def test_ratios_of_one_and_zero_keep_all_and_nothing(axes):
 
 @pytest.mark.parametrize("size", [7, 41, 49, 55, 61, 82, 83])
 @pytest.mark.representatives("size", [7, 83])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_whole_masks_count_one_whatever_the_size(size):
     # Multiplied by their inverse in float32 or float64, some of these numbers of places do not give 1.
     _, share = FMixBlend(axes=1).draw(tf.zeros([2, size]), tf.constant([1.0, 0.0]), seed=1)
     assert share.numpy().tolist() == [1, 0]
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_identical_images_stay_what_they_are():
     image = RNG.normal(size=(1, 8, 9, 3)).astype(np.float16)
     x = tf.constant(np.repeat(image, 4, axis=0))
@@ -225,6 +233,7 @@ def test_ratios_and_places_without_end_are_counted_exactly():
 
 
 @pytest.mark.parametrize("shape", [(0, 4, 5), (3, 0, 5), (3, 1, 1)], ids=str)
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_batches_and_images_of_nothing_and_of_one_place_come_back(shape):
     x = tf.ones(shape)
     blended = FMixBlend()([x], [x], tf.range(shape[0]), tf.fill([shape[0]], 0.7), seed=1)

@@ -144,6 +144,7 @@ def test_columns_that_never_vary_keep_their_scale(value, sizes, dtype):
 
 
 @pytest.mark.parametrize("wrap", [lambda x: x, lambda x: {"b": x, "a": x[:, :1] * 7}], ids=["one leaf", "two leaves"])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_matching_is_optimal_for_scaled_features_and_mixing_is_of_raw_ones(wrap, excess):
     pairing = Recorder(OptimalTransportPairing(6))
     layer = MixLayer(pairing, BetaRatio(1.0, "sample"))
@@ -170,6 +171,7 @@ def test_matching_is_optimal_for_scaled_features_and_mixing_is_of_raw_ones(wrap,
     assert found
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_two_loaders_are_matched_by_scaled_features(excess):
     layer = KMixupLayer(6)
     layer.adapt(TABLE)
@@ -232,6 +234,7 @@ def test_random_pairs_need_no_other_alpha(pairing, alpha):
     assert learnt["alpha"] == pytest.approx(alpha, rel=1e-6)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_pairs_by_class_are_given_the_classes():
     # Classes that are clusters: pairs of different ones are further apart than random ones, so alpha falls.
     labels = np.arange(60) % 3
@@ -241,6 +244,7 @@ def test_pairs_by_class_are_given_the_classes():
     assert 0.1 < learnt["alpha"] < 1
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_an_empty_batch_among_others_changes_nothing():
     with_empty = adapted(KMixupLayer(4, 0.3), batches(30, 0, 30), match_alpha=True)
     np.testing.assert_allclose(with_empty["scales"][0], inverse_deviations(TABLE), rtol=1e-9)
@@ -259,6 +263,7 @@ def test_alpha_is_learnt_once_more_with_the_scales_that_are_there():
     assert layer.get_config()["alpha"] == 0.3
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_scope_and_interpolations_stay():
     layer = MultiMixLayer(3, 0.3, k=4, scope="sample")
     layer.adapt(TABLE, batch_size=20, match_alpha=True)

@@ -38,7 +38,7 @@ def test_a_seed_repeats_and_another_does_not(every, same):
 
 
 @pytest.mark.parametrize("spec", [[8, 4, 6, 1], [None, 4, 6, 1], [None, None, None, 1]], ids=str)
-@pytest.mark.representatives("spec", [[None, 4, 6, 1]])
+@pytest.mark.matrix  # test_mix asks it of some, and pipelines are graphs
 def test_eager_calls_and_graphs_agree(every, spec, same):
     name, make = every
     if name == "adapted" and spec[1] is None:

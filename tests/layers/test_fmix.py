@@ -42,6 +42,7 @@ def shares_of(own, kept, partner, classes):
     ids=["odd image", "grayscale or spectrogram", "signal", "signal of channels", "volume", "video"],
 )
 @pytest.mark.representatives("axes", [2, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_labels_follow_the_pixels_of_anything_with_places(shape, axes):
     x, y = FMixLayer(axes=axes, scope="sample")(constants(*shape), EYE, seed=2)
     assert x.shape == shape
@@ -65,6 +66,7 @@ def test_labels_follow_whole_places_and_not_the_ratio_drawn():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64, "bfloat16"])
 @pytest.mark.representatives("dtype", [np.uint8, np.float16])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_pixels_of_any_dtype_are_shown_exactly(dtype):
     values = np.array([3, 250, 0, 77] if dtype == np.uint8 else [0.1, 2047, -3e4, 1e-7])
     images = tf.cast(np.broadcast_to(values.reshape(4, 1, 1, 1), (4, 6, 6, 2)), dtype)
@@ -96,6 +98,7 @@ def test_other_features_are_masked_alike_or_mixed_by_the_mean():
 
 
 @pytest.mark.parametrize("interpolations", [1, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_maps_are_shown_place_by_place_and_labels_by_the_mean(interpolations):
     maps, labels = RNG.integers(0, 4, size=(6, 9, 7)), np.array([0, 1, 2, 0, 1, 2])
     layer = FMixLayer(interpolations=interpolations, num_classes={"label": 3, "map": 4}, scope="sample")

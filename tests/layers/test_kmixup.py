@@ -13,12 +13,14 @@ Y = np.eye(4, dtype=np.float32)[np.arange(16) % 4]
 
 
 @pytest.mark.parametrize("cost", ["sqeuclidean", "euclidean"])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_it_is_its_parts(cost, same):
     parts = MixLayer(OptimalTransportPairing(4, cost), BetaRatio(0.3, "group"))
     same(KMixupLayer(4, 0.3, scope="group", cost=cost)(X, Y, seed=1), parts(X, Y, seed=1))
 
 
 @pytest.mark.parametrize("k", [2, 5, 100])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_groups_are_matched_optimally(k, excess):
     layer = KMixupLayer(k)
     found = layer.pairing([tf.constant(X)], 1)

@@ -38,6 +38,7 @@ def mixture(values, ratio, partner):
 
 
 @pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_mixtures_stand_in_order_for_everything_that_is_mixed(k):
     weight, table = RNG.uniform(size=SIZE).astype(np.float32), RNG.integers(0, 9, size=(SIZE, 2)).astype(np.uint8)
     layer = MultiMixLayer(4, 0.7, k=k)
@@ -53,6 +54,7 @@ def test_mixtures_stand_in_order_for_everything_that_is_mixed(k):
         np.testing.assert_allclose(ours, mixture(values, ratio, partner), atol=1e-5)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_pairs_are_those_of_k_mixup():
     for k in (1, 3):
         _, shares = MultiMixLayer(3, k=k)(X, EYE, seed=5)
@@ -63,6 +65,7 @@ def test_pairs_are_those_of_k_mixup():
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("baseline", [None, "batch_augmentation"])
 @pytest.mark.representatives("k, baseline", [(1, None), (3, "batch_augmentation")])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_one_interpolation_is_k_mixup(k, baseline, same):
     expected = KMixupLayer(k, 0.4, scope="sample")(X, EYE, seed=2)
     if baseline is None:
@@ -76,6 +79,7 @@ def test_one_interpolation_is_k_mixup(k, baseline, same):
 
 @pytest.mark.parametrize("scope", ["group", "sample"])
 @pytest.mark.representatives("scope", ["group"])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_narrower_scopes_draw_descending_ratios_for_each(scope):
     _, shares = MultiMixLayer(3, k=2, scope=scope)(X, EYE, seed=4)
     ratio, _ = readout(shares, 3)
@@ -84,6 +88,7 @@ def test_narrower_scopes_draw_descending_ratios_for_each(scope):
     assert len({tuple(each) for each in ratio.T.round(5)}) == {"group": 4, "sample": 7}[scope]
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_large_batches_are_several_pairings_with_one_ratio():
     x, shares = MultiMixLayer(4, baseline="large_batch")(X, EYE, seed=1)
     ratio, partner = readout(shares, 4)
@@ -95,6 +100,7 @@ def test_large_batches_are_several_pairings_with_one_ratio():
     np.testing.assert_allclose(x, mixture(X, ratio, partner), atol=1e-5)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_batch_augmentation_is_several_pairings_with_a_ratio_each():
     x, shares = MultiMixLayer(4, baseline="batch_augmentation")(X, EYE, seed=1)
     ratio, partner = readout(shares, 4)
@@ -106,6 +112,7 @@ def test_batch_augmentation_is_several_pairings_with_a_ratio_each():
 
 @pytest.mark.parametrize("baseline", ["large_batch", "batch_augmentation"])
 @pytest.mark.representatives("baseline", ["large_batch"])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_baselines_match_each_of_their_pairings(baseline):
     x = RNG.normal(size=(12, 2)).astype(np.float32)
 

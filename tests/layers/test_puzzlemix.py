@@ -29,6 +29,7 @@ def shares(x, classes):
 @pytest.mark.parametrize("size", [0, 1, 2, 5])
 @pytest.mark.parametrize("interpolations", [1, 3])
 @pytest.mark.representatives("size, interpolations", [(0, 3), (1, 1), (5, 3)])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_labels_follow_the_pixels(size, interpolations):
     layer = PuzzleMixLayer(n_labels=2, interpolations=interpolations, scope="sample")
     for seed in range(5):
@@ -51,6 +52,7 @@ def test_maps_follow_the_mask_without_transport():
 @pytest.mark.parametrize("solver", ["host", "graph"])
 @pytest.mark.parametrize("interpolations", [1, 3])
 @pytest.mark.representatives("solver, interpolations", [("host", 1), ("graph", 3)])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_maps_are_moved_with_the_image(solver, interpolations):
     x = RNG.normal(size=(6, 8, 8, 2)).astype(np.float32)
     options = {"blocks": 4, "t_eps": 0.0, "scope": "sample", "solver": solver, "interpolations": interpolations}
@@ -67,6 +69,7 @@ def test_maps_that_move_cannot_be_packed():
         PuzzleMixLayer(targets="packed", blocks=4)(x, x, seed=3)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_it_is_its_parts(same):
     options = {"blocks": 4, "n_labels": 4, "beta": 0.4, "t_eps": 0.1}
     parts = MixLayer(OptimalTransportPairing(3), BetaRatio(0.3, "group"), PuzzleMixBlend(**options), num_classes=3)

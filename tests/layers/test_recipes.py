@@ -67,6 +67,7 @@ def test_mixtures_are_erased_like_any_images(name, layers):
     assert np.all((after == ERASED) | (after == before))
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_smoothed_losses_are_those_of_mixtures_of_smoothed_labels(every):
     # Smoothing is linear in the labels, and the loss too.
     name, make = every

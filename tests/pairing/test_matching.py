@@ -36,6 +36,7 @@ def distances(first, second, cost, k):
 
 @pytest.mark.parametrize("cost", NAMES)
 @pytest.mark.parametrize("scale", [1e-32, 1e-25, 1e-12, 1.0, 1e12, 1e30, 1e38])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_costs_are_distances_but_for_what_ranks_no_permutation(cost, scale):
     first, second = (RNG.uniform(-1, 1, size=(12, 5)) for _ in range(2))
     ours = between([(first * scale).astype(np.float32)], [(second * scale).astype(np.float32)], cost, k=4)
@@ -53,6 +54,7 @@ def test_rows_and_columns_are_reduced(cost):
 
 
 @pytest.mark.parametrize("cost", NAMES)
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_leaves_of_any_shape_and_dtype_count_as_one_long_vector(cost):
     images = RNG.integers(0, 256, size=(2, 8, 3, 2), dtype=np.uint8)
     flags = RNG.integers(0, 2, size=(2, 8)).astype(bool)
@@ -66,6 +68,7 @@ def test_leaves_of_any_shape_and_dtype_count_as_one_long_vector(cost):
 
 
 @pytest.mark.parametrize("cost", NAMES)
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_a_common_offset_does_not_blur_costs(cost):
     # Offset and data are exact in float32, so that all error is the computation's.
     first, second = (RNG.integers(-64, 64, size=(8, 3)).astype(np.float32) / 64 for _ in range(2))
@@ -81,6 +84,7 @@ def test_float64_features_are_compared_in_float64():
 
 
 @pytest.mark.parametrize("cost", NAMES)
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_in_one_batch_groups_are_compared_with_the_ones_that_face_them(cost):
     x = RNG.normal(size=(12, 3)).astype(np.float32)
     order = RNG.permutation(12).astype(np.int32)
@@ -90,6 +94,7 @@ def test_in_one_batch_groups_are_compared_with_the_ones_that_face_them(cost):
 
 
 @pytest.mark.parametrize("cost", NAMES)
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_equal_points_cost_nothing(cost):
     same = [np.full((6, 2), 3.0, np.float32)]
     assert (between(same, same, cost, k=3) == 0).all()

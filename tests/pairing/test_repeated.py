@@ -37,6 +37,7 @@ def test_there_is_a_row_of_partners_for_each_time(times):
         assert (partner != np.arange(10)).all()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_every_time_is_an_optimal_matching_of_other_groups():
     x = X[:6]
     partners = RepeatedPairing(OptimalTransportPairing(3), 4)([tf.constant(x)], 1).partner.numpy()
@@ -88,6 +89,7 @@ def test_any_callable_is_repeated():
     assert pairing([tf.constant(X)], 1).partner.shape == (2, 10)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_classes_are_handed_on():
     layer = MixLayer(RepeatedPairing(SameClassPairing(), 3), num_classes=2)
     _, y = layer(X, LABELS, seed=1)
@@ -103,6 +105,7 @@ def test_what_is_repeated_decides_whether_the_host_is_needed():
 
 
 @pytest.mark.parametrize("interpolations", [1, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_a_layer_mixes_every_sample_with_each_of_its_partners(interpolations):
     layer = MixLayer(RepeatedPairing(RandomPairing(), 3), BetaRatio(1.0, "sample", interpolations))
     mixed, shares = layer(X, np.eye(10, dtype=np.float32), seed=2)
@@ -118,6 +121,7 @@ def test_a_layer_mixes_every_sample_with_each_of_its_partners(interpolations):
     np.testing.assert_allclose(mixed.numpy().reshape(3, 10, 2), ratio * X + (1 - ratio) * X[partner], atol=1e-5)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_two_loaders_face_each_other_the_same_way_each_time():
     second = X[::-1].copy()
     inner = NearestNeighborPairing(4)
@@ -127,6 +131,7 @@ def test_two_loaders_face_each_other_the_same_way_each_time():
     assert found.group.numpy().tolist() == [expected.group.numpy().tolist()] * 3
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_two_loaders_are_mixed_several_times():
     layer = MixLayer(RepeatedPairing(RandomPairing(), 2), BetaRatio(1.0, "sample", 2))
     y = np.zeros(10, np.float32)

@@ -33,6 +33,7 @@ def drawn_mixtures(axes):
     return np.asarray(data.get_offsets()), np.asarray(mixed.get_offsets()), mixed.get_facecolors()[:, :3]
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_mixtures_of_two_points_lie_between_them_in_place_and_colour():
     x = np.array([[0.0, 0.0], [1.0, 2.0]])
     data, mixed, shown = drawn_mixtures(plot_vicinal(x, [0, 1], k=1, alpha=0.7, samples=25))
@@ -45,6 +46,7 @@ def test_mixtures_of_two_points_lie_between_them_in_place_and_colour():
     np.testing.assert_allclose(shown, (1 - share) * ends[0] + share * ends[1], atol=1e-6)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_no_mixing_draws_the_data_in_their_classes_colours():
     x, y = points(), np.arange(40) % 3
     _, mixed, shown = drawn_mixtures(plot_vicinal(x, y, k=4, alpha=0, samples=40))
@@ -53,6 +55,7 @@ def test_no_mixing_draws_the_data_in_their_classes_colours():
     np.testing.assert_allclose(shown, [colors.to_rgb(f"C{y[row]}") for row in rows], atol=1e-6)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_few_mixtures_are_not_of_the_first_samples_only():
     x = points(200)
     _, mixed, _ = drawn_mixtures(plot_vicinal(x, np.arange(200) % 2, k=2, alpha=0, samples=30))
@@ -69,6 +72,7 @@ def test_more_mixtures_than_samples_are_all_different_and_decided_by_the_seed():
     assert (first != other).any()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_regression_targets_are_coloured_by_their_place_in_their_range():
     x = np.array([[0.0, 0.0], [1.0, 2.0]])
     _, mixed, shown = drawn_mixtures(plot_vicinal(x, [3.0, 5.0], k=1, samples=25))
@@ -76,6 +80,7 @@ def test_regression_targets_are_coloured_by_their_place_in_their_range():
     np.testing.assert_allclose(shown, matplotlib.colormaps["viridis"](share)[:, :3], atol=0.02)
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_larger_groups_keep_mixtures_nearer_to_their_data():
     x = np.concatenate([points(100), points(100, 1) + 30])
     between = []
@@ -154,6 +159,7 @@ def test_one_share_alone_is_drawn_too():
     assert axes.lines[0].get_xdata().tolist() == [4]
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_axes_that_are_given_are_drawn_on():
     import matplotlib.pyplot as plt
 

@@ -71,6 +71,7 @@ SHAPES = [
 
 @pytest.mark.parametrize(("shape", "axes"), SHAPES, ids=str)
 @pytest.mark.representatives("shape, axes", SHAPES[1::3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_it_is_the_papers_formula_at_any_size(shape, axes):
     image = RNG.normal(size=shape).astype(np.float32)
     saliency = SpectralResidualSaliency(axes)([tf.constant(image)])
@@ -82,6 +83,7 @@ def test_it_is_the_papers_formula_at_any_size(shape, axes):
 
 
 @pytest.mark.parametrize(("size", "smoothing"), [(8, 0.04), (32, 0.1), (64, 0.02)])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_size_and_smoothing_mean_what_they_say(size, smoothing):
     image = RNG.normal(size=(2, 50, 64, 1)).astype(np.float32)
     source = SpectralResidualSaliency(size=size, smoothing=smoothing)
@@ -136,6 +138,7 @@ def planted(shape, axes, box, where):
     ids=str,
 )
 @pytest.mark.representatives("axes", [1, 3])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_the_most_salient_place_is_in_the_object_that_was_planted(shape, axes, box):
     hits = 0
     for _ in range(10):

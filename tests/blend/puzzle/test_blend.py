@@ -79,6 +79,7 @@ class TestAnyShape:
             assert (np.diff(blended.mask.numpy(), axis=0) <= 0).all()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_whole_blocks_of_either_image_are_seen_with_two_labels():
     x = images(6, 16, 16, 3)
     partner = around(6)
@@ -129,6 +130,7 @@ def test_blocks_of_both_images_are_moved_whole_and_none_is_lost():
 
 
 @pytest.mark.parametrize("transport", [False, True])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_ratios_of_one_and_zero_are_the_images_themselves(transport):
     x = images(4, 8, 8, 3)
     for eta in (0.0, 0.2):
@@ -138,6 +140,7 @@ def test_ratios_of_one_and_zero_are_the_images_themselves(transport):
         assert (blended.x[0].numpy()[:3] == x.numpy()[[0, 2, 2]]).all()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_an_image_mixed_with_itself_is_itself_without_transport():
     x = images(3, 12, 12, 1)
     blended = PuzzleMixBlend(transport=False)([x], [x], tf.range(3), ratios(3), seed=4)
@@ -146,6 +149,7 @@ def test_an_image_mixed_with_itself_is_itself_without_transport():
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "bfloat16", "float64"])
 @pytest.mark.representatives("dtype", ["uint8", "float16"])
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_features_keep_their_dtype_and_pixels_their_values(dtype):
     x = tf.cast(images(4, 8, 8, 3), dtype)
     blended = PuzzleMixBlend(n_labels=2)([x], [x], around(4), ratios(4), seed=3)
@@ -154,6 +158,7 @@ def test_features_keep_their_dtype_and_pixels_their_values(dtype):
     assert blended.ratio.dtype == blended.mask.dtype == tf.float32
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_leaves_of_the_images_size_are_puzzled_and_others_mixed_linearly():
     x, depth = images(5, 8, 8, 3), images(5, 8, 8)
     table, text = images(5, 3), images(5, 4, 6)
@@ -172,6 +177,7 @@ def test_leaves_of_the_images_size_are_puzzled_and_others_mixed_linearly():
     assert (moved.x[0].numpy()[..., 0] == moved.x[1].numpy()).all()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_signals_are_cut_along_time():
     x = images(6, 40, 2)
     blended = PuzzleMixBlend(axes=1, transport=False)([x], [x], around(6), ratios(6), seed=5)
@@ -184,6 +190,7 @@ def test_signals_are_cut_along_time():
     )
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_several_partners_have_masks_of_their_own():
     x = images(4, 8, 8, 1)
     partner, ratio = np.array([[1, 2, 3, 0], [2, 3, 0, 1]], np.int32), ratios(4, 2)
