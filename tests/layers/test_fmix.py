@@ -187,6 +187,7 @@ def test_the_configuration_makes_an_equal_layer(same):
     same(back(x, y, seed=1), layer(x, y, seed=1), rtol=0, atol=0)
 
 
+@pytest.mark.matrix  # test_every_layer asks it of this layer, too
 def test_the_mixture_in_another_process_is_the_same(tmp_path, elsewhere):
     layer = FMixLayer(interpolations=2, scope="sample", num_classes=6)
     (tmp_path / "layer.json").write_text(json.dumps(keras.saving.serialize_keras_object(layer)))

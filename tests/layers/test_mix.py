@@ -425,6 +425,7 @@ def test_a_configuration_makes_an_equal_layer(same):
 
 
 @pytest.mark.usefixtures("plain_functions")
+@pytest.mark.matrix  # test_every_layer asks it of one of each kind
 def test_a_configuration_makes_an_equal_layer_in_another_process(tmp_path, elsewhere):
     layers = [*many_layers(), MixLayer(num_classes={"a": 3, "b": None}, seed=1)]
     (tmp_path / "layers.json").write_text(

@@ -143,7 +143,7 @@ def test_gradients_are_those_of_finite_differences(data):
         np.testing.assert_allclose((losses[0] - losses[1]) / 2e-2, slope, rtol=1e-2, atol=2e-3)
 
 
-# XLA compiles each step anew: few steps, of which some mix at the first place and some at the second.
+# Steps enough for some to mix at the first place and some at the second.
 @pytest.mark.parametrize(
     ("options", "steps"),
     [

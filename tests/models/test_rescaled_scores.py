@@ -34,6 +34,7 @@ def agree(scores, error, loss, calibration_error):
 
 @pytest.mark.parametrize("form", ("integer", "column", "one-hot"))
 @pytest.mark.parametrize("batch_size", (32, 70))
+@pytest.mark.representatives("form, batch_size", [("integer", 32), ("one-hot", 70)])
 def test_logits_are_scored_as_by_numpy(data, form, batch_size):
     x, labels = data
     y = {"integer": labels, "column": labels[:, None], "one-hot": np.eye(3)[labels]}[form]

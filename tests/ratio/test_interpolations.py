@@ -22,7 +22,7 @@ def draw(alpha, interpolations, scope="sample", group=None, seed=(0, 1)):
     return BetaRatio(alpha, scope, interpolations)(group, seed)
 
 
-@pytest.fixture(scope="module", params=["alone", "in a compiled function"])
+@pytest.fixture(scope="module", params=["alone", pytest.param("in a compiled function", marks=pytest.mark.matrix)])
 def drawn(request):
     """Three ratios of each of many samples, for several alphas."""
     compiled = request.param != "alone"

@@ -80,6 +80,7 @@ class Root(keras.layers.Layer):
 @pytest.mark.parametrize(
     "options", [{"jit_compile": False}, {"jit_compile": True}, {"run_eagerly": True}], ids=["graph", "xla", "eager"]
 )
+@pytest.mark.representatives("options", [{"jit_compile": True}])
 def test_a_model_in_training_tells_after_each_epoch_and_nothing_else_changes(options):
     model = keras.Sequential([keras.Input((2, 2)), Root(), keras.layers.Flatten(), keras.layers.Dense(3)])
     mixing = MixModel(model, SaliencyMixLayer(axes=1), seed=0)

@@ -57,6 +57,7 @@ def test_blocks_of_any_size_differ_by_one_place_at_most():
     ],
     ids=str,
 )
+@pytest.mark.representatives("sizes", [(32, 32), (7, 5), (40,)])
 def test_counts_divide_the_image_or_leave_two_places(sizes, counts):
     allowed = allowed_counts(sizes)
     assert [count for count, is_allowed in zip(COUNTS, allowed.numpy(), strict=True) if is_allowed] == counts
