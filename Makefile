@@ -9,18 +9,23 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
 
-# The matrix: further combinations of what the other tests ask of a representative. It has a process of its own, because
-# what XLA has compiled is kept in memory as long as the process lives.
-test: $(MODERN)/.installed  ## the tests without the matrix, with the newest TensorFlow and Keras 3
-	$(MODERN)/bin/python -m pytest -m "not matrix"
+# `make test` and `make test-addons` ask every question of a representative. What they compile runs once: XLA need not
+# optimise it. The matrix is all further combinations; it has a process of its own, because what has been compiled stays
+# in memory as long as the process lives.
+QUICK := XLA_FLAGS="$(XLA_FLAGS) --xla_backend_optimization_level=0"
 
-test-all: test  ## all tests
+test: $(MODERN)/.installed  ## the tests without the matrix, with the newest TensorFlow and Keras 3
+	$(QUICK) $(MODERN)/bin/python -m pytest -m "not matrix"
+
+test-all: $(MODERN)/.installed  ## all tests, compiled as users compile
+	$(MODERN)/bin/python -m pytest -m "not matrix"
 	$(MODERN)/bin/python -m pytest -m matrix
 
-test-addons: $(ADDONS)/.installed  ## the same tests, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
-	$(ADDONS)/bin/python -m pytest -m "not matrix"
+test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
+	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
 
-test-addons-all: test-addons
+test-addons-all: $(ADDONS)/.installed  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
+	$(ADDONS)/bin/python -m pytest -m "not matrix"
 	$(ADDONS)/bin/python -m pytest -m matrix
 
 lint: $(MODERN)/.installed  ## style, and the types of the package
@@ -32,11 +37,12 @@ format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
 	$(MODERN)/bin/ruff format .
 
-benchmark: $(MODERN)/.installed  ## what a mix, an assignment, a training step and a puzzle cost, beside their peers
+benchmark: $(MODERN)/.installed  ## what mixes, assignments, training steps, puzzles and the start of an epoch cost, beside peers
 	$(MODERN)/bin/python benchmarks/mix_cost.py
 	$(MODERN)/bin/python benchmarks/assignment.py
 	$(MODERN)/bin/python benchmarks/model_cost.py
 	$(MODERN)/bin/python benchmarks/puzzle.py
+	$(MODERN)/bin/python benchmarks/epoch_start.py
 
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py

@@ -18,6 +18,9 @@ try:  # Private: without it, what must not happen under XLA ends in TensorFlow's
 except ImportError:
     _is_in_xla = None
 
+# Whether a graph can tell that XLA will compile it: where it cannot, nothing is printed that XLA could not compile.
+KNOWS_OF_XLA = _is_in_xla is not None
+
 
 def compiled(function: Callable) -> Callable:
     """Runs `function` through XLA: one dispatch, and one pass over memory, of many ops.

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, require_all
-from kmix_tf.batch.paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
+from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
 from kmix_tf.batch.roles import FEATURES, MIXED, PARTS, ROLES, TARGETS, Leaf, Rules, roles_of
 
 

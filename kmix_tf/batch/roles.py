@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._images import joined, those
+from kmix_tf._paths import is_selected
 from kmix_tf.batch.packing import pack_targets
-from kmix_tf.batch.paths import is_selected
 from kmix_tf.batch.targets import soft_labels
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import (

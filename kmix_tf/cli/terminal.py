@@ -5,7 +5,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 from rich.box import MARKDOWN, SIMPLE_HEAD
@@ -19,7 +19,7 @@ WIDTH = 100
 # What moves the cursor, rings, colours or turns the direction of writing; and halves of letters.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
-_AS_WRITTEN = {"markup": False, "highlight": False, "emoji": False}
+_AS_WRITTEN: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
 
 
 class UserError(click.ClickException):

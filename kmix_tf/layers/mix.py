@@ -9,8 +9,8 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
 from kmix_tf._graph import after
+from kmix_tf._paths import as_selectors
 from kmix_tf.batch.batch import Batch, read, require_alike
-from kmix_tf.batch.paths import as_selectors
 from kmix_tf.batch.roles import FEATURES, TARGETS, Rules
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.decision import arguments_of, restored, saved

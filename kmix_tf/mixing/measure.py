@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._paths import is_selected, leaf_paths, require_used
 from kmix_tf.batch.batch import Batch, checked_leaves
-from kmix_tf.batch.paths import is_selected, leaf_paths, require_used
 from kmix_tf.batch.roles import FEATURES
 
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after, compiled, require
-from kmix_tf.batch.paths import as_selectors, is_selected, leaf_paths, require_used
+from kmix_tf._paths import as_selectors, is_selected, leaf_paths, require_used
 from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.seeding import as_seed, permutation, random_bits, split
 
@@ -134,7 +134,7 @@ def class_numbers(targets: Any, selectors: Sequence[str]) -> tf.Tensor:
     """The class of each sample, int64 `(batch,)`: the likeliest one of soft labels, or integers as they are.
 
     Raises:
-        ValueError: for no targets, several without a name, or such as are no classes.
+        ValueError: without targets, for several targets without a name, or for targets that are no classes.
         InvalidArgumentError: on the batch, for soft labels that do not sum to 1.
     """
     if targets is None:

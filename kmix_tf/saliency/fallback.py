@@ -9,11 +9,7 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from kmix_tf import _checks
-
-try:  # Private: without it, graphs stay silent rather than fail to compile.
-    from tensorflow.python.ops.control_flow_util import GraphOrParentsInXlaContext as _is_for_xla
-except ImportError:
-    _is_for_xla = None
+from kmix_tf._graph import KNOWS_OF_XLA, is_for_xla
 
 _counting = threading.local()  # Each replica is traced in a thread of its own.
 
@@ -67,7 +63,6 @@ def tell_of_fallback(is_broken: tf.Tensor) -> None:
     """Counts, warns or prints, as the place allows, if any of these samples fell back.
 
     Args:
-        owner: the source, for messages.
         is_broken: bool `(batch,)`.
     """
     count = tf.math.count_nonzero(is_broken)
@@ -78,7 +73,7 @@ def tell_of_fallback(is_broken: tf.Tensor) -> None:
     elif tf.executing_eagerly():
         if count > 0:
             warnings.warn(f"{message} {int(count)} of {len(is_broken)}. {_REMEDY}", stacklevel=2)
-    elif _is_for_xla is not None and not _is_for_xla(tf.compat.v1.get_default_graph()):
+    elif KNOWS_OF_XLA and not is_for_xla():
         size = tf.size(is_broken)
         tf.cond(
             count > 0,

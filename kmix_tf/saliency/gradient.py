@@ -1,4 +1,4 @@
-"""Gradients as saliency: places that a small change of which would move the loss most."""
+"""Gradients as saliency: pixels whose change affects the loss most."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

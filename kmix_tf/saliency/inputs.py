@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.batch.paths import leaf_name, leaf_paths
+from kmix_tf._paths import leaf_name, leaf_paths
 
 
 class NamedFeatures(list):

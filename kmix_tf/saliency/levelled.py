@@ -58,7 +58,7 @@ def levelled_gradient(
 
 
 def _levelled(slopes: Sequence[tf.Tensor]) -> list[tf.Tensor]:
-    """Gradients of which each sample's largest, over all outputs, is 1; the batch's, if an output has no samples."""
+    """Gradients scaled so that each sample's largest is 1; the whole batch's, if an output has no batch axis."""
     has_samples = all(slope.shape.rank for slope in slopes)
     shapes = [[-1, *[1] * (slope.shape.rank - 1)] if has_samples else [] for slope in slopes]
     sizes = [tf.reduce_max(tf.abs(slope), axis=range(int(has_samples), slope.shape.rank)) for slope in slopes]

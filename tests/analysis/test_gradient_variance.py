@@ -72,7 +72,8 @@ def test_the_parts_are_those_of_enumeration_within_their_standard_errors(result)
     # Three tests of 64 batches: beyond 4.5, by Student's distribution, once in 10^4 seeds.
     assert (np.abs(z) < 4.5).all(), z
     assert (errors[:2] < 0.15 * values[:2]).all()
-    assert result.threshold == pytest.approx(result.v1 / result.v2)
+    # An estimate of v2 may be negative; then no batch is large enough.
+    assert result.threshold == (pytest.approx(result.v1 / result.v2) if result.v2 > 0 else np.inf)
 
 
 def test_the_estimates_are_unbiased_even_of_two_pairs_and_two_ratios():
@@ -216,5 +217,5 @@ def test_other_arguments_are_refused(change, error, message):
 
 @pytest.mark.parametrize(("size", "count"), [(0, 1), (1, 0), (1.5, 1), ([], 1)])
 def test_only_batches_of_whole_numbers_have_a_variance(result, size, count):
-    with pytest.raises(ValueError, match=r"GradientVariance\.variance: .* must be integers >= 1"):
+    with pytest.raises(ValueError, match=r"GradientVariance: .* must be integers >= 1"):
         result.variance(size, count)

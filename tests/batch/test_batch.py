@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import require_all
+from kmix_tf._paths import leaves_of
 from kmix_tf.batch.batch import are_finite, read, require_alike
-from kmix_tf.batch.paths import leaves_of
 from kmix_tf.batch.roles import PARTS, Rules
 
 Pair = collections.namedtuple("Pair", ["left", "right"])

@@ -108,6 +108,7 @@ class _Course:
         draw_pairs(self._out / "pairs.png", parts.x_train[:BATCH], parts.y_train[:BATCH], seed=0)
         joined = {name: np.concatenate(found) for name, found in self._predictions.items()}
         draw_reliability(self._out / "reliability.png", np.concatenate(self._truths), joined)
+        assert trained.rescaled is not None  # The last of the methods mixes.
         served = export_and_serve(trained.rescaled, pathlib.Path(self._request.export), parts.x_test[:100])
         return {
             "setting": self._setting,

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import click
@@ -65,7 +66,7 @@ def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:
 
 
 def _page(sections: list[Section], seed: int) -> str:
-    filters = {"png": _png, "shares": shares, "caption": caption}
+    filters: dict[str, Callable[..., Any]] = {"png": _png, "shares": shares, "caption": caption}
     many = {"k": mixtures.GROUP, "interpolations": mixtures.INTERPOLATIONS}
     return pages.render("gallery.html", filters, sections=sections, seed=seed, **many)
 

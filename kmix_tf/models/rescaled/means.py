@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.batch.paths import is_selected, leaf_name, leaf_paths, same_structure
+from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.maths.moments import StreamingMoments
 from kmix_tf.models.rescaled.outputs import targets_like_outputs

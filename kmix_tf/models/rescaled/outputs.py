@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.batch.paths import leaf_name, leaf_paths, same_structure
+from kmix_tf._paths import leaf_name, leaf_paths, same_structure
 from kmix_tf.models.rescaled.simplex import project_to_simplex
 
 OUTPUTS = ("logits", "probabilities", "regression", "multilabel_logits", "multilabel_probabilities")

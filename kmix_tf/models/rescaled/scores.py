@@ -75,7 +75,7 @@ class ScoreSums:
 
     def _add_to_bins(self, hit: np.ndarray, confidence: np.ndarray, weights: np.ndarray) -> None:
         count = self._bins.shape[1]
-        # The edges of kmix_tf.analysis.reliability_curve, which see.
+        # The same edges as in kmix_tf.analysis.reliability_curve.
         index = np.clip(np.ceil(np.round(confidence * count, 12)).astype(int) - 1, 0, count - 1).ravel()
         for row, values in zip(self._bins, (confidence, hit), strict=True):
             row += np.bincount(index, (values * weights).ravel(), minlength=count)

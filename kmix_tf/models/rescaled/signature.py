@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf.batch.paths import leaf_paths
+from kmix_tf._paths import leaf_paths
 
 
 class FeatureSignature:

@@ -51,7 +51,7 @@ def measure(
     copies = {"searched": sample.searched, "found": sum(map(len, sample.contradictions))}
     measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x), "copies": copies}
     # What is said meanwhile, and what is measured; later ones look at what earlier ones found.
-    course = {
+    course: dict[str, tuple[str, Callable[[], Any]]] = {
         "closeness": ("nearest samples", lambda: measure_closeness(near, y, unit)),
         "contradictions": ("contradicted labels", lambda: measure_contradictions(near, y, ALPHAS, seed)),
         "conflicts": ("conflicts", lambda: measure_conflicts(x, y, ALPHAS, seed)),

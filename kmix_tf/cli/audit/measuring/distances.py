@@ -8,9 +8,10 @@ import numpy as np
 
 from kmix_tf.analysis.crossing import CrossMatchShare, cross_match_bound, cross_match_limits
 from kmix_tf.analysis.locality import distance_profile, locality
-from kmix_tf.analysis.matching import alpha_for_cost, mean_matching_cost
+from kmix_tf.analysis.matching import mean_matching_cost
 from kmix_tf.analysis.matching_distribution import Matcher
 from kmix_tf.analysis.nearest import nearest_rows
+from kmix_tf.maths.theta import alpha_for_cost
 from kmix_tf.weight import EqualWeight, ThresholdWeight
 
 _EXAMPLES = 5

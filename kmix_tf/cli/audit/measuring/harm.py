@@ -104,7 +104,8 @@ def measure_intrusion(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], see
     """
     chosen, classes = _drawn(y, _COMPARED, [seed, 2])
     # Several epochs, that samples of few data meet mixtures of other classes, too.
-    options = {"epochs": int(np.clip(_COMPARED // len(chosen), 1, 10)), "offenders": 5 * _NEAREST_NAMED}
+    epochs = int(np.clip(_COMPARED // len(chosen), 1, 10))
+    options: dict[str, Any] = {"epochs": epochs, "offenders": 5 * _NEAREST_NAMED}
     rows, examples = [], []
     for alpha in alphas:
         try:

@@ -137,7 +137,8 @@ def contradictory_copies(files: list[pathlib.Path], labels: list[str]) -> tuple[
     by_size = collections.defaultdict(list)
     for place, file in enumerate(files):
         by_size[file.stat().st_size].append(place)
-    groups, searched, left = [], 0, _MOST_BYTES
+    groups: list[list[int]] = []
+    searched, left = 0, _MOST_BYTES
     for size, places in sorted(by_size.items()):
         if disagree(places):
             left -= size * len(places)

@@ -121,7 +121,7 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
         counts=np.array([source.counts[name] for name in names]) if source.counts else np.bincount(y),
         total=source.total or len(y),
         constant=scanner.constant(),
-        contradictions=groups,
+        contradictions=[list(group) for group in groups],
         scanned=len(y),
         searched=max(len(y), source.searched),
         notes=notes,

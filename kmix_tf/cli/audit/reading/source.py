@@ -161,4 +161,5 @@ class Reservoir:
     def sample(self) -> tuple[np.ndarray, np.ndarray]:
         """The rows kept, `(m, ...)`, and their places in the stream, int64 `(m,)`, in the order of the stream."""
         order = np.argsort(self._index)
-        return self._rows[order], self._index[order]
+        rows = np.empty((0,)) if self._rows is None else self._rows
+        return rows[order], self._index[order]

@@ -1,5 +1,6 @@
 """The report as one page: no script, no font, no image, no style from elsewhere."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _HEADLINES = {
     advice.FAILING: ("bad", "Mixup fails here"),
     advice.CONTRADICTORY: ("bad", "Labels contradict one another, which mixing cannot mend"),
 }
-_FILTERS = {
+_FILTERS: dict[str, Callable[..., Any]] = {
     "number": wording.number,
     "percent": wording.percent,
     "sentence": wording.sentence,

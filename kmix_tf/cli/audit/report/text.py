@@ -41,7 +41,7 @@ def report_text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text |
         textwrap.fill(_ON_ALPHA, width),
         wording.by_k(measures),
         textwrap.fill(_ON_K, width),
-        *(part for title, found in told.items() if found for part in (heading(f"\n{title}"), *_items(found, width))),
+        *_told(told, width),
     ]
 
 
@@ -59,6 +59,15 @@ def _suggested(found: dict[str, Any], width: int) -> list[str]:
     for other in found["alternatives"]:
         lines += [f"  or {other['code']}", *_items([other["why"]], width)]
     return lines + _items(found["notes"], width)
+
+
+def _told(lists: dict[str, list[str]], width: int) -> list[str | Text | Grid]:
+    """Each list that is not empty, under its title."""
+    parts: list[str | Text | Grid] = []
+    for title, found in lists.items():
+        if found:
+            parts += [heading(f"\n{title}"), *_items(found, width)]
+    return parts
 
 
 def _items(told: list[str], width: int) -> list[str]:

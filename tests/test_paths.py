@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import MixLayer
-from kmix_tf.batch.paths import as_selectors, is_selected, leaves_of, require_used
+from kmix_tf._paths import as_selectors, is_selected, leaves_of, require_used
 from kmix_tf.batch.roles import Rules, roles_of
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
