@@ -35,7 +35,9 @@ def fused(features: int, least: int = 0) -> Callable:
     """`compiled`, for functions of features of any shape, which the first so many positional arguments hold.
 
     Where other dimensions of these than the batch size are open, as in bucketed sequences, the plain ops run instead;
-    also where no feature has `least` numbers in a row: for those, plain ops are as fast.
+    also where no feature has `least` numbers in a row: for those, plain ops are as fast; and within what XLA compiles
+    anyway. Of a compiled function in there, differentiated, XLA takes the arguments for constants, a step's seed
+    among them, and compiles the step anew every time.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -46,7 +48,7 @@ def fused(features: int, least: int = 0) -> Callable:
             tensors = tf.nest.map_structure(tf.convert_to_tensor, tensors)
             sizes = [row_size(leaf) for leaf in tf.nest.flatten(tensors[:features])]
             known = [size for size in sizes if size is not None]
-            is_worth_it = len(known) == len(sizes) and max(known, default=0) >= least
+            is_worth_it = len(known) == len(sizes) and max(known, default=0) >= least and not is_for_xla()
             return (run_compiled if is_worth_it else function)(*tensors, **static)
 
         return call

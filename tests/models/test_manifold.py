@@ -42,6 +42,22 @@ def shallow():
     return keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(3, use_bias=False)])
 
 
+# Three steps; XLA writes each program that it compiles into a folder.
+STEPS = """
+import os, sys
+os.environ["XLA_FLAGS"] = f"--xla_dump_to={sys.argv[1]}"
+import keras, numpy as np
+from kmix_tf import KMixupLayer, ManifoldMixModel
+inputs = keras.Input((8, 8, 2))
+hidden = keras.layers.Conv2D(4, 3, name="hidden")(inputs)
+model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(hidden)))
+mixing = ManifoldMixModel(model, ["hidden"], KMixupLayer(4, solver="graph", num_classes=3), seed=0)
+mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True), jit_compile=True)
+for _ in range(3):
+    mixing.train_on_batch(np.random.rand(12, 8, 8, 2).astype("float32"), np.arange(12) % 3)
+"""
+
+
 def mixing(model, layers, mix, seed=5, loss=CROSS_ENTROPY, optimizer=None, **options):
     wrapped = ManifoldMixModel(model, layers, mix, seed=seed)
     wrapped.compile(optimizer or keras.optimizers.SGD(0.5), loss, **options)
@@ -174,6 +190,13 @@ def test_a_compiled_step_equals_one_that_is_not(data, options, steps):
         np.testing.assert_allclose(*losses, rtol=1e-4)
     for ours, theirs in zip(*(model.model.get_weights() for model in models), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+
+def test_training_compiles_a_step_once(tmp_path, elsewhere):
+    # Through a compiled function of its own, XLA took the seed of each step for a constant.
+    elsewhere(STEPS, tmp_path)
+    programs = [path.name for path in tmp_path.glob("*before_optimizations.txt") if "step" in path.name]
+    assert len(programs) == 1, programs
 
 
 def test_pairs_at_no_distance_have_a_gradient(data):
