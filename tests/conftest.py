@@ -92,23 +92,33 @@ def elsewhere():
     For what must hold in another process. Each is forked from one that has imported TensorFlow, which takes seconds,
     and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other program.
     """
-    server = subprocess.Popen(
+    servers = []
+
+    def run(program, *arguments, folder="."):
+        if not servers or servers[-1].poll() is not None:
+            servers.append(_server())
+        server = servers[-1]
+        told = {"program": program, "arguments": list(map(str, arguments)), "folder": os.path.abspath(folder)}
+        print(json.dumps(told), file=server.stdin, flush=True)
+        answer = server.stdout.readline()
+        assert answer, f"the process that programs are forked from has ended with {server.wait()}"
+        status, out, error = json.loads(answer)
+        assert status == 0, error[-3000:]
+        return out
+
+    yield run
+    for server in servers:
+        server.communicate()
+
+
+def _server():
+    return subprocess.Popen(
         [sys.executable, str(pathlib.Path(__file__).with_name("elsewhere.py"))],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     )
-
-    def run(program, *arguments, folder="."):
-        told = {"program": program, "arguments": list(map(str, arguments)), "folder": os.path.abspath(folder)}
-        print(json.dumps(told), file=server.stdin, flush=True)
-        status, out, error = json.loads(server.stdout.readline())
-        assert status == 0, error[-3000:]
-        return out
-
-    yield run
-    server.communicate()
 
 
 @pytest.hookimpl(tryfirst=True)
