@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.layers import MixLayer
+from kmix_tf.seed_datasets import seed_and_step, seeds_and_steps
 
 
 @_checks.speaks
@@ -16,12 +17,17 @@ def mix(
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
     between: bool = False,
     initial_step: int | None = None,
+    salted: bool = False,
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Makes a layer a stage for `dataset.apply`, with draws that are seeded, parallel and resumable.
 
     Each batch is paired with a seed of its own before the work is spread over threads. So the same seed gives the
     same stream whatever the parallelism; each batch and each epoch (each new iterator) draws anew; and a
     checkpoint of the iterator resumes in mid-epoch with the draws that would have come.
+
+    With `tf.data` service, mix after `distribute()`: then all this holds. Before it, workers would make the stage
+    anew for each epoch and draw the same again and again; so they refuse, unless `salted`. Datasets that are sharded
+    by files (`AutoShardPolicy.FILE`) can be mixed before: each shard has draws of its own.
 
     Args:
         layer: any `MixLayer`.
@@ -32,12 +38,16 @@ def mix(
         initial_step: the step of an iterator's first batch, for a layer with a schedule; an integer >= 0. Default 0,
             for a dataset that repeats for ever: any other starts again at its first step in each epoch, which would
             freeze the schedule, and must say where it starts. A checkpoint of the iterator keeps the step.
+        salted: True draws the seeds themselves where the graph runs, so that each worker of `tf.data` service draws
+            its own, anew in each epoch. This gives up equal streams, everywhere: `seed` has no say then, and what
+            follows the epoch in which a checkpoint was made is drawn anew. Default False.
 
     Returns:
         A function from a dataset of batches to a dataset of mixed batches, for `dataset.apply`.
 
     Raises:
         TypeError: if `layer` is no `MixLayer`. ValueError: for a bad seed, or elements that cannot be mixed.
+        InvalidArgumentError: with the first batch, in a worker of `tf.data` service, unless `salted`.
 
     Example:
         >>> from kmix_tf import KMixupLayer
@@ -48,9 +58,11 @@ def mix(
         _checks.refuse("layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)
     seed = layer.seed if seed is None else _checks.integer("seed", seed, minimum=0)
     _checks.flag("between", between)
+    _checks.flag("salted", salted)
     first_step = 0 if initial_step is None else _checks.integer("initial_step", initial_step, minimum=0)
 
-    def mix_element(batch_seed: tf.Tensor, step: tf.Tensor, element: Any) -> Any:
+    def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
+        batch_seed, step = seed_and_step(*numbers)
         parts = element if isinstance(element, tuple) else (element,)
         call = layer.between if between else layer
         return call(*parts, training=True, seed=batch_seed, step=step)
@@ -59,9 +71,8 @@ def mix(
         _require_parts(dataset.element_spec, between)
         if layer.schedule is not None and initial_step is None:
             _require_endless(dataset)
-        seeds = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
-        paired = tf.data.Dataset.zip((seeds, tf.data.Dataset.counter(first_step), dataset))
+        paired = tf.data.Dataset.zip((seeds_and_steps(seed, first_step, salted), dataset))
         if num_parallel_calls is None:
             return paired.map(mix_element)
         return paired.map(mix_element, num_parallel_calls=num_parallel_calls, deterministic=True)
