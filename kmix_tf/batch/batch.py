@@ -50,8 +50,8 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
 
     Raises:
         TypeError: for ragged, sparse or non-numeric leaves that do not ride along.
-        ValueError: for a missing batch axis, unequal lengths, labels that contradict `num_classes`, names that mean
-            no leaf, or bounding boxes.
+        ValueError: for a missing batch axis, an unknown number of axes, unequal lengths, labels that contradict
+            `num_classes`, names that mean no leaf, or bounding boxes.
         InvalidArgumentError: on the batch, for NaN, infinite or out-of-range values, and for unequal lengths
             that the static shapes do not show.
     """
@@ -65,6 +65,9 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
     ]
     if not any(leaf.part == FEATURES and leaf.role == MIXED for leaf in leaves):
         raise _checks.problem(f"features must hold at least one tensor to be mixed. Received: x={x!r}.")
+    for leaf in leaves:
+        if not ROLES[leaf.role].any_kind:
+            require_known_rank(leaf.name, leaf.tensor)
     lengths = equal_length([(leaf.name, leaf.tensor) for leaf in leaves])
     leaves = [leaf._replace(tensor=ROLES[leaf.role].read(leaf, rules)) for leaf in leaves]
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
@@ -128,6 +131,22 @@ def as_tensor(name: str, leaf: Any, any_kind: bool = False) -> Any:
             "Mixing takes batches: call dataset.batch(...) before mixing."
         )
     return leaf
+
+
+def require_known_rank(name: str, leaf: tf.Tensor) -> None:
+    """Refuses a tensor of which nobody knows whether it is a batch: the rows of one image would be mixed with each
+    other, and labels `(batch, 1)` taken for sequences of them.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    if leaf.shape.rank is None:
+        raise _checks.problem(
+            f"{name} must have a known number of axes. Received: {name} of shape {leaf.shape}, as tf.numpy_function, "
+            "tf.py_function and generators leave it. Say its shape before mixing, see tf.ensure_shape: for images "
+            "tf.ensure_shape(x, [None, 32, 32, 3]), for labels tf.ensure_shape(y, [None]); of a generator, by "
+            "output_signature."
+        )
 
 
 def equal_length(leaves: Sequence[tuple[str, Any]]) -> list[tuple[tf.Tensor, str]]:
