@@ -63,12 +63,14 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
         Leaf(part, path, role, name, as_tensor(name, tensor, ROLES[role].any_kind))
         for (part, path, name, tensor), role in zip(named, roles_of(named, rules), strict=True)
     ]
-    if not any(leaf.part == FEATURES and leaf.role == MIXED for leaf in leaves):
+    if not any(_is_mixed(leaf, FEATURES) for leaf in leaves):
         raise _checks.problem(f"features must hold at least one tensor to be mixed. Received: x={x!r}.")
     for leaf in leaves:
         if not ROLES[leaf.role].any_kind:
             require_known_rank(leaf.name, leaf.tensor)
     lengths = equal_length([(leaf.name, leaf.tensor) for leaf in leaves])
+    if rules.num_classes is not None:
+        lengths += _are_no_columns(leaves)
     leaves = [leaf._replace(tensor=ROLES[leaf.role].read(leaf, rules)) for leaf in leaves]
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
     return batch_after(require_all([*lengths, *are_finite(mixed)]), Batch(leaves, structure))
@@ -147,6 +149,29 @@ def require_known_rank(name: str, leaf: tf.Tensor) -> None:
             "tf.ensure_shape(x, [None, 32, 32, 3]), for labels tf.ensure_shape(y, [None]); of a generator, by "
             "output_signature."
         )
+
+
+def _are_no_columns(leaves: Sequence[Leaf]) -> list[tuple[tf.Tensor, str]]:
+    """What is to hold for labels of open width: a width of 1 would make them sequences of one step. Where a feature
+    has an open axis, too, they may be such sequences."""
+    is_sequence = any(None in list(leaf.tensor.shape[1:]) for leaf in leaves if _is_mixed(leaf, FEATURES))
+    return [
+        (
+            tf.not_equal(tf.shape(leaf.tensor)[1], 1),
+            f"labels in a column must be known to be one. Received: {leaf.name} of shape {leaf.tensor.shape}, of "
+            "width 1. Say so before mixing: tf.ensure_shape(y, [None, 1]).",
+        )
+        for leaf in leaves
+        if _is_mixed(leaf, TARGETS)
+        and not is_sequence
+        and leaf.tensor.dtype.is_integer
+        and leaf.tensor.shape.rank == 2
+        and leaf.tensor.shape[1] is None
+    ]
+
+
+def _is_mixed(leaf: Leaf, part: str) -> bool:
+    return leaf.part == part and leaf.role == MIXED
 
 
 def equal_length(leaves: Sequence[tuple[str, Any]]) -> list[tuple[tf.Tensor, str]]:

@@ -11,6 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._images import joined, those
 from kmix_tf._paths import is_selected
+from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.targets import soft_labels
 from kmix_tf.blend.base import Blended
@@ -24,9 +25,6 @@ from kmix_tf.blend.linear import (
 
 FEATURES, TARGETS, WEIGHTS = PARTS = ("features", "targets", "sample_weight")
 MIXED, MASK, KEPT = "mixed", "mask", "kept"
-
-# Their corners would be averaged as if they were pixels: no box of any object in the mixture.
-_BOX_NAMES = {"bbox", "bboxes", "box", "boxes", "bounding_box", "bounding_boxes"}
 
 
 class Leaf(NamedTuple):
@@ -172,23 +170,20 @@ def roles_of(leaves: Sequence[tuple[str, tuple, str, Any]], rules: Rules) -> lis
     """The role of each leaf, of which part, path and name are known.
 
     Raises:
-        ValueError: for what is named like bounding boxes, unless it rides along.
+        ValueError: for what is named like bounding boxes or key points, unless it rides along.
     """
-    return [_role_of(part, path, rules) for part, path, *_ in leaves]
+    return [_role_of(part, path, leaf, rules) for part, path, _, leaf in leaves]
 
 
-def _role_of(part: str, path: tuple, rules: Rules) -> str:
+def _role_of(part: str, path: tuple, leaf: Any, rules: Rules) -> str:
     if part == WEIGHTS:
         return MIXED
     if rules.passthrough and is_selected(rules.passthrough, path):
         return KEPT
-    if not _BOX_NAMES.isdisjoint(map(str.lower, map(str, path))):
-        raise _checks.problem(
-            "bounding boxes cannot be mixed, for their average bounds no object. Received: "
-            f"{'/'.join(map(str, path))!r}. Leave them out of the batch; or, if they should ride along unmixed "
-            "although the image does not, name them in passthrough=."
-        )
-    return MASK if rules.masks and part == FEATURES and is_selected(rules.masks, path) else MIXED
+    if rules.masks and part == FEATURES and is_selected(rules.masks, path):
+        return MASK
+    require_no_geometry(path, leaf)
+    return MIXED
 
 
 def _interpolated(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture) -> list[tf.Tensor]:

@@ -84,7 +84,9 @@ def test_so_are_weights_masks_parts_of_a_dictionary_evaluation_and_a_second_load
 
 
 def test_what_rides_along_needs_no_shape():
-    dataset = loaded(IMAGES, COLUMN).map(lambda x, y: ({"x": tf.ensure_shape(x, [None, 8, 8, 3]), "id": y}, ONE_HOT[:4]))
+    dataset = loaded(IMAGES, COLUMN).map(
+        lambda x, y: ({"x": tf.ensure_shape(x, [None, 8, 8, 3]), "id": y}, ONE_HOT[:4])
+    )
     x, _ = next(iter(dataset.map(MixLayer(passthrough="id"))))
     np.testing.assert_array_equal(x["id"], COLUMN[:4])
 
@@ -99,3 +101,20 @@ def test_with_its_shape_said_a_column_of_labels_is_mixed_as_labels_are():
     ratio, partner, labels = plan.ratio.numpy()[:, np.newaxis], plan.partner.numpy(), np.eye(4)[COLUMN[:4, 0]]
     np.testing.assert_allclose(y, ratio * labels + (1 - ratio) * labels[partner], rtol=1e-6)
     assert x.shape == (4, 8, 8, 3)
+
+
+def of_open_width(features):
+    return loaded(features, COLUMN).map(
+        lambda x, y: (tf.ensure_shape(x, [None, *[None] * (features.ndim - 1)]), tf.ensure_shape(y, [None, None]))
+    )
+
+
+def test_a_column_of_labels_whose_width_nobody_knows_is_no_sequence():
+    dataset = of_open_width(IMAGES).map(lambda x, y: (tf.ensure_shape(x, [None, 8, 8, 3]), y))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"labels in a column must .*ensure_shape\(y, \[None, 1"):
+        next(iter(dataset.map(KMixupLayer(2, num_classes=4))))
+
+
+def test_tags_of_sequences_whose_length_nobody_knows_may_be_one_long():
+    _, y = next(iter(of_open_width(IMAGES[:, :1, 0]).map(KMixupLayer(2, num_classes=4))))
+    assert y.shape == (4, 1, 4)

@@ -11,6 +11,8 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
 from kmix_tf._graph import at_least_float32
+from kmix_tf._paths import leaf_paths
+from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
@@ -152,6 +154,8 @@ class ApproximateMixupModel(keras.Model):
                 f"adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
                 f"Received: {type(data).__name__} with elements {spec}."
             )
+        for path, leaf in leaf_paths(spec[0]):
+            require_no_geometry(path, leaf)
         moments = [StreamingMoments() for _ in range(len(tf.nest.flatten(spec[0])) + 1)]
         outputs = None
         for x, targets, *_ in data.as_numpy_iterator():

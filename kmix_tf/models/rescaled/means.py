@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
+from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.maths.moments import StreamingMoments
 from kmix_tf.models.rescaled.outputs import targets_like_outputs
@@ -150,7 +151,10 @@ def batches(task: str, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Da
         )
     for name, part in zip(("features", "targets", "sample_weight"), spec, strict=False):
         for path, leaf in leaf_paths(part):
-            _require_dense(leaf_name(name, path), leaf, name == "features" and is_selected(untouched, path))
+            is_kept = is_selected(untouched, path)
+            _require_dense(leaf_name(name, path), leaf, name == "features" and is_kept)
+            if not is_kept and name != "sample_weight":
+                require_no_geometry(path, leaf)
     return data
 
 
