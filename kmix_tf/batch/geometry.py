@@ -4,11 +4,18 @@ Their corners would be averaged as if they were pixels: no box of any object in 
 words, `gt_boxes` and `gtBoxes` but not `mailbox`, since nothing else tells four corners from four measurements.
 """
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from kmix_tf import _checks
+
+
+def set_of(words: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(words.split())
+
 
 # What data sets call them: COCO, Pascal VOC, TFDS, KerasCV, torchvision, TensorFlow's model garden, aerial images.
 # "anchor" is an image in metric learning, "roi" one in medicine, "segmentation" a map, "joint" one of a robot.
@@ -26,15 +33,15 @@ _KINDS = {
 
 # What comes last says what it is: a box's image or embedding can be mixed, the boxes of an image cannot. What belongs
 # to each object, such as its score, cannot be, either: objects come in no order.
-_PICTURES = frozenset(
-    "heatmap heatmaps image images img crop crops patch patches pixels embedding embeddings feature features".split()
+_PICTURES = set_of(
+    "heatmap heatmaps image images img crop crops patch patches pixels embedding embeddings feature features"
 )
 # Other boxes than those of objects.
-_OTHERS = frozenset("check mail tool black combo message office cox plot plots".split())
+_OTHERS = set_of("check mail tool black combo message office cox plot plots")
 # With these, one number for each sample says something else of them, such as how many there are.
-_ABOUT = frozenset(
-    "num n nr number count counts total has is id ids idx index class label type category kind name price cost "
-    "weight volume color colour size sold".split()
+_ABOUT = set_of(
+    "num n nr number count counts total has is id ids idx index class label type category kind name price "
+    "cost weight volume color colour size sold"
 )
 
 
@@ -79,7 +86,7 @@ def _words(name: str) -> list[str]:
         parts = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", chunk)
         words += [chunk.lower()] if chunk.lower() in _KINDS else [part.lower() for part in parts]
     # "key points" and "keypoints" are both written.
-    pairs = [first + second for first, second in zip(words, words[1:], strict=False) if first == "key"]
+    pairs = [first + second for first, second in itertools.pairwise(words) if first == "key"]
     return pairs + words
 
 

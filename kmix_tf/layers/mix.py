@@ -11,6 +11,7 @@ from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflo
 from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
 from kmix_tf.batch.batch import Batch, read, require_alike
+from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.roles import FEATURES, TARGETS, Rules
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.decision import arguments_of, restored, saved
@@ -63,7 +64,8 @@ class MixLayer(keras.layers.Layer):
             A model is asked as in inference. Its weights are saved with the layer in `.keras` files, but not in
             `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
             `tf.data.Options.experimental_external_state_policy` to IGNORE.
-        passthrough: names of features or targets that ride along, of any dtype, and come back as they are.
+        passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
+            and categories, say, whose averages mean nothing.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
             those of both samples.
         adapted: what `adapt` learnt, as `get_config` gives it.
@@ -89,6 +91,9 @@ class MixLayer(keras.layers.Layer):
     Raises:
         ValueError, TypeError: at construction or when first called, for anything said above that does not hold.
         InvalidArgumentError: on the batch in question, for values that only show then: NaN, labels out of range.
+
+    Warns:
+        UserWarning: once, if integer features are averaged that may be token ids or categories.
 
     Source: k-mixup, Section 2, for what the four decisions have in common.
 
@@ -142,6 +147,7 @@ class MixLayer(keras.layers.Layer):
         self.masks = as_selectors("masks", masks)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
+        self._first_integers = Once()
         self.supports_jit = not self.runs_on_host
         self.built = True
 
@@ -218,6 +224,7 @@ class MixLayer(keras.layers.Layer):
             if not _trains(training):
                 return unmixed(batch, self._is_packed).write()
             decisions, packed = self.decisions, self._is_packed
+            self._warn_of_integers(batch)
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
@@ -253,6 +260,7 @@ class MixLayer(keras.layers.Layer):
         if not _trains(training):
             return unmixed(ours, self._is_packed).write()
         decisions = self.decisions
+        self._warn_of_integers(ours)
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
         drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
@@ -342,6 +350,19 @@ class MixLayer(keras.layers.Layer):
         features_only = self.features_only or not _trains(training)
         rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only)
         return read(x, y, sample_weight, rules)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether anything is ever mixed: not with a probability or an alpha of 0."""
+        return self.probability > 0 and getattr(self.ratio, "alpha", None) != 0
+
+    def _warn_of_integers(self, batch: Batch) -> None:
+        if self.mixes:
+            remedy = (
+                "name them in passthrough=, or mix what an embedding makes of them, by "
+                f"ManifoldMixModel(model, ['embedding'], {type(self).__name__}(...))."
+            )
+            warn_of_integers(self._first_integers, batch.leaves, self.blend.pasted_axes, remedy)
 
     def _seed(self, seed: Any, batch: Batch) -> Any:
         """The seed of this mix, available only once memory is known to hold as many mixtures."""

@@ -11,9 +11,11 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import require_tensorflow_backend
+from kmix_tf._images import those
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
+from kmix_tf.models.lookups import input_specs, not_selected
 
 
 class MixingWrapper(keras.Model):
@@ -162,12 +164,16 @@ def require_floating_inputs(model: keras.Model, mixer: MixLayer) -> None:
     """Refuses integer inputs: models cast what comes to their inputs' dtype, and so would cut mixtures off.
 
     Raises:
-        ValueError: unless leaves ride along, which these may be.
+        ValueError: unless they ride along or are masks.
     """
-    dtypes = [tf.as_dtype(leaf.dtype) for leaf in getattr(model, "inputs", None) or []]
-    if not (mixer.passthrough or mixer.masks or all(dtype.is_floating for dtype in dtypes)):
+    specs = input_specs(model)
+    are_free = [] if specs is None else not_selected((*mixer.passthrough, *mixer.masks), specs)
+    (mixed,) = those(are_free, tf.nest.flatten(specs)) if are_free else ([],)
+    dtypes = [leaf.dtype for leaf in mixed]
+    if not all(dtype.is_floating for dtype in dtypes):
         raise _checks.problem(
             f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: they "
-            "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')); name those "
-            "that ride along in the mix's passthrough; or mix hidden features by ManifoldMixModel."
+            "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')) for "
+            "quantities; name those that ride along in the mix's passthrough; or mix hidden features by "
+            "ManifoldMixModel, what an embedding makes of token ids, say."
         )

@@ -11,8 +11,10 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
 from kmix_tf._graph import at_least_float32
-from kmix_tf._paths import leaf_paths
+from kmix_tf._paths import leaf_name, leaf_paths
+from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.geometry import require_no_geometry
+from kmix_tf.batch.roles import FEATURES, MIXED, Leaf
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
@@ -26,6 +28,9 @@ from kmix_tf.models.approximate.loss import (
     plain_targets,
 )
 from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
+from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
+
+_HIDDEN_INSTEAD = "mix what an embedding makes of them, by ManifoldMixModel(model, ['embedding'], KMixupLayer(1))."
 
 
 class _Perturbed(NamedTuple):
@@ -123,7 +128,10 @@ class ApproximateMixupModel(keras.Model):
         names = ("base", *self.terms) if self._is_perturbed else ()
         self._parts = [keras.metrics.Mean(name=name) for name in names]
         self._shapes: list[tuple[int, ...]] | None = None
+        self._first_integers = Once()
         self.built = True
+        if input_specs(model) is not None:
+            self._require_no_lookups(input_specs(model))
         self._step = self._weight("step", (), "int64")
         self._count = self._weight("count", (), "int64")
 
@@ -154,8 +162,7 @@ class ApproximateMixupModel(keras.Model):
                 f"adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
                 f"Received: {type(data).__name__} with elements {spec}."
             )
-        for path, leaf in leaf_paths(spec[0]):
-            require_no_geometry(path, leaf)
+        self._require_averages(spec[0])
         moments = [StreamingMoments() for _ in range(len(tf.nest.flatten(spec[0])) + 1)]
         outputs = None
         for x, targets, *_ in data.as_numpy_iterator():
@@ -247,6 +254,20 @@ class ApproximateMixupModel(keras.Model):
                 f"Received: targets of dtype {y.dtype.name} and shape {y.shape}."
             )
         return plain_targets(y, outputs)
+
+    def _require_averages(self, specs: Any) -> None:
+        """Refuses features of which averages mean nothing, and warns of integers, which may be such."""
+        leaves = [Leaf(FEATURES, path, MIXED, leaf_name(FEATURES, path), leaf) for path, leaf in leaf_paths(specs)]
+        for each in leaves:
+            require_no_geometry(each.path, each.tensor)
+        if self.alpha:
+            warn_of_integers(self._first_integers, leaves, None, _HIDDEN_INSTEAD)
+            if input_specs(self.model) is None:
+                self._require_no_lookups(specs_of(specs, [True] * len(leaves)))
+
+    def _require_no_lookups(self, specs: Any) -> None:
+        averaged = [self.alpha > 0] * len(tf.nest.flatten(specs))
+        require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _HIDDEN_INSTEAD)
 
     def _learn(self, moments: list[StreamingMoments]) -> None:
         if not moments[-1].total:

@@ -12,9 +12,15 @@ from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.models.lookups import averaged_inputs, input_specs, require_no_lookups
 from kmix_tf.models.manifold.split import INPUT, parts_of
 from kmix_tf.models.manifold.step import CompiledStep, MixingStep, converted, draw_place
 from kmix_tf.models.wrapper import MixingWrapper, require_compilable, require_floating_inputs
+
+_WITHOUT_INPUT = (
+    "Mix what that layer, or one after it, makes of them: layers=[{layer!r}], without 'input'; or name them in the "
+    "mix's passthrough=."
+)
 
 
 @register
@@ -74,6 +80,9 @@ class ManifoldMixModel(MixingWrapper):
         self.mix = dict(mix) if isinstance(mix, Mapping) else mix
         if INPUT in self.mix_layers:
             require_floating_inputs(model, self._mix_at(INPUT))
+            specs = input_specs(model)
+            averaged = averaged_inputs(self._mix_at(INPUT), specs)
+            require_no_lookups(model, specs, averaged, "mixed", _WITHOUT_INPUT)
         self._parts = _Untracked(parts_of(model, self.mix_layers))
         self._current = threading.local()
         self.supports_jit = all(mixer.supports_jit for mixer in self.mixers)

@@ -11,9 +11,12 @@ from kmix_tf import _checks
 from kmix_tf._compat import register, require_tensorflow_backend, write_archive
 from kmix_tf._graph import at_least_float32
 from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
+from kmix_tf.batch.categories import Once, warn_of_integers
+from kmix_tf.batch.roles import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
+from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.means import (
@@ -27,6 +30,8 @@ from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
 from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import mixed_as
+
+_NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if they were, train without mixing them."
 
 
 @register
@@ -108,6 +113,9 @@ class RescaledModel(keras.Model):
         if ends and not tf.nest.is_nested(output):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature: FeatureSignature | None = None
+        self._first_integers = Once()
+        if input_specs(self.model) is not None:
+            self._require_no_lookups(input_specs(self.model))
 
     @property
     def output_kind(self) -> Any:
@@ -265,6 +273,8 @@ class RescaledModel(keras.Model):
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
         if self._names_given:
             require_used("passthrough", self._untouched, x)
+        if self.theta_bar < 1:
+            self._look_for_categories(x)
         answer = self.model(self._as_floats(x), training=False)
         kinds, names = self._heads.of(answer), list(output_names(answer))
         ends = endings(self.model)
@@ -282,6 +292,22 @@ class RescaledModel(keras.Model):
                     f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'."
                 )
         return answer, kinds
+
+    def _look_for_categories(self, x: Any) -> None:
+        """Refuses features of a subclassed model that it looks up, and warns of other integers."""
+        if input_specs(self.model) is None:
+            self._require_no_lookups(specs_of(x, not_selected(self._untouched, x)))
+        leaves = [
+            Leaf(
+                FEATURES, path, KEPT if is_selected(self._untouched, path) else MIXED, leaf_name(FEATURES, path), leaf
+            )
+            for path, leaf in leaf_paths(x)
+        ]
+        warn_of_integers(self._first_integers, leaves, None, "name them in passthrough=, if they were not mixed.")
+
+    def _require_no_lookups(self, specs: Any) -> None:
+        averaged = [self.theta_bar < 1 and use for use in not_selected(self._untouched, specs)]
+        require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
 
     def _both(self, x: Any) -> tuple[Any, Any]:
         self._require_like_adapted(x)
