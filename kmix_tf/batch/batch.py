@@ -144,8 +144,8 @@ def require_known_rank(name: str, leaf: tf.Tensor) -> None:
     """
     if leaf.shape.rank is None:
         raise _checks.problem(
-            f"{name} must have a known number of axes: see tf.ensure_shape. Received: {name} of shape {leaf.shape}, as "
-            "tf.numpy_function, tf.py_function and generators leave it. Say its shape before mixing: for images "
+            f"{name} must have a known number of axes: see tf.ensure_shape. Received: {name} of shape {leaf.shape}, "
+            "as tf.numpy_function, tf.py_function and generators leave it. Say its shape before mixing: for images "
             "tf.ensure_shape(x, [None, 32, 32, 3]), for labels tf.ensure_shape(y, [None]); of a generator, by "
             "output_signature."
         )

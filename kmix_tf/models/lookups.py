@@ -36,7 +36,7 @@ _LOOKUPS = {
 _TRANSPARENT = set_of(
     "Identity IdentityN StopGradient PreventGradient CheckNumerics EnsureShape Cast Round Rint Floor Ceil "
     "Reshape Squeeze ExpandDims Transpose StridedSlice Slice Gather GatherV2 GatherNd Pack Unpack Concat "
-    "ConcatV2 Split SplitV Tile BroadcastTo Pad PadV2 MirrorPad ReverseV2 Add AddV2 AddN Sub Maximum Minimum "
+    "ConcatV2 Split SplitV Tile BroadcastTo Pad PadV2 MirrorPad ReverseV2 Add AddV2 AddN BiasAdd Sub Maximum Minimum "
     "ClipByValue FloorMod Mod Select SelectV2 AsString StringJoin StringStrip StringToNumber Unique UniqueV2 "
     "DynamicPartition DynamicStitch"
 )

@@ -52,7 +52,10 @@ def refused(dataset, mapped):
 @pytest.mark.parametrize("name", LAYERS)
 def test_features_without_a_known_number_of_axes_are_refused(name):
     message = refused(loaded(IMAGES, COLUMN), LAYERS[name](num_classes=4))
-    assert "features must have a known number of axes: see tf.ensure_shape. Received: features of shape <unknown>" in message
+    assert (
+        "features must have a known number of axes: see tf.ensure_shape. Received: features of shape <unknown>"
+        in message
+    )
     assert "see tf.ensure_shape" in message
 
 
@@ -61,7 +64,10 @@ def test_features_without_a_known_number_of_axes_are_refused(name):
 def test_targets_without_a_known_number_of_axes_are_refused(name, targets):
     dataset = loaded(IMAGES, targets).map(lambda x, y: (tf.ensure_shape(x, [None, 8, 8, 3]), y))
     message = refused(dataset, LAYERS[name](num_classes=4 if targets is COLUMN else None))
-    assert "targets must have a known number of axes: see tf.ensure_shape. Received: targets of shape <unknown>" in message
+    assert (
+        "targets must have a known number of axes: see tf.ensure_shape. Received: targets of shape <unknown>"
+        in message
+    )
 
 
 def test_images_that_were_not_batched_are_refused_and_not_mixed_row_by_row():
