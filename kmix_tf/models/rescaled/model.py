@@ -17,7 +17,6 @@ from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
-from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.means import (
     TrainingMeans,
@@ -30,6 +29,7 @@ from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
 from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import mixed_as
+from kmix_tf.models.rescaled.training import unwrapped
 
 _NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if they were, train without mixing them."
 
@@ -47,12 +47,12 @@ class RescaledModel(keras.Model):
 
     Args:
         model: a Keras model, trained with mixup. It stays usable by itself and shares its weights. Of a `MixModel`,
-            the model within is wrapped.
+            or another model that trains one, the model within is wrapped.
         alpha: the alpha it was trained with, finite and >= 0; 0 changes nothing. Or what tells it: the mix layer,
             whose learnt alpha counts if it has one, and whose probability counts too; a `BetaRatio`; a
             `DistributionRatio`, of which a million draws are averaged (theta's standard error is then below 0.0003);
-            or `kmix_tf.analysis.theta_moments_of(...)`. Several interpolations and scopes do not change theta,
-            weights are not taken into account. May be left out where the model holds its mix layer, as a `MixModel`.
+            or `kmix_tf.analysis.theta_moments_of(...)`. Several interpolations and scopes do not change theta.
+            May be left out where the model holds its mix layer, as a `MixModel`, whose `clean_weight` counts too.
         output: what the model returns; one of the following for all of its outputs, or a structure of them like its
             outputs.
             "logits" (default): for a softmax over the last axis; for a single unit, the logit of class 1, which is
@@ -75,7 +75,10 @@ class RescaledModel(keras.Model):
             call, `export` or save before `adapt`.
 
     Warns:
-        UserWarning: if alpha is not that of the mix layer that the model holds.
+        UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
+            that eq. (22) does not hold: mixing of hidden layers, pairings other than random (by class, k-mixup with
+            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, schedules; for integer
+            features, once, which may be token ids.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
 
@@ -102,7 +105,7 @@ class RescaledModel(keras.Model):
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
         mixed = mixed_as(alpha, model)
-        self.model = model.model if isinstance(model, MixModel) else model
+        self.model = unwrapped(model)
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
