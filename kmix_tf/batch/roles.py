@@ -182,7 +182,8 @@ def _role_of(part: str, path: tuple, leaf: Any, rules: Rules) -> str:
         return KEPT
     if rules.masks and part == FEATURES and is_selected(rules.masks, path):
         return MASK
-    require_no_geometry(path, leaf)
+    if path:
+        require_no_geometry(path, leaf)
     return MIXED
 
 

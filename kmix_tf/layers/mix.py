@@ -357,7 +357,7 @@ class MixLayer(keras.layers.Layer):
         return self.probability > 0 and getattr(self.ratio, "alpha", None) != 0
 
     def _warn_of_integers(self, batch: Batch) -> None:
-        if self.mixes:
+        if self.mixes and any(leaf.part == FEATURES and leaf.tensor.dtype.is_integer for leaf in batch.leaves):
             remedy = (
                 "name them in passthrough=, or mix what an embedding makes of them, by "
                 f"ManifoldMixModel(model, ['embedding'], {type(self).__name__}(...))."
