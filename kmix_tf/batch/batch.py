@@ -8,7 +8,10 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require_all
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
-from kmix_tf.batch.roles import FEATURES, MIXED, PARTS, ROLES, TARGETS, Leaf, Rules, roles_of
+from kmix_tf.batch.class_weights import weighed_by_class
+from kmix_tf.batch.leaf import FEATURES, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
+from kmix_tf.batch.roles import ROLES, roles_of
+from kmix_tf.batch.weights import require_targets_of_weights
 
 
 class Batch(NamedTuple):
@@ -72,8 +75,11 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
     if rules.num_classes is not None:
         lengths += _are_no_columns(leaves)
     leaves = [leaf._replace(tensor=ROLES[leaf.role].read(leaf, rules)) for leaf in leaves]
+    require_targets_of_weights(leaves)
+    if rules.class_weight is not None:
+        leaves, structure = weighed_by_class(leaves, y, rules.class_weight), (x, y, y)
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
-    return batch_after(require_all([*lengths, *are_finite(mixed)]), Batch(leaves, structure))
+    return batch_after(require_all([*lengths, *are_finite(mixed), *_are_weights(leaves)]), Batch(leaves, structure))
 
 
 def _checked_rules(x: Any, y: Any, rules: Rules) -> Rules:
@@ -206,6 +212,15 @@ def are_finite(leaves: Sequence[tuple[str, tf.Tensor]]) -> list[tuple[tf.Tensor,
         )
         for name, leaf in leaves
         if leaf.dtype.is_floating
+    ]
+
+
+def _are_weights(leaves: Sequence[Leaf]) -> list[tuple[tf.Tensor, str]]:
+    """What is to hold for sample weights: a share of a target that counts less than nothing is none."""
+    return [
+        (tf.reduce_all(leaf.tensor >= 0), f"{leaf.name} must be >= 0 to be mixed. Received: negative weights.")
+        for leaf in leaves
+        if leaf.part == WEIGHTS and leaf.role == MIXED
     ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.batch.roles import FEATURES, MIXED, Leaf
+from kmix_tf.batch.leaf import FEATURES, MIXED, Leaf
 
 # Two axes of at least so many places are those of an image; token ids come in a few sequences for each sample.
 _IMAGE = 8

@@ -12,7 +12,8 @@ from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
 from kmix_tf.batch.batch import Batch, read, require_alike
 from kmix_tf.batch.categories import Once, warn_of_integers
-from kmix_tf.batch.roles import FEATURES, TARGETS, Rules
+from kmix_tf.batch.class_weights import ClassWeights
+from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.decision import arguments_of, restored, saved
 from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
@@ -53,6 +54,11 @@ class MixLayer(keras.layers.Layer):
             `(first, second, partner) -> float, >= 0`, of the partners' shape, or None; see `WeightStrategy`.
         num_classes: turns integer labels into soft labels of that many classes; a structure like the targets'
             where there are several. Float targets (one-hot, soft, multi-hot, regression) need none.
+        class_weight: what each class counts: a dictionary of numbers >= 0 by class (1 for those left out) or a list
+            of one for each class; a structure like the targets' where there are several, with None for those without
+            classes. In training it becomes the sample weight of each label, or a factor of it. Default None: all
+            alike. (`fit(class_weight=...)` on a mixed dataset takes each mixture for its largest class; in
+            `MixModel.fit` it does what is said here.)
         features_only: True allows features without targets. Otherwise they are refused, because mixing inputs
             and leaving labels as they are would be wrong without any sign of it.
         targets: "mixed" (default), or "packed" for `LocalMixupLoss`: both targets, ratio and weight in one tensor.
@@ -67,7 +73,8 @@ class MixLayer(keras.layers.Layer):
         passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
             and categories, say, whose averages mean nothing.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
-            those of both samples.
+            those of both samples. In targets `(batch, *elements, ...)` absent elements do not count: each place has
+            the target of the sample that has it. Sample weights say by how much; without any, none are made.
         adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
             pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`.
@@ -78,7 +85,12 @@ class MixLayer(keras.layers.Layer):
         x, y, sample_weight: numeric tensors `(batch, ...)`, or dicts, lists and tuples of them. Returns as many
         of the three as came in, of the same structure and shape (labels made soft have one more axis), and
         `sample_weight` besides where there are weights, one for each target. Features come back in their own float
-        dtype, integer and boolean ones in float32; targets and weights in float32, or float64 if they came so. The
+        dtype, integer and boolean ones in float32; targets and weights in float32, or float64 if they came so.
+        Samples count by their weights: a mixture of ratio r has the weight w = r w_a + (1 - r) w_b and the target
+        (r w_a y_a + (1 - r) w_b y_b) / w. So a loss that is linear in the target, such as cross-entropy, is
+        r w_a loss(a) + (1 - r) w_b loss(b), squared error but for a constant, and any loss if targets are packed.
+        Other losses, such as absolute or Huber, need packed targets for this. Weights of places, `(batch, steps)` or
+        `(batch, height, width)`, count place by place, and pasted maps get weights of places. The
         i-th result is mostly the i-th sample where ratios are near 1. With K interpolations, results are K x batch
         long: result k * batch + i is mixture k of sample i.
         training: False only converts, so that evaluation data look like training data. None means True; but inside a
@@ -113,6 +125,7 @@ class MixLayer(keras.layers.Layer):
         weight: Callable | None = None,
         *,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -138,6 +151,7 @@ class MixLayer(keras.layers.Layer):
         # Keras saves the weights of models that are attributes of the layer itself.
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
         self.num_classes = checked_classes(num_classes)
+        self._class_weight = ClassWeights(class_weight, self.num_classes)
         self.features_only = _checks.flag("features_only", features_only)
         self.targets = _checks.choice("targets", targets, PACKINGS)
         self.probability = _checks.probability("probability", probability)
@@ -158,6 +172,11 @@ class MixLayer(keras.layers.Layer):
         if alpha is not None and isinstance(ratio, BetaRatio):
             ratio = BetaRatio(alpha, ratio.scope, ratio.interpolations)
         return Decisions(self.pairing, ratio, self.blend, self.weight)
+
+    @property
+    def class_weight(self) -> Any:
+        """What each class counts, of plain numbers; None if all count alike."""
+        return self._class_weight.given
 
     @property
     def runs_on_host(self) -> bool:
@@ -348,7 +367,8 @@ class MixLayer(keras.layers.Layer):
 
     def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> Batch:
         features_only = self.features_only or not _trains(training)
-        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only)
+        class_weight = self._class_weight if _trains(training) and self.class_weight is not None else None
+        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight)
         return read(x, y, sample_weight, rules)
 
     @property

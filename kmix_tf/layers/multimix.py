@@ -33,8 +33,8 @@ class MultiMixLayer(PresetLayer):
             as many pairings of the batch, each pair mixed once, all with one ratio. "batch_augmentation": as many
             pairings, each with a ratio of its own; for the paper's variant, repeat and augment samples before.
         cost, solver: as in `KMixupLayer`.
-        blend, weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough,
-            masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+        blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range, or more interpolations than memory holds.
@@ -62,6 +62,7 @@ class MultiMixLayer(PresetLayer):
         blend: Callable | None = None,
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -86,6 +87,7 @@ class MultiMixLayer(PresetLayer):
             blend,
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

@@ -43,15 +43,22 @@ def test_mixtures_stand_in_order_for_everything_that_is_mixed(k):
     weight, table = RNG.uniform(size=SIZE).astype(np.float32), RNG.integers(0, 9, size=(SIZE, 2)).astype(np.uint8)
     layer = MultiMixLayer(4, 0.7, k=k)
     x, y, weights = layer({"a": X, "b": table}, (EYE, X[:, 0, 0]), weight, seed=3)
-    ratio, partner = readout(y[0], 4)
+    _, plain = layer({"a": X, "b": table}, EYE, seed=3)
+    ratio, partner = readout(plain, 4)
     # One pairing, four descending ratios, which the batch shares.
     assert (partner == partner[0]).all()
     assert sorted(partner[0]) == list(range(SIZE))
     np.testing.assert_allclose(ratio, ratio[:, :1] * np.ones(SIZE), atol=1e-6)
     assert (np.diff(ratio[:, 0]) < 0).all()
-    for ours, values in ((x["a"], X), (x["b"], table), (y[0], EYE), (y[1], X[:, 0, 0]), (weights, weight)):
+    for ours, values in ((x["a"], X), (x["b"], table)):
         assert ours.dtype == tf.float32
         np.testing.assert_allclose(ours, mixture(values, ratio, partner), atol=1e-5)
+    counts = mixture(weight, ratio, partner)
+    np.testing.assert_allclose(weights, counts, atol=1e-5)
+    for ours, values in ((y[0], EYE), (y[1], X[:, 0, 0])):
+        assert ours.dtype == tf.float32
+        weighted = mixture((weight * values.T).T, ratio, partner)
+        np.testing.assert_allclose(ours, (weighted.T / counts).T, atol=1e-5)
 
 
 @pytest.mark.usefixtures("plain_and_compiled")

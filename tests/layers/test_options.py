@@ -37,6 +37,7 @@ OTHER = {
     "blend": lambda: CutMixBlend(1),
     "weight": lambda: ThresholdWeight(0.25),
     "num_classes": lambda: 7,
+    "class_weight": lambda: {0: 0.5, 6: 2.0},
     "features_only": lambda: True,
     "targets": lambda: "packed",
     "probability": lambda: 0.25,

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kmix_tf import KMixupLayer, LocalMixupLayer, ThresholdWeight, _checks
 from kmix_tf.batch.batch import read
-from kmix_tf.batch.roles import Rules
+from kmix_tf.batch.leaf import Rules
 from kmix_tf.mixing import measure
 
 RNG = np.random.default_rng(8)

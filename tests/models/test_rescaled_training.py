@@ -101,6 +101,12 @@ def test_weights_of_mixtures_are_warned_of_once(name):
         assert "mixtures that all count the same; the layer's weight is" in message
 
 
+def test_weights_of_classes_are_warned_of_once():
+    for arguments in each_way(MixLayer(num_classes=2, class_weight={0: 1.0, 1: 9.0})):
+        (message,) = said(*arguments)
+        assert "classes that count alike; the layer's class_weight is not in it" in message
+
+
 @pytest.mark.parametrize("name", COVERED)
 def test_what_the_equation_covers_is_not_warned_of(name):
     assert [said(*arguments) for arguments in each_way(COVERED[name]())[:3]] == [[], [], []]

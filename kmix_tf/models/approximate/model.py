@@ -14,7 +14,7 @@ from kmix_tf._graph import at_least_float32
 from kmix_tf._paths import leaf_name, leaf_paths
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.geometry import require_no_geometry
-from kmix_tf.batch.roles import FEATURES, MIXED, Leaf
+from kmix_tf.batch.leaf import FEATURES, MIXED, Leaf
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
@@ -28,6 +28,7 @@ from kmix_tf.models.approximate.loss import (
     plain_targets,
 )
 from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
+from kmix_tf.models.approximate.weights import by_weight, partners_mean, weighed
 from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
 
 _HIDDEN_INSTEAD = "mix what an embedding makes of them, by ManifoldMixModel(model, ['embedding'], KMixupLayer(1))."
@@ -38,7 +39,8 @@ class _Perturbed(NamedTuple):
 
     x: Any  # as the wrapped model takes them
     directions: Any  # leaves (batch, samples, ...), or () where no derivatives are wanted
-    targets: Any  # as the user gave them, for the metrics
+    targets: Any  # as the user gave them, for the metrics, as are
+    sample_weight: Any = None
 
 
 @register
@@ -78,8 +80,9 @@ class ApproximateMixupModel(keras.Model):
 
     Partners are drawn from the batch: the sample itself with probability 1 / n, n the number of samples adapted to,
     otherwise any other row. So the loss of a random batch is an unbiased estimate of Theorem 2 over the whole of the
-    data, for batches of at least two. Batches must be shuffled. Sample weights weigh the samples' losses, not
-    partners. Batch normalisation makes outputs depend on the whole batch, which the derivation does not know of.
+    data, for batches of at least two. Batches must be shuffled. Sample weights and class weights count as they do in
+    mixtures, by share x weight x loss, with their mean over the batch. Batch normalisation makes outputs depend on
+    the whole batch, which the derivation does not know of.
 
     Raises:
         TypeError, ValueError: for other arguments; from `fit` before `adapt`.
@@ -145,7 +148,7 @@ class ApproximateMixupModel(keras.Model):
 
         Args:
             data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it. Weights
-                do not weigh the means, because every sample is equally likely to be a partner. Integer y are classes
+                do not weigh these means, for every sample is equally likely to be a partner. Integer y are classes
                 where the model has several outputs; otherwise y is as the model's output.
             y: targets, when data is an array of features.
             batch_size: for arrays.
@@ -191,8 +194,8 @@ class ApproximateMixupModel(keras.Model):
         with _checks.speaking_as(self):
             self._require_adapted()
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            batch, targets = self._perturbed(x, y)
-        return super().train_step((batch, targets, sample_weight))
+            batch, targets, weight = self._perturbed(x, y, sample_weight)
+        return super().train_step((batch, targets, weight))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         parts = {part.name for part in self._parts}  # which only training has
@@ -204,30 +207,39 @@ class ApproximateMixupModel(keras.Model):
         if x.directions:
             parts = loss_terms(self.loss_kind, self.terms, y, y_pred)
             for metric, values in zip(self._parts, parts.values(), strict=True):
-                metric.update_state(_weighted(values, sample_weight))
+                metric.update_state(values)
             y_pred = y_pred[:, 0, 0]
-        return super().compute_metrics(x.x, x.targets, y_pred, sample_weight)
+        return super().compute_metrics(x.x, x.targets, y_pred, x.sample_weight)
 
     def export(self, path: str, **kwargs: Any) -> None:
         """Writes the wrapped model as a SavedModel, which runs with TensorFlow alone; arguments as `Model.export`."""
         self.model.export(path, **kwargs)
 
-    def _perturbed(self, x: Any, y: Any) -> tuple[_Perturbed, tf.Tensor]:
-        """A batch shrunk, with the directions to differentiate along; and targets as the loss takes them."""
+    def _perturbed(self, x: Any, y: Any, sample_weight: Any) -> tuple[_Perturbed, tf.Tensor, tf.Tensor | None]:
+        """A batch shrunk, with the directions to differentiate along; and targets and weights as the loss takes them.
+
+        Where samples have weights, these are shrunk and perturbed as targets are, and the targets times them, for a
+        mixture's loss is the sum of share x weight x loss.
+        """
         target = self._targets(y)
         leaves = [at_least_float32(tf.convert_to_tensor(leaf)) for leaf in tf.nest.flatten(x)]
         means = [tf.cast(mean, leaf.dtype) for mean, leaf in zip(self._means, [*leaves, target], strict=True)]
+        if sample_weight is not None:
+            target = weighed(target, sample_weight)
+            means[-1] = partners_mean(target, tf.convert_to_tensor(self._count))
         centred = [leaf - mean for mean, leaf in zip(means, [*leaves, target], strict=True)]
         *shrunk, target = [mean + self.moments.mean * leaf for mean, leaf in zip(means, centred, strict=True)]
         shrunk = tf.nest.pack_sequence_as(x, shrunk)
         if not self._is_perturbed:
-            return _Perturbed(shrunk, (), y), target
+            targets, weight = (target, None) if sample_weight is None else by_weight(target)
+            return _Perturbed(shrunk, (), y, sample_weight), targets, weight
         seed = step_seed(self._base_seed, tf.convert_to_tensor(self._step))
         self._step.assign_add(1)
         draws = draw(seed, tf.shape(target)[0], self.samples, tf.convert_to_tensor(self._count))
         *directions, epsilon = [perturbation(leaf, draws, self.moments) for leaf in centred]
         target = tf.broadcast_to(target[:, tf.newaxis], tf.shape(epsilon))
-        return _Perturbed(shrunk, tuple(directions), y), tf.stack([target, epsilon], axis=2)
+        # The weights are in the targets now.
+        return _Perturbed(shrunk, tuple(directions), y, sample_weight), tf.stack([target, epsilon], axis=2), None
 
     def _derivatives(self, batch: _Perturbed, training: bool | None) -> tf.Tensor:
         """Outputs and their derivatives, `(batch, samples, order + 1, outputs)`; all samples in one pass."""
@@ -339,9 +351,3 @@ def _output_size(answer: Any) -> int:
             f"Received: an output of {type(answer).__name__} and shape {shape}."
         )
     return int(shape[1])
-
-
-def _weighted(values: tf.Tensor, sample_weight: Any) -> tf.Tensor:
-    if sample_weight is None:
-        return values
-    return values * tf.reshape(tf.cast(sample_weight, values.dtype), [-1])

@@ -12,7 +12,7 @@ from kmix_tf._compat import register, require_tensorflow_backend, write_archive
 from kmix_tf._graph import at_least_float32
 from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
 from kmix_tf.batch.categories import Once, warn_of_integers
-from kmix_tf.batch.roles import FEATURES, KEPT, MIXED, Leaf
+from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments

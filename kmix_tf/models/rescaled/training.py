@@ -78,6 +78,8 @@ def doubts_of(layer: MixLayer) -> list[str]:
             "eq. (22) is derived for mixtures that all count the same; the layer's weight is "
             f"{layer.weight.shown}, and the mixtures that count shrink less, and to other means, than all of them"
         )
+    if layer.class_weight is not None:
+        found.append("eq. (22) is derived for classes that count alike; the layer's class_weight is not in it")
     return found
 
 
