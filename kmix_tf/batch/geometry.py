@@ -36,12 +36,11 @@ _KINDS = {
 _PICTURES = set_of(
     "heatmap heatmaps image images img crop crops patch patches pixels embedding embeddings feature features"
 )
-# Other boxes than those of objects.
-_OTHERS = set_of("check mail tool black combo message office cox plot plots")
-# With these, one number for each sample says something else of them, such as how many there are.
+# Other boxes than those of objects, and how many of them there are.
+_OTHERS = set_of("check mail tool black combo message office cox plot plots num number count counts total")
+# With these, one number for each sample says something else of them.
 _ABOUT = set_of(
-    "num n nr number count counts total has is id ids idx index class label type category kind name price "
-    "cost weight volume color colour size sold"
+    "n nr has is id ids idx index class label type category kind name price cost weight volume color colour size sold"
 )
 
 

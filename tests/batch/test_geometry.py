@@ -22,7 +22,16 @@ POINTS = [
 OUTLINES = ["polygons", "polygon_xy", "lanePolylines"]
 OTHERS = [
     *("mailbox", "boxing", "checkbox", "xbox", "mailBox", "check_box", "box_office", "box_cox_price", "toolBoxes"),
-    *("box_image", "keypoint_heatmaps", "box_embedding", "boxesFeatures", "landmark_crops", "black_box"),
+    *(
+        "box_image",
+        "keypoint_heatmaps",
+        "box_embedding",
+        "boxesFeatures",
+        "landmark_crops",
+        "black_box",
+        "num_boxes",
+        "boxes_count",
+    ),
     *("anchor", "segments", "key", "points", "bounding", "joints", "roi", "image", "xy", "", "0", "landmarked"),
 ]
 
@@ -60,7 +69,7 @@ def test_whole_words_count_and_what_the_last_of_them_says(name):
     assert (np.abs(mixed[name] - CORNERS).reshape(4, -1).max(axis=1) > 0).all()
 
 
-@pytest.mark.parametrize("name", ["num_boxes", "box_count", "landmark_id", "has_bbox", "numKeypoints"])
+@pytest.mark.parametrize("name", ["box_id", "landmark_id", "has_bbox", "keypoint_type"])
 def test_one_number_for_each_sample_may_say_something_of_them(name):
     numbers = RNG.random((4, 1)).astype(np.float32)
     for leaf in (numbers, numbers[:, 0]):
