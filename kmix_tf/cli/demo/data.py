@@ -65,8 +65,10 @@ def _checked(path: str, x: np.ndarray, y: np.ndarray) -> Data:
         )
     if x.size == 0:
         raise UserError(f"--data: x must have samples with features. Received: x of shape {x.shape} in {path}.")
+    with np.errstate(over="ignore"):
+        values = x.astype(np.float32) if x.dtype.kind in "fiub" else np.array(np.nan)
     # Not so written, NaN would pass.
-    if x.dtype.kind not in "fiub" or not (np.abs(x) <= _LARGEST).all():
+    if not (np.abs(values) <= _LARGEST).all():
         raise UserError(
             f"--data: x must be finite numbers of size up to {_LARGEST:g}. Received: x of dtype {x.dtype} in {path}."
         )
@@ -80,8 +82,8 @@ def _checked(path: str, x: np.ndarray, y: np.ndarray) -> Data:
         raise UserError(f"--data: y must have at least two classes. Received: only {classes.tolist()}.")
     if len(classes) > len(x) // 2:
         raise UserError(f"--data: y must be classes. Received: {len(classes)} different values in {len(y)} samples.")
-    x = x.astype(np.float32)
-    return Data(x[..., np.newaxis] if x.ndim == 3 else x, y.astype(np.int32), classes, pathlib.Path(path).name)
+    x = values[..., np.newaxis] if values.ndim == 3 else values
+    return Data(x, y.astype(np.int32), classes, pathlib.Path(path).name)
 
 
 def split(data: Data, training: int, wrong_labels: float, seed: int) -> Split:

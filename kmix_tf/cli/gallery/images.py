@@ -78,6 +78,6 @@ def _read(file: pathlib.Path) -> np.ndarray:
 
 
 def _scaled(images: Iterable[np.ndarray]) -> np.ndarray:
-    """One after another, so that no two photographs are held as large as they are."""
+    """One after another, so that not all photographs are held as large as they are."""
     scaled = [tf.image.resize(image, [SIZE, SIZE], method="area").numpy() / 255 for image in images]
     return np.clip(np.stack(scaled), 0, 1).astype(np.float32)

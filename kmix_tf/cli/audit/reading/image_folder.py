@@ -36,10 +36,9 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
             f"{path} must be a folder with one subfolder of images for each class ({', '.join(sorted(SUFFIXES))}), "
             f"or a saved tf.data dataset. Received: {len(folders)} subfolders without images."
         )
-    found = collections.Counter(labels)
-    counts = {folder.name: found[folder.name] for folder in folders}
+    counts = _counts([folder.name for folder in folders], labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(files))[:limit])
-    # From all classes, which may differ in size. Of photographs, no more than one is held in memory.
+    # From all classes, which may differ in size. Photographs are large, so only their shapes are kept.
     looked_at = [_decoded(files[i]).shape for i in chosen[:: max(1, len(chosen) // _LOOKED_AT)]]
     shape, resized = _shape(looked_at, size)
     source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
@@ -56,6 +55,11 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
             f"and by the bytes of their files among {source.searched:,} of {len(files):,}."
         )
     return source
+
+
+def _counts(names: list[str], labels: list[str]) -> dict[str, int]:
+    found = collections.Counter(labels)
+    return {name: found[name] for name in names}
 
 
 def _name(file: pathlib.Path) -> str:
@@ -134,7 +138,7 @@ def _blocks(
             image = _decoded(path)
             others += image.shape[:2] != shape[:2]
             coloured += image.shape[-1] > shape[-1]
-            # At once, so that of what may be photographs only one is held as large as it is.
+            # At once, so that not all of a block's photographs are held as large as they are.
             images.append(_resized(image, shape))
         yield Block(np.stack(images), labels[start : start + rows])
     if others and not resized:
