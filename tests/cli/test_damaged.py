@@ -41,9 +41,7 @@ def read(request, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(comparing, "_Course", reached)
 
     def run(path):
-        names = (
-            ["audit", path] if request.param == "audit" else ["demo", "--data", path, "--export", tmp_path / "export"]
-        )
+        names = {"audit": ["audit", path], "demo": ["demo", "--export", tmp_path / "export", "--data", path]}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
@@ -111,27 +109,26 @@ def test_headers_that_claim_what_cannot_be_are_refused(compression, name, read, 
         assert "is no .npz file of plain arrays" in (read(tmp_path / "d.npz") or ""), (what, claim)
 
 
-@pytest.mark.parametrize(
-    ("x", "y"),
-    [
-        (X[:, :0], Y),
-        (X[:0], Y[:0]),
-        (np.zeros((12, 0, 3)), Y),
-        (np.where(X == 3, np.inf, X), Y),
-        (X.astype(complex), Y),
-        (X.astype(str), Y),
-        (X.astype("M8[s]"), Y),
-        (X, Y.astype(complex)),
-        (X, np.where(Y, np.nan, 0)),
-        (X, np.where(Y, np.inf, 0)),
-        (X, Y.astype("m8[s]")),
-        (X, Y[:-1]),
-        (X, np.array(3)),
-        (np.array(3.0), Y),
-        (X, np.zeros(12, [("a", int)])),
-    ],
-    ids=str,
-)
+USELESS = {
+    "no features": (X[:, :0], Y),
+    "no samples": (X[:0], Y[:0]),
+    "images of no height": (np.zeros((12, 0, 3)), Y),
+    "infinite": (np.where(X == 3, np.inf, X), Y),
+    "complex": (X.astype(complex), Y),
+    "strings": (X.astype(str), Y),
+    "dates": (X.astype("M8[s]"), Y),
+    "complex classes": (X, Y.astype(complex)),
+    "missing classes": (X, np.where(Y, np.nan, 0)),
+    "infinite classes": (X, np.where(Y, np.inf, 0)),
+    "durations for classes": (X, Y.astype("m8[s]")),
+    "too few classes": (X, Y[:-1]),
+    "one class": (X, np.array(3)),
+    "one number": (np.array(3.0), Y),
+    "records": (X, np.zeros(12, [("a", int)])),
+}
+
+
+@pytest.mark.parametrize(("x", "y"), USELESS.values(), ids=USELESS)
 def test_arrays_that_cannot_be_learnt_from_are_refused(x, y, read, tmp_path):
     np.savez(tmp_path / "d.npz", x=x, y=y)
     assert read(tmp_path / "d.npz")
@@ -151,7 +148,7 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize(("error", "message"), ERRORS)
+@pytest.mark.parametrize(("error", "message"), ERRORS, ids=["exhausted", "argument", "memory", "disk"])
 @pytest.mark.parametrize("command", ["audit", "demo", "gallery"])
 def test_what_tensorflow_or_the_machine_cannot_do_is_one_line(command, error, message, tmp_path, capsys, monkeypatch):
     def fails(*arguments, **options):
