@@ -1,8 +1,6 @@
 """The few places where Keras 2 and Keras 3 differ. Everything else is shared."""
 
-import contextlib
 import functools
-import io
 from typing import Any
 
 import keras
@@ -41,15 +39,15 @@ def in_inference_of_a_model() -> bool:
     return bool(context.in_call) and context.training is None
 
 
-def write_archive(model: keras.Model, path: str, signature: Any, **options: Any) -> None:
-    """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference."""
+def write_archive(model: Any, path: str, signature: Any, verbose: bool, options: dict[str, Any]) -> None:
+    """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference.
+
+    Args:
+        signature: a list of what it takes. options: of `ExportArchive.write_out`.
+    """
     archive = keras.export.ExportArchive()
     archive.track(model)
     serve = functools.partial(model.__call__, training=False)
-    archive.add_endpoint("serve", lambda x: serve(x), input_signature=[signature])
-    if IS_KERAS_3:
-        archive.write_out(str(path), **{"verbose": False, **options})
-        return
-    # Keras 2 prints the signature and takes no word against it; output may be JSON for a machine.
-    with contextlib.redirect_stdout(io.StringIO()):
-        archive.write_out(str(path), **options)
+    archive.add_endpoint("serve", lambda x: serve(x), input_signature=signature)
+    # Keras 2 prints the endpoints and takes no word against it.
+    archive.write_out(path, **({"verbose": verbose} if IS_KERAS_3 else {}), **options)

@@ -15,6 +15,7 @@ from kmix_tf._images import those
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
+from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected
 
 
@@ -96,9 +97,29 @@ class MixingWrapper(keras.Model):
         if hasattr(self.optimizer, "build"):  # The legacy optimizers of Keras 2 have none.
             self.optimizer.build(self.trainable_variables)
 
-    def export(self, *args: Any, **kwargs: Any) -> None:
-        """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it."""
-        self.model.export(*args, **kwargs)
+    @_checks.speaks
+    def export(
+        self,
+        filepath: Any = None,
+        format: str = SAVED_MODEL,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        path: Any = None,
+        **options: Any,
+    ) -> None:
+        """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it.
+
+        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
+
+        Args:
+            filepath, format, verbose, input_signature, options: as `keras.Model.export` of the installed Keras has
+                them; Keras 2 writes SavedModels only. path: another name of filepath.
+
+        Raises:
+            TypeError, ValueError, ImportError: for what Keras cannot export. OSError: naming the path, if it cannot
+                be written.
+        """
+        export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the wrapped model is built."""

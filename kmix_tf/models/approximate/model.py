@@ -29,6 +29,7 @@ from kmix_tf.models.approximate.loss import (
 )
 from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
 from kmix_tf.models.approximate.weights import by_weight, partners_mean, weighed
+from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
 
 _HIDDEN_INSTEAD = "mix what an embedding makes of them, by ManifoldMixModel(model, ['embedding'], KMixupLayer(1))."
@@ -211,9 +212,29 @@ class ApproximateMixupModel(keras.Model):
             y_pred = y_pred[:, 0, 0]
         return super().compute_metrics(x.x, x.targets, y_pred, x.sample_weight)
 
-    def export(self, path: str, **kwargs: Any) -> None:
-        """Writes the wrapped model as a SavedModel, which runs with TensorFlow alone; arguments as `Model.export`."""
-        self.model.export(path, **kwargs)
+    @_checks.speaks
+    def export(
+        self,
+        filepath: Any = None,
+        format: str = SAVED_MODEL,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        path: Any = None,
+        **options: Any,
+    ) -> None:
+        """Writes the wrapped model, by default as a SavedModel, which runs with TensorFlow alone.
+
+        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
+
+        Args:
+            filepath, format, verbose, input_signature, options: as `keras.Model.export` of the installed Keras has
+                them; Keras 2 writes SavedModels only. path: another name of filepath.
+
+        Raises:
+            TypeError, ValueError, ImportError: for what Keras cannot export. OSError: naming the path, if it cannot
+                be written.
+        """
+        export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
     def _perturbed(self, x: Any, y: Any, sample_weight: Any) -> tuple[_Perturbed, tf.Tensor, tf.Tensor | None]:
         """A batch shrunk, with the directions to differentiate along; and targets and weights as the loss takes them.

@@ -1,5 +1,6 @@
 """Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
 
+import functools
 import warnings
 from typing import Any, Unpack
 
@@ -8,14 +9,16 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import register, require_tensorflow_backend, write_archive
+from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend, write_archive
 from kmix_tf._graph import at_least_float32
 from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
+from kmix_tf._writing import replacing
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
+from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.means import (
@@ -240,18 +243,39 @@ class RescaledModel(keras.Model):
         ]
         return tf.nest.pack_sequence_as(answer, stretched)
 
-    def export(self, path: str, **kwargs: Any) -> None:
-        """Writes a SavedModel that serves the rescaled predictions where only TensorFlow is installed.
+    @_checks.speaks
+    def export(
+        self,
+        filepath: Any = None,
+        format: str = SAVED_MODEL,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        path: Any = None,
+        **options: Any,
+    ) -> None:
+        """Writes the rescaled predictions, by default as a SavedModel, which serves with TensorFlow alone.
+
+        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
 
         Args:
-            path: a folder, made or overwritten. The endpoint `serve` and the signature `serving_default` take
-                batches of any size, in the dtype and structure of the features given to `adapt`; inputs are named
-                `x`, or `x_0`, `x_1`, ..., or after the keys of a dictionary. The signature's outputs, float32 (or
-                float64), are named `output_0`, `output_1`, ..., or after the keys of a dictionary. Keys and positions
-                of deeper structures are joined by "_"; outputs are then served flat, in a dictionary.
+            filepath: a folder, or for other formats a file, made or overwritten; other files of the folder stay. The
+                endpoint `serve` and the signature `serving_default` take batches of any size, in the dtype and
+                structure of the features given to `adapt`; inputs are named `x`, or `x_0`, `x_1`, ..., or after the
+                keys of a dictionary. The signature's outputs, float32 (or float64), are named `output_0`, `output_1`,
+                ..., or after the keys of a dictionary. Keys and positions of deeper structures are joined by "_";
+                outputs are then served flat, in a dictionary.
+            format: "tf_saved_model" (default); with Keras 3 also "litert" (to a name ending in .tflite), and where
+                their packages are installed "onnx" and "openvino" (ending in .xml). "torch" needs another backend.
+            verbose: whether Keras prints what it has written; default no for a SavedModel.
+            input_signature: for other than batches of any size, a list of one `tf.TensorSpec`, or of a structure of
+                them like the features.
+            options: of the format, as `keras.Model.export` has them; of a SavedModel, `options`, which is a
+                `tf.saved_model.SaveOptions`.
+            path: another name of filepath.
 
         Raises:
-            ValueError: before `adapt`.
+            ValueError: before `adapt`. TypeError, ValueError, ImportError: for what Keras cannot export. OSError:
+                naming the path, if it cannot be written.
 
         Example:
             >>> import tempfile
@@ -260,10 +284,19 @@ class RescaledModel(keras.Model):
             >>> rescaled.adapt(tf.random.uniform([4, 3]), [0, 1, 0, 1])
             >>> rescaled.export(tempfile.mkdtemp())
         """
-        features = self._require_adapted()
-        is_flat = all(len(path) < 2 for path, _ in leaf_paths(self._outputs.structure))
+        specs = self._require_adapted().tensor_specs()
+        signature = [specs] if input_signature is None else input_signature
+        is_flat = all(len(each) < 2 for each, _ in leaf_paths(self._outputs.structure))
         served = self if is_flat else _Flat(self, self._outputs.names("output"))
-        write_archive(served, path, features.tensor_specs(), **kwargs)
+        filepath = checked_path(filepath, path)
+        if format == SAVED_MODEL:
+            if set(options) - {"options"}:
+                _checks.refuse("options", "options=tf.saved_model.SaveOptions(...) alone, of a SavedModel", options)
+            with replacing(filepath, is_quiet=not verbose) as place:
+                write_archive(served, place, signature, bool(verbose), options)
+        else:
+            write = functools.partial(keras.Model.export, served)
+            export(write, filepath, format, verbose, signature if IS_KERAS_3 else None, options)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
