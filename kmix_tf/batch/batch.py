@@ -9,6 +9,7 @@ from kmix_tf import _checks
 from kmix_tf._graph import after, require_all
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
 from kmix_tf.batch.roles import FEATURES, MIXED, PARTS, ROLES, TARGETS, Leaf, Rules, roles_of
+from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING
 
 
 class Batch(NamedTuple):
@@ -158,11 +159,16 @@ def are_finite(leaves: Sequence[tuple[str, tf.Tensor]]) -> list[tuple[tf.Tensor,
         (
             tf.reduce_all(tf.math.is_finite(leaf)),
             f"{name} must be finite. Received: {name} with NaN or infinite values. "
-            "Replace or drop them before mixing.",
+            f"Replace or drop them before mixing.{_or_places(name)}",
         )
         for name, leaf in leaves
         if leaf.dtype.is_floating
     ]
+
+
+def _or_places(name: str) -> str:
+    """What else can be done with missing targets."""
+    return f" {WHERE_LABELS_ARE_MISSING}" if name.startswith(TARGETS) else ""
 
 
 def checked_leaves(name: str, structure: Any) -> list[tf.Tensor]:

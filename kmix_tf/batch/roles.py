@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._graph import at_least_float32
 from kmix_tf._images import joined, those
 from kmix_tf._paths import is_selected
 from kmix_tf.batch.packing import pack_targets
-from kmix_tf.batch.targets import soft_labels
+from kmix_tf.batch.targets import known_labels, soft_labels
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import (
     has_interpolations,
@@ -117,7 +118,7 @@ class Mixed(Role):
             return leaf.tensor
         if count is not None or not dtype.is_floating:
             return soft_labels(leaf.name, leaf.tensor, count)
-        return leaf.tensor if dtype == tf.float64 else tf.cast(leaf.tensor, tf.float32)
+        return known_labels(leaf.name, at_least_float32(leaf.tensor))
 
     def unmixed(self, leaf: Leaf, packed: bool) -> tf.Tensor:
         if leaf.part == FEATURES:

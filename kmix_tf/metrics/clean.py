@@ -22,7 +22,7 @@ class Clean(NamedTuple):
     """Clean targets of n rows.
 
     parts: how many there may be for each row. usual: in how many a mixture of two samples comes apart. part: from a
-    number < parts the targets, `(n, outputs)` or, of classes, `(n,)`, and their share `(n,)`; the largest comes first.
+    number < parts the targets, `(n, outputs)` or, of classes, `(n,)`, and their share `(n,)`; the largest is first.
     """
 
     parts: int

@@ -35,9 +35,9 @@ class MixMetric(keras.metrics.Metric):
         name: default that of the metric after "mix_", as in "mix_auc". dtype: as in `keras.metrics.Metric`.
 
     Call:
-        `update_state(y_true, y_pred, sample_weight=None)`, y_pred `(batch, ..., outputs)`, or `(batch,)` for one unit.
-        Weights `(batch,)`, or of each place, count samples; those in packed targets do not: give the metric as
-        `metrics` or as `weighted_metrics`. Places `(batch, ..., )` count as samples of their own.
+        `update_state(y_true, y_pred, sample_weight=None)`, y_pred `(batch, ..., outputs)`, or `(batch,)` for one
+        unit. Places, as of maps, count as samples of their own. Weights `(batch,)`, or of each place, count samples;
+        those in packed targets do not: give the metric as `metrics` or as `weighted_metrics`.
 
     Raises:
         TypeError: for what is no metric. ValueError: for targets that fit no form, or weights of single labels.

@@ -15,18 +15,49 @@ from kmix_tf.metrics.clean import CLASSES, LABELS, NUMBERS
 BY_SHAPE = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentropy", "ce": "crossentropy"}
 
 # Whose targets may be any numbers: a soft label among them would not be told from one.
-_OF_NUMBERS = {
-    "meansquarederror", "mse", "rootmeansquarederror", "meanabsoluteerror", "mae", "meanabsolutepercentageerror", "mape",
-    "meansquaredlogarithmicerror", "msle", "cosinesimilarity", "logcosh", "logcosherror", "r2score", "huber", "poisson",
-    "meanrelativeerror", "pearsoncorrelation", "concordancecorrelation", "rsquare",
-}  # fmt: skip
+_OF_NUMBERS = set(
+    [
+        "meansquarederror",
+        "mse",
+        "rootmeansquarederror",
+        "meanabsoluteerror",
+        "mae",
+        "meanabsolutepercentageerror",
+        "mape",
+        "meansquaredlogarithmicerror",
+        "msle",
+        "cosinesimilarity",
+        "logcosh",
+        "logcosherror",
+        "r2score",
+        "huber",
+        "poisson",
+        "meanrelativeerror",
+        "pearsoncorrelation",
+        "concordancecorrelation",
+        "rsquare",
+    ]
+)
 
 # Those that make a soft label 0 or 1 beforehand, or ask whether a prediction equals it: docs/metrics.md measures it.
-WRONG_ON_SOFT_LABELS = {
-    "auc", "precision", "recall", "truepositives", "truenegatives", "falsepositives", "falsenegatives",
-    "sensitivityatspecificity", "specificityatsensitivity", "precisionatrecall", "recallatprecision", "binaryaccuracy",
-    "binaryiou", "accuracy",
-}  # fmt: skip
+WRONG_ON_SOFT_LABELS = set(
+    [
+        "auc",
+        "precision",
+        "recall",
+        "truepositives",
+        "truenegatives",
+        "falsepositives",
+        "falsenegatives",
+        "sensitivityatspecificity",
+        "specificityatsensitivity",
+        "precisionatrecall",
+        "recallatprecision",
+        "binaryaccuracy",
+        "binaryiou",
+        "accuracy",
+    ]
+)
 
 _LIBRARIES = ("keras.", "tf_keras.", "tensorflow_addons.")
 
@@ -147,9 +178,11 @@ def _is_known(name: str) -> bool:
         return True
     for registry in (keras.metrics, keras.losses):
         try:
-            return is_stock(registry.get(name))
+            found = registry.get(name)
         except (ValueError, TypeError):
             continue
+        if not isinstance(found, str):  # Keras 2 gives back what it does not know.
+            return is_stock(found)
     return False
 
 
