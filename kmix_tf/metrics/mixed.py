@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import register
+from kmix_tf._compat import in_stateless_scope, register
+from kmix_tf._graph import at_least_float32
 from kmix_tf.metrics.clean import Clean, clean_targets
 from kmix_tf.metrics.stock import counterpart, kind_of
 from kmix_tf.metrics.weights import place_weights
@@ -69,32 +70,36 @@ class MixMetric(keras.metrics.Metric):
         with _checks.speaking_as(self):
             weight = _weight_of_rows(sample_weight, mask, y_pred)
             clean = clean_targets(y_true, y_pred, self._kind)
-        rows = tf.reshape(y_pred, [-1, y_pred.shape[-1]])
-        self._count([each.part(number) for each in clean for number in range(each.usual)], rows, weight)
+        rows = at_least_float32(tf.reshape(y_pred, [-1, y_pred.shape[-1]]))
+        parts = [each.part(number) for each in clean for number in range(each.usual)]
+        self._counted.update_state(*_joined(parts, rows, weight))
         for each in clean:
             self._count_rest(each, rows, weight)
-
-    def _count(self, parts: list[tuple[tf.Tensor, tf.Tensor]], y_pred: tf.Tensor, weight: tf.Tensor | None) -> None:
-        """Counts so many clean targets of each row at once."""
-        labels, shares = zip(*parts, strict=True)
-        count = len(parts)
-        share = tf.cast(tf.concat(shares, 0), tf.float32)
-        weight = share if weight is None else share * tf.tile(weight, [count])
-        self._counted.update_state(tf.concat(labels, 0), tf.tile(y_pred, [count, 1]), sample_weight=weight)
 
     def _count_rest(self, clean: Clean, y_pred: tf.Tensor, weight: tf.Tensor | None) -> None:
         """Counts what mixtures of two samples do not have: the parts after the usual ones, while any has a share."""
 
-        def count(number: tf.Tensor) -> tf.Tensor:
-            self._count([clean.part(number)], y_pred, weight)
-            return number + 1
-
-        def has_share(number: tf.Tensor) -> tf.Tensor:
+        def has_share(number: tf.Tensor, *values: Any) -> tf.Tensor:
             at = tf.minimum(number, clean.parts - 1)
             return (number < clean.parts) & tf.reduce_any(clean.part(at)[1] > 0)
 
-        if clean.parts > clean.usual:
+        def count(number: tf.Tensor) -> list[tf.Tensor]:
+            self._counted.update_state(*_joined([clean.part(number)], y_pred, weight))
+            return [number + 1]
+
+        def count_in(number: tf.Tensor, *values: Any) -> list[tf.Tensor]:
+            labels, rows, share = _joined([clean.part(number)], y_pred, weight)
+            return [number + 1, *self._counted.stateless_update_state(values, labels, rows, sample_weight=share)]
+
+        if clean.parts > clean.usual and not in_stateless_scope():
             tf.while_loop(has_share, count, [tf.constant(clean.usual)])
+        elif clean.parts > clean.usual:
+            # What is assigned there, a loop must hand on: its tensors are unknown outside.
+            variables = self._counted.variables
+            given = [tf.convert_to_tensor(variable) for variable in variables]
+            _, *values = tf.while_loop(has_share, count_in, [tf.constant(clean.usual), *given])
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
 
     def result(self) -> Any:
         return self._counted.result()
@@ -112,6 +117,16 @@ class MixMetric(keras.metrics.Metric):
         if isinstance(config["metric"], dict):
             config["metric"] = keras.saving.deserialize_keras_object(config["metric"])
         return cls(**config)
+
+
+def _joined(
+    parts: list[tuple[tf.Tensor, tf.Tensor]], y_pred: tf.Tensor, weight: tf.Tensor | None
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """So many clean targets of each row, predictions and weights, one after another."""
+    labels, shares = zip(*parts, strict=True)
+    share = tf.cast(tf.concat(shares, 0), tf.float32)
+    weight = share if weight is None else share * tf.tile(weight, [len(parts)])
+    return tf.concat(labels, 0), tf.tile(y_pred, [len(parts), 1]), weight
 
 
 def _weight_of_rows(sample_weight: Any, mask: Any, y_pred: tf.Tensor) -> tf.Tensor | None:

@@ -15,49 +15,18 @@ from kmix_tf.metrics.clean import CLASSES, LABELS, NUMBERS
 BY_SHAPE = {"accuracy": "accuracy", "acc": "accuracy", "crossentropy": "crossentropy", "ce": "crossentropy"}
 
 # Whose targets may be any numbers: a soft label among them would not be told from one.
-_OF_NUMBERS = set(
-    [
-        "meansquarederror",
-        "mse",
-        "rootmeansquarederror",
-        "meanabsoluteerror",
-        "mae",
-        "meanabsolutepercentageerror",
-        "mape",
-        "meansquaredlogarithmicerror",
-        "msle",
-        "cosinesimilarity",
-        "logcosh",
-        "logcosherror",
-        "r2score",
-        "huber",
-        "poisson",
-        "meanrelativeerror",
-        "pearsoncorrelation",
-        "concordancecorrelation",
-        "rsquare",
-    ]
-)
+_OF_NUMBERS = {
+    "meansquarederror", "mse", "rootmeansquarederror", "meanabsoluteerror", "mae", "meanabsolutepercentageerror",
+    "mape", "meansquaredlogarithmicerror", "msle", "cosinesimilarity", "logcosh", "logcosherror", "r2score", "huber",
+    "poisson", "meanrelativeerror", "pearsoncorrelation", "concordancecorrelation", "rsquare",
+}  # fmt: skip
 
 # Those that make a soft label 0 or 1 beforehand, or ask whether a prediction equals it: docs/metrics.md measures it.
-WRONG_ON_SOFT_LABELS = set(
-    [
-        "auc",
-        "precision",
-        "recall",
-        "truepositives",
-        "truenegatives",
-        "falsepositives",
-        "falsenegatives",
-        "sensitivityatspecificity",
-        "specificityatsensitivity",
-        "precisionatrecall",
-        "recallatprecision",
-        "binaryaccuracy",
-        "binaryiou",
-        "accuracy",
-    ]
-)
+WRONG_ON_SOFT_LABELS = {
+    "auc", "precision", "recall", "truepositives", "truenegatives", "falsepositives", "falsenegatives",
+    "sensitivityatspecificity", "specificityatsensitivity", "precisionatrecall", "recallatprecision",
+    "binaryaccuracy", "binaryiou", "accuracy",
+}  # fmt: skip
 
 _LIBRARIES = ("keras.", "tf_keras.", "tensorflow_addons.")
 
@@ -116,7 +85,9 @@ def kind_of(metric: keras.metrics.Metric) -> str:
 
 def is_sparse(thing: Any) -> bool:
     """Whether a loss or metric, its name or a function wants classes as integers."""
-    return any("sparse" in name.lower() for name in names_of(thing)) or getattr(thing, "sparse_y_true", False) is True
+    # `BinaryIoU` has labels of a unit, though it inherits that they are classes.
+    takes_classes = getattr(thing, "sparse_y_true", False) is True and not isinstance(thing, keras.metrics.BinaryIoU)
+    return takes_classes or any("sparse" in name.lower() for name in names_of(thing))
 
 
 def is_wrong_on_soft_labels(metric: Any) -> bool:

@@ -113,8 +113,8 @@ def _require_soft(argument: str, each: Any) -> None:
         )
     raise _checks.problem(
         f"{argument} must take soft labels, which mixing makes of integers, also of validation data. Received: "
-        f"{name}. Use CategoricalAccuracy, which counts the larger share; MixAccuracy; or MixMetric({name}), which counts "
-        "each class by its share."
+        f"{name}. Use CategoricalAccuracy, which counts the larger share; MixAccuracy; or MixMetric({name}), which "
+        "counts each class by its share."
     )
 
 
