@@ -152,7 +152,7 @@ def _one_for_each(loss: tf.Tensor, ratio: tf.Tensor, name: str) -> tf.Tensor:
     )
     if not loss.shape.is_compatible_with(ratio.shape):
         raise _checks.problem(message)
-    if loss.shape.rank is not None and loss.shape[1:].is_fully_defined():
+    if loss.shape.is_fully_defined() and ratio.shape.is_fully_defined():
         return loss
     return after(require(tf.reduce_all(tf.equal(tf.shape(loss), tf.shape(ratio))), message), [loss])[0]
 

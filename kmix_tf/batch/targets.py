@@ -70,8 +70,10 @@ def soft_labels(name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tenso
 def _one_hot(name: str, labels: tf.Tensor, num_classes: int | None) -> tf.Tensor:
     received = f"Received: {name} of dtype {labels.dtype.name} and shape {labels.shape}, num_classes={num_classes}."
     if num_classes is None:
+        may_be_several = labels.shape.rank == 2 and labels.shape[-1] != 1
         raise _checks.problem(
             f"integer labels need num_classes, the number of classes, to become soft labels. {received} {_AS_NUMBERS}"
+            + (f" {WHERE_LABELS_ARE_MISSING}" if may_be_several else "")
         )
     if labels.shape.rank is not None and labels.shape.rank > 1:
         if labels.shape[-1] == 1:

@@ -12,7 +12,7 @@ X = RNG.normal(size=(16, 4)).astype(np.float32)
 ONE_UNIT = "0/1 labels of one unit"
 
 
-@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8, bool])
+@pytest.mark.parametrize("dtype", [np.int32, np.int64, np.uint8])
 @pytest.mark.parametrize("shape", [(16,), (16, 1)])
 def test_integers_without_classes_may_be_labels_of_one_unit(dtype, shape):
     y = (X[:, 0] > 0).astype(dtype).reshape(shape)
@@ -83,7 +83,7 @@ def test_nan_is_refused_with_what_to_do_about_missing_labels():
     message = r"KMixupLayer: targets must be finite.*Where labels are missing, give each label a place of its own"
     with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         KMixupLayer(1)(X, y)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"features must be finite.*before mixing\.$"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"features must be finite(?!.*labels are)"):
         KMixupLayer(1)(X * np.nan, X)
 
 

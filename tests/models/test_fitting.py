@@ -135,7 +135,7 @@ class OwnLoss(keras.losses.SparseCategoricalCrossentropy):
     ids=["subclass", "partial", "name in ours", "object in ours"],
 )
 def test_sparse_losses_are_found_under_other_names(loss):
-    with pytest.raises(ValueError, match="MixModel: loss must take soft labels.*LocalMixupLoss"):
+    with pytest.raises(ValueError, match=r"MixModel: loss must take soft labels.*LocalMixupLoss"):
         MixModel(network(), KMixupLayer(1, num_classes=10)).compile("sgd", loss)
 
 
