@@ -101,9 +101,9 @@ def test_places_with_weights_train_on_what_is_known():
     known[:, 2] = 0
     mixing = MixModel(keras.Sequential(layers), KMixupLayer(1), seed=0)
     mixing.compile(keras.optimizers.SGD(1.0), "binary_crossentropy")
-    before = mixing.get_weights()[-1]
+    before = mixing.model.get_weights()[-1]
     mixing.fit(X, np.maximum(y, 0)[..., None], sample_weight=known, epochs=2, verbose=0)
-    moved = mixing.get_weights()[-1] != before
+    moved = mixing.model.get_weights()[-1] != before
     assert moved[[0, 1, 3, 4]].all()
     assert not moved[2]
 
