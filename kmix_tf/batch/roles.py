@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import at_least_float32
+from kmix_tf._graph import after, at_least_float32, require
 from kmix_tf._images import joined, those
 from kmix_tf._paths import is_selected
 from kmix_tf.batch.packing import pack_targets
-from kmix_tf.batch.targets import known_labels, soft_labels
+from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING, soft_labels
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import (
     has_interpolations,
@@ -118,7 +118,7 @@ class Mixed(Role):
             return leaf.tensor
         if count is not None or not dtype.is_floating:
             return soft_labels(leaf.name, leaf.tensor, count)
-        return known_labels(leaf.name, at_least_float32(leaf.tensor))
+        return _known_labels(leaf.name, at_least_float32(leaf.tensor))
 
     def unmixed(self, leaf: Leaf, packed: bool) -> tf.Tensor:
         if leaf.part == FEATURES:
@@ -190,6 +190,31 @@ def _role_of(part: str, path: tuple, rules: Rules) -> str:
             "although the image does not, name them in passthrough=."
         )
     return MASK if rules.masks and part == FEATURES and is_selected(rules.masks, path) else MIXED
+
+
+def _known_labels(name: str, leaf: tf.Tensor) -> tf.Tensor:
+    """Float targets, unless they are several labels at once of which some are missing: marked by -1 beside 0 and 1.
+
+    A single column of -1, 0 and 1 may well be a number to predict, and so may -1 beside 1 alone.
+
+    Raises:
+        InvalidArgumentError: on the batch, where labels are missing. Under XLA, which drops such checks, the whole
+            leaf becomes NaN.
+    """
+    if leaf.shape.rank != 2 or leaf.shape[-1] == 1:
+        return leaf
+    # NaN and infinity are told elsewhere, and are none of these.
+    are_whole = tf.reduce_all(tf.equal(leaf, tf.round(leaf)))
+    is_marked = tf.equal(tf.reduce_min(leaf), -1) & tf.equal(tf.reduce_max(leaf), 1)
+    is_missing = are_whole & is_marked & tf.reduce_any(tf.equal(leaf, 0))
+    checks = require(
+        ~is_missing,
+        f"{name} must be known labels. Received: -1 beside 0 and 1, which stands for a missing label and would be "
+        f"averaged like any number. {WHERE_LABELS_ARE_MISSING} If -1 is a number like others, "
+        "targets[..., tf.newaxis] says so, too.",
+    )
+    (leaf,) = after(checks, [leaf])
+    return tf.where(is_missing, tf.cast(float("nan"), leaf.dtype), leaf)
 
 
 def _interpolated(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture) -> list[tf.Tensor]:

@@ -50,7 +50,7 @@ class MixMetric(keras.metrics.Metric):
     Example:
         >>> metric = MixMetric(keras.metrics.Recall())
         >>> metric.update_state([0.75, 0.5, 0.0], [0.9, 0.2, 0.4])
-        >>> float(metric.result())
+        >>> round(float(metric.result()), 3)
         0.6
     """
 

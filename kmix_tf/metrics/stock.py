@@ -101,7 +101,7 @@ def is_stock(thing: Any) -> bool:
     A subclass is as its base is, unless it has a computation of its own.
     """
     if isinstance(thing, str):
-        return _is_known(thing)
+        return keras.saving.get_registered_object(thing) is None  # Keras knows no others.
     inner = _function_of(thing)
     if inner is not None:
         return is_stock(inner) and _has_stock_method(thing)
@@ -142,19 +142,6 @@ def _has_stock_method(thing: Any) -> bool:
 
 def _is_in_library(module: str | None) -> bool:
     return bool(module) and f"{module}.".startswith(_LIBRARIES)
-
-
-def _is_known(name: str) -> bool:
-    if name.lower() in BY_SHAPE:
-        return True
-    for registry in (keras.metrics, keras.losses):
-        try:
-            found = registry.get(name)
-        except (ValueError, TypeError):
-            continue
-        if not isinstance(found, str):  # Keras 2 gives back what it does not know.
-            return is_stock(found)
-    return False
 
 
 def _plain(name: str) -> str:

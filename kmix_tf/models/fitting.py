@@ -61,9 +61,11 @@ def require_outputs(y: Any, y_pred: Any, mixer: MixLayer, model: keras.Model, lo
         ValueError: naming the output, and what would do.
     """
     # A loss of one's own may well compare targets with outputs of another shape, such as embeddings.
-    is_strict = all(isinstance(each, _OURS) or is_stock(each) for _, each in _by_output(loss, True))
+    losses = list(_by_output(loss, True))
+    is_strict = all(isinstance(each, _OURS) or is_stock(each) for _, each in losses)
+    with_loss = {keys for keys, _ in losses}
     for keys, target, output in _paired(y, y_pred, model):
-        if target is None or _rides_along(keys, mixer, model):
+        if target is None or not with_loss & {keys, ()} or _rides_along(keys, mixer, model):
             continue
         count = _classes_of(keys, mixer.num_classes)
         units = output.shape[-1] if output.shape.rank else None

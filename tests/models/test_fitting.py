@@ -18,6 +18,7 @@ from kmix_tf import (
     MixModel,
     unpack_targets,
 )
+from kmix_tf.models.fitting import require_outputs
 
 IS_KERAS_3 = keras.__version__.startswith("3")
 RNG = np.random.default_rng(5)
@@ -289,6 +290,15 @@ def test_a_loss_of_ones_own_may_compare_other_shapes_but_not_one_unit_with_two_c
     mixing.compile("sgd", lambda y_true, y_pred: tf.reduce_mean(tf.square(y_true - y_pred), -1))
     with pytest.raises(ValueError, match="0/1 labels of one unit: cast to float32"):
         mixing.fit(X, Y % 2, verbose=0)
+
+
+def test_outputs_without_a_loss_are_not_asked():
+    mix = KMixupLayer(1, num_classes={"a": 9, "b": None})
+    y, y_pred = ({"a": tf.zeros([20, units]), "b": tf.zeros([20, 1])} for units in (9, 5))
+    require_outputs(y, y_pred, mix, two_headed(True), {"b": "mse"})
+    require_outputs(y, y_pred, mix, two_headed(True), None)
+    with pytest.raises(ValueError, match="num_classes=9, and output 'a'"):
+        require_outputs(y, y_pred, mix, two_headed(True), {"a": "mse"})
 
 
 @pytest.mark.parametrize("y", [Y.astype(np.float32), Y[:, None].astype(np.float32)], ids=["flat", "column"])
