@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, at_least_float32, require
+from kmix_tf._graph import after, require
 from kmix_tf._images import joined, those
 from kmix_tf._paths import is_selected
 from kmix_tf.batch.packing import pack_targets
@@ -118,7 +118,7 @@ class Mixed(Role):
             return leaf.tensor
         if count is not None or not dtype.is_floating:
             return soft_labels(leaf.name, leaf.tensor, count)
-        return _known_labels(leaf.name, at_least_float32(leaf.tensor))
+        return _known_labels(leaf.name, leaf.tensor if dtype == tf.float64 else tf.cast(leaf.tensor, tf.float32))
 
     def unmixed(self, leaf: Leaf, packed: bool) -> tf.Tensor:
         if leaf.part == FEATURES:
