@@ -39,6 +39,15 @@ def in_inference_of_a_model() -> bool:
     return bool(context.in_call) and context.training is None
 
 
+def in_stateless_scope() -> bool:
+    """Whether variables that are assigned are not: Keras 3 so tries metrics on symbolic batches."""
+    if not IS_KERAS_3:
+        return False
+    from keras.src.backend.common.stateless_scope import in_stateless_scope as is_in_one
+
+    return bool(is_in_one())
+
+
 def write_archive(model: Any, path: str, signature: Any, verbose: bool, options: dict[str, Any]) -> None:
     """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference.
 

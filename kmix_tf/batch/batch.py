@@ -11,6 +11,7 @@ from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_
 from kmix_tf.batch.class_weights import weighed_by_class
 from kmix_tf.batch.leaf import FEATURES, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
 from kmix_tf.batch.roles import ROLES, roles_of
+from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING
 from kmix_tf.batch.weights import require_targets_of_weights
 
 
@@ -208,7 +209,7 @@ def are_finite(leaves: Sequence[tuple[str, tf.Tensor]]) -> list[tuple[tf.Tensor,
         (
             tf.reduce_all(tf.math.is_finite(leaf)),
             f"{name} must be finite. Received: {name} with NaN or infinite values. "
-            "Replace or drop them before mixing.",
+            f"Replace or drop them before mixing.{_or_places(name)}",
         )
         for name, leaf in leaves
         if leaf.dtype.is_floating
@@ -222,6 +223,11 @@ def _are_weights(leaves: Sequence[Leaf]) -> list[tuple[tf.Tensor, str]]:
         for leaf in leaves
         if leaf.part == WEIGHTS and leaf.role == MIXED
     ]
+
+
+def _or_places(name: str) -> str:
+    """What else can be done with missing targets."""
+    return f" {WHERE_LABELS_ARE_MISSING}" if name.startswith(TARGETS) else ""
 
 
 def checked_leaves(name: str, structure: Any) -> list[tf.Tensor]:

@@ -15,7 +15,7 @@ from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS, Le
 from kmix_tf.batch.mixture import Mixture
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.shares import joined_mask, mixed_targets
-from kmix_tf.batch.targets import soft_labels
+from kmix_tf.batch.targets import known_labels, soft_labels
 
 
 class Role:
@@ -52,7 +52,7 @@ class Mixed(Role):
             return leaf.tensor
         if count is not None or not dtype.is_floating:
             return soft_labels(leaf.name, leaf.tensor, count)
-        return leaf.tensor if dtype == tf.float64 else tf.cast(leaf.tensor, tf.float32)
+        return known_labels(leaf.name, leaf.tensor if dtype == tf.float64 else tf.cast(leaf.tensor, tf.float32))
 
     def unmixed(self, leaf: Leaf, packed: bool) -> tf.Tensor:
         if leaf.part == FEATURES:

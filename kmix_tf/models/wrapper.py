@@ -16,6 +16,7 @@ from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
+from kmix_tf.models.fitting import require_fitting, require_outputs, warn_of_metrics
 from kmix_tf.models.lookups import input_specs, not_selected
 
 
@@ -81,15 +82,32 @@ class MixingWrapper(keras.Model):
         """As `keras.Model.compile`.
 
         Raises:
-            ValueError: for `jit_compile=True` and a mix with `solver="host"`; for a sparse loss, which takes no mixed
-                labels.
+            ValueError: for `jit_compile=True` and a mix with `solver="host"`; for sparse losses and metrics, which
+                take no mixed labels; for stock losses and metrics where targets are packed.
+
+        Warns of stock metrics that take mixed labels for something else, such as AUC.
         """
         arguments = inspect.signature(super().compile).bind_partial(*args, **kwargs).arguments
         for mixer in self.mixers:
             if arguments.get("jit_compile") is True:
                 require_compilable(mixer)
-            _require_soft_loss(arguments.get("loss"), mixer)
+            require_fitting(arguments, mixer, self.model)
+        warn_of_metrics(arguments, self.mixers[0], self.model)
         super().compile(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if y is not None and y_pred is not None:
+            with _checks.speaking_as(self):
+                require_outputs(y, y_pred, self.mixers[0], self.model, self.loss)
+        return super().compute_loss(x, y, y_pred, sample_weight, *args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras does not compile what it loads when `compile` is overridden, unless this is, too.
@@ -165,20 +183,6 @@ def require_compilable(mixer: MixLayer) -> None:
             "jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
             "which calls back to the host. Give it solver='graph'."
         )
-
-
-def _require_soft_loss(loss: Any, mixer: MixLayer) -> None:
-    """Refuses losses of integer labels, of which mixing makes soft ones: Keras' own message would not say so."""
-    if mixer.targets == "packed" or mixer.passthrough:
-        return
-    for each in tf.nest.flatten(loss):
-        name = each if isinstance(each, str) else getattr(each, "__name__", type(each).__name__)
-        if "sparse" in name.lower():
-            raise _checks.problem(
-                f"loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
-                "CategoricalCrossentropy, also for validation data with integer labels; or give the mix "
-                f"targets='packed' and compile with LocalMixupLoss({name})."
-            )
 
 
 def require_floating_inputs(model: keras.Model, mixer: MixLayer) -> None:
