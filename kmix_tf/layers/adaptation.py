@@ -3,7 +3,7 @@
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -27,8 +27,6 @@ from kmix_tf.pairing import Pairing, RandomPairing
 _EMPTY = "adapt needs at least one sample. Received: an empty dataset."
 # Batches that are matched at most, but for the last pass: half a minute or so.
 _MOST_BATCHES = 10_000
-# Batches on which pairs are compared with random ones, to see whether they are just that.
-_COMPARED = 16
 # What the classes of batches may have in common before they count as sorted: a share of what they could have, that
 # shuffled data show less often than this.
 _SORTED, _CHANCE = 0.1, 1e-6
@@ -112,30 +110,9 @@ def batches_of(data: Any, batch_size: int, steps: int | None) -> tf.data.Dataset
     return data
 
 
-def shuffled_again(
-    batches: Iterable[Measured], batch_size: int, with_targets: bool
-) -> Callable[[], Iterator[Measured]]:
-    """Passes over all rows of these batches, each in another order. Targets are kept if asked for."""
-    kept = [(leaves, targets if with_targets else ()) for leaves, targets in batches]
-    if not kept:
-        return lambda: iter(())
-    together = tf.nest.map_structure(lambda *parts: np.concatenate([part.numpy() for part in parts]), *kept)
-    generator = np.random.default_rng(0)
-
-    def one_pass() -> Iterator[Measured]:
-        order = generator.permutation(len(together[0][0]))
-        for start in range(0, len(order), batch_size):
-            yield tf.nest.map_structure(_rows(order[start : start + batch_size]), together)
-
-    return one_pass
-
-
-def _rows(rows: np.ndarray) -> Callable[[np.ndarray], tf.Tensor]:
-    return lambda part: tf.constant(part[rows])
-
-
 def matched_alpha(
-    one_pass: Callable[[], Iterable[Measured]],
+    batches: tf.data.Dataset,
+    look: Callable[..., Measured],
     pair: Callable[..., Pairing],
     alpha: float,
     largest: float | None,
@@ -144,7 +121,8 @@ def matched_alpha(
     """The alpha with which pairs perturb as much as plain mixup's do with `alpha`, on the batches they will meet.
 
     Args:
-        one_pass: gives the batches, anew for each pass over the data.
+        batches: finite; gone through as often as the precision needs.
+        look: of the elements of a batch, the leaves to measure on, and the targets.
         pair: pairs such leaves, given a seed and targets.
         largest, precision: as in `MixLayer.adapt`.
 
@@ -155,7 +133,7 @@ def matched_alpha(
     def known(seen: CostSummary) -> bool:
         return is_known(alpha, seen, precision, largest)
 
-    enough = draw_until(known, costs, _passes(costs, one_pass, pair), _MOST_BATCHES, title, "batch")
+    enough = draw_until(known, costs, _passes(costs, batches, look, pair), _MOST_BATCHES, title, "batch")
     if not len(costs):
         raise _checks.problem(_EMPTY)
     found = alpha_of_costs(alpha, costs.summary(), largest)
@@ -166,66 +144,73 @@ def matched_alpha(
     return found
 
 
-def _passes(costs: Costs, one_pass: Callable[[], Iterable[Measured]], pair: Callable[..., Pairing]) -> Iterator[bool]:
+def _passes(costs: Costs, batches: tf.data.Dataset, look: Callable, pair: Callable[..., Pairing]) -> Iterator[bool]:
     """Matches the batches of one pass after another; says after each batch whether that was the last of its pass."""
-    measured, of_random = _costs_of(pair), _costs_of(RandomPairing())
-    number, before, is_random = 0, -1, True
-    # As long as a pass brings something.
-    while number > before:
-        before = number
-        for leaves, targets in one_pass():
-            rows = int(leaves[0].shape[0])
-            if not rows:
-                continue
-            seed = tf.constant([0, number])
-            partner, cost = measured(leaves, seed, targets)
-            costs.add(rows, float(cost), _mean_square_of_all(leaves))
+    measured, classes = _measured_by(look, pair), ClassesOfBatches()
+    last, is_random = 0, True
+    for number, found in _mapped(batches, 0, measured):
+        costs.add(*found[:3])
+        is_random &= bool(found.is_random)
+        classes.add(found.classes)
+        last = number
+        yield False
+    classes.warn()
+    if not len(costs):
+        return
+    if is_random:
+        costs.take_for_random()
+        return
+    yield True
+    # One iterator for all other passes: to make one takes longer than a small table.
+    for again, found in _mapped(batches.repeat(), last + 1, measured):
+        costs.add(*found[:3])
+        yield (again + 1) % (last + 1) == 0
+
+
+class _Found(NamedTuple):
+    """Of one batch: how many rows; mean squared distances of its pairs, and of all pairs of different rows, exactly;
+    whether its pairs are those of plain mixup; and the class of each row, or nothing."""
+
+    rows: Any
+    matched: Any
+    plain: Any
+    is_random: Any
+    classes: Any
+
+
+def _mapped(batches: tf.data.Dataset, start: int, measured: Callable) -> Iterator[tuple[int, _Found]]:
+    """The number of each batch, and what is found of it; empty ones are left out."""
+    numbered = batches.enumerate(start).map(measured, num_parallel_calls=tf.data.AUTOTUNE)
+    for number, found in numbered.prefetch(tf.data.AUTOTUNE).as_numpy_iterator():
+        if found[0]:
+            yield int(number), _Found(*found)
+
+
+def _measured_by(look: Callable[..., Measured], pair: Callable[..., Pairing]) -> Callable:
+    """What a map does with a batch and its number: pairs are made in a graph, as in training."""
+    random, speaker = RandomPairing(), _checks.speaker()
+
+    @tf.autograph.experimental.do_not_convert
+    def measured(number: tf.Tensor, element: Any) -> tuple[tf.Tensor, tuple]:
+        with _checks.speaking_as(speaker):
+            leaves, targets = look(element)
+            seed = tf.stack([0, tf.cast(number, tf.int32)])
+            partner = pair(leaves, seed, targets).partner
             # One seed for both: the groups are the same, and so is everything where the pairing is random.
-            if number < _COMPARED:
-                is_random &= np.array_equal(partner, of_random(leaves, seed, None)[0])
-            number += 1
-            yield False
-        if is_random:
-            costs.take_for_random()
-            return
-        if number > before:
-            yield True
+            other = random(leaves, seed).partner
+            alike = tf.reduce_all(partner == other) if partner.shape.rank == 1 else tf.constant(False)
+            cost = tf.reduce_mean(tf.square(pair_distances(leaves, leaves, partner)))
+            rows = tf.cast(tf.shape(leaves[0])[0], tf.float64)
+            return number, tuple(_Found(rows, cost, _mean_square_of_all(leaves, rows), alike, _classes_of(targets)))
+
+    return measured
 
 
-def _costs_of(pair: Callable[..., Pairing]) -> Callable[..., tuple[tf.Tensor, tf.Tensor]]:
-    """Partners and their mean squared distance; in a graph, as in a map, which is ten times as fast."""
-
-    def measured(leaves: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        partner = pair(leaves, seed, targets).partner
-        return partner, tf.reduce_mean(tf.square(pair_distances(leaves, leaves, partner)))
-
-    return tf.function(measured, autograph=False, reduce_retracing=True)
-
-
-def _mean_square_of_all(leaves: list[tf.Tensor]) -> float:
-    """The mean squared distance of all pairs of different samples, exactly: twice the variance, for all but one."""
-    rows = len(leaves[0])
-    if rows == 1:
-        return 0.0
-    variances = (np.asarray(tf.cast(leaf, tf.float64)).reshape(rows, -1).var(axis=0).sum() for leaf in leaves)
-    return float(2 * sum(variances) * rows / (rows - 1))
-
-
-def warning_of_sorted(one_pass: Callable[[], Iterable[Measured]]) -> Callable[[], Iterator[Measured]]:
-    """The same passes; after the first one, a warning if labels show that the data came sorted by class."""
-    seen: ClassesOfBatches | None = ClassesOfBatches()
-
-    def watched() -> Iterator[Measured]:
-        nonlocal seen
-        for leaves, targets in one_pass():
-            if seen is not None:
-                seen.add(targets)
-            yield leaves, targets
-        if seen is not None:
-            seen.warn()
-        seen = None
-
-    return watched
+def _mean_square_of_all(leaves: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """The mean squared distance of all pairs of different rows, exactly: twice the variance, for all but one."""
+    wide = [tf.cast(leaf, tf.float64) for leaf in leaves]
+    variance = tf.add_n([tf.reduce_sum(tf.math.reduce_variance(leaf, axis=0)) for leaf in wide])
+    return 2 * variance * tf.math.divide_no_nan(rows, rows - 1)
 
 
 class ClassesOfBatches:
@@ -236,16 +221,13 @@ class ClassesOfBatches:
         self._batches = 0
         self._classes: Counter[int] = Counter()
 
-    def add(self, targets: Any) -> None:
-        """The targets of one batch, as far as they are classes."""
-        classes = _classes_of(targets)
-        if classes is None or len(classes) == 0:
-            return
+    def add(self, classes: np.ndarray) -> None:
+        """The classes of one batch."""
         counts = Counter(classes.tolist())
         self._classes += counts
         self._alike += _pairs_alike(counts)
         self._pairs += len(classes) * (len(classes) - 1)
-        self._batches += 1
+        self._batches += bool(len(classes))
 
     def warn(self) -> None:
         """Warns where the former is much more than the latter, and more than shuffled data would ever have."""
@@ -259,25 +241,26 @@ class ClassesOfBatches:
         chance = chi2.sf(freedom * (1 + excess * (total / self._batches - 1)), freedom)
         if excess > _SORTED and chance < _CHANCE:
             warnings.warn(
-                f"{_checks.speaker()}: data seem to come sorted by class: two samples of a batch share their class in "
-                f"{within:.0%} of pairs, two of all data in {overall:.0%}. adapt matches alpha to such batches. If "
-                "training shuffles, shuffle before batching here, too; or give arrays, which adapt shuffles itself.",
+                f"{_checks.speaker()}: data seem to come sorted by class: two samples of a batch share their class "
+                f"in {within:.0%} of pairs, two of all data in {overall:.0%}. alpha is matched to such batches. "
+                "If training shuffles, shuffle before batching here, too; or give arrays, which adapt shuffles.",
                 stacklevel=2,
             )
 
 
-def _classes_of(targets: Any) -> np.ndarray | None:
-    """The class of each sample, of the first target that is one: integers, or rows that sum to 1."""
+def _classes_of(targets: Any) -> tf.Tensor:
+    """The class of each row, by the first target that may be one: integers, or rows that sum to 1. Else nothing."""
     for leaf in tf.nest.flatten(targets):
-        if not tf.is_tensor(leaf) or not isinstance(leaf, tf.Tensor):
+        if not isinstance(leaf, tf.Tensor):
             continue
         if leaf.dtype.is_integer and leaf.shape.rank == 1:
-            return leaf.numpy()
-        if leaf.dtype.is_floating and leaf.shape.rank == 2 and leaf.shape[1] > 1:
-            labels = np.asarray(tf.cast(leaf, tf.float64))
-            if labels.min(initial=0) >= 0 and np.abs(labels.sum(axis=1) - 1).max(initial=0) <= _checks.SUM_TOLERANCE:
-                return labels.argmax(axis=1)
-    return None
+            return tf.cast(leaf, tf.int64)
+        if leaf.dtype.is_floating and leaf.shape.rank == 2 and leaf.shape[1] != 1:
+            labels = tf.cast(leaf, tf.float64)
+            off = tf.abs(tf.reduce_sum(labels, axis=1) - 1) > _checks.SUM_TOLERANCE
+            is_one = ~tf.reduce_any(off | tf.reduce_any(labels < 0, axis=1))
+            return tf.boolean_mask(tf.argmax(labels, axis=1), tf.fill(tf.shape(off), is_one))
+    return tf.zeros([0], tf.int64)
 
 
 def _pairs_alike(counts: Counter) -> int:

@@ -1,6 +1,7 @@
 """The general layer: one mix is four decisions."""
 
-from collections.abc import Callable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, Self, TypedDict, Unpack
 
 import keras
@@ -19,8 +20,6 @@ from kmix_tf.layers.adaptation import (
     batches_of,
     column_scales,
     matched_alpha,
-    shuffled_again,
-    warning_of_sorted,
     with_progress,
 )
 from kmix_tf.layers.memory import require_memory
@@ -353,23 +352,18 @@ class MixLayer(keras.layers.Layer):
         learnt = Adaptation(**(self.adapted or {}))
         if scale:
             shown = with_progress(batches, f"{type(self).__name__}: scales of columns")
-            learnt.scales = column_scales(leaves for leaves, _ in self._looked_at(shown, None))
+            learnt.scales = column_scales(self._looked_at(element, None)[0] for element in shown)
         if match_alpha and isinstance(ratio, BetaRatio):
             alpha, largest = checked_alphas(ratio.alpha, largest)
-            if isinstance(data, tf.data.Dataset):
-                one_pass = warning_of_sorted(lambda: self._looked_at(batches, learnt.scales))
-            else:
-                looked_at = self._looked_at(batches, learnt.scales)
-                one_pass = shuffled_again(looked_at, batch_size, self.pairing.needs_targets)
-            learnt = learnt.with_alpha(matched_alpha(one_pass, self._partners, alpha, largest, precision))
+            look = functools.partial(self._looked_at, scales=learnt.scales)
+            learnt = learnt.with_alpha(matched_alpha(batches, look, self._partners, alpha, largest, precision))
         self._adaptation = learnt
 
-    def _looked_at(self, elements: Any, scales: Any) -> Iterator[tuple[list[tf.Tensor], Any]]:
-        """The features of each batch that distances are measured on, and its targets."""
-        for element in elements:
-            x, *rest = element if isinstance(element, tuple) else (element,)
-            batch = self._read(x, rest[0] if rest else None, None, training=False)
-            yield measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
+    def _looked_at(self, element: Any, scales: Any) -> tuple[list[tf.Tensor], Any]:
+        """The features of a batch that distances are measured on, and its targets."""
+        x, *rest = element if isinstance(element, tuple) else (element,)
+        batch = self._read(x, rest[0] if rest else None, None, training=False)
+        return measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
 
     def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
         return Pairing(*self.pairing(features, seed, *([targets] if self.pairing.needs_targets else [])))
