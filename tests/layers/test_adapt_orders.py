@@ -44,7 +44,7 @@ def test_arrays_sorted_by_class_give_the_alpha_of_shuffled_ones(name):
     x, y = load(return_X_y=True)
     x = x[: len(x) // size * size] if name == "iris" else x[np.r_[0:59, 59:130, 130:160]]
     assert (np.diff(y[: len(x)]) >= 0).all()
-    truth, plain, cost = oracle(x, k, alpha)
+    truth, plain, _ = oracle(x, k, alpha)
     layer = KMixupLayer(k, alpha, num_classes=3)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -61,13 +61,13 @@ def test_arrays_sorted_by_class_give_the_alpha_of_shuffled_ones(name):
 def test_alphas_of_many_orders_lie_within_the_precision():
     x = np.random.default_rng(2).normal(size=(96, 3)) * [1, 1, 2]
     found = []
-    for seed in range(10):
-        layer = KMixupLayer(8, 0.5)
+    for seed in range(8):
+        layer = KMixupLayer(8, 0.2)
         layer.adapt(np.random.default_rng(seed).permutation(x), batch_size=32, match_alpha=True)
         found.append(layer.matched_alpha)
-    # A standard error of 1.5 %: by the chi square distribution, 3 % are seen once in 10^5 runs.
-    assert np.std(found, ddof=1) < 0.03 * np.mean(found)
-    assert len(set(found)) == 10
+    # A standard error of 1.5 %: by the chi square distribution, 3.2 % are seen once in 10^5 runs.
+    assert np.std(found, ddof=1) < 0.032 * np.mean(found)
+    assert len(set(found)) == 8
 
 
 def batches_of(x, y, size):
