@@ -12,6 +12,7 @@ from kmix_tf import (
     LocalMixupLayer,
     MixLayer,
     MultiMixLayer,
+    OptimalTransportPairing,
     OtherClassPairing,
     RandomPairing,
     RepeatedPairing,
@@ -255,8 +256,9 @@ def test_weights_of_pixels_are_pasted_with_their_pixels():
 
 
 def test_groups_of_repeated_pairings_share_their_own_ratios():
-    for baseline, ratios in (("large_batch", 6), ("batch_augmentation", 6)):
-        layer = MultiMixLayer(2, k=4, baseline=baseline, scope="group", solver="graph")
+    repeated = RepeatedPairing(OptimalTransportPairing(4, solver="graph"), 2)
+    for interpolations, ratios in ((1, 6), (2, 6)):
+        layer = MixLayer(repeated, BetaRatio(1.0, "group", interpolations))
         seed = 5
         pairing = layer.pairing([tf.constant(TABLE)], tf.constant([0, seed]))
         assert pairing.group.shape == pairing.partner.shape == (2, N)

@@ -48,7 +48,7 @@ def theta_bar(alpha):
         MixLayer(ratio=BetaRatio(0.7)),
         KMixupLayer(4, alpha=0.7),
         MultiMixLayer(3, alpha=0.7),
-        MultiMixLayer(3, alpha=0.7, baseline="large_batch"),
+        MultiMixLayer(3, alpha=0.7, baseline="batch_augmentation"),
     ),
     ids=lambda source: type(source).__name__,
 )
