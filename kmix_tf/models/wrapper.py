@@ -14,9 +14,10 @@ from kmix_tf._compat import require_tensorflow_backend
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
+from kmix_tf.models.telling import TellingModel, Told
 
 
-class MixingWrapper(keras.Model):
+class MixingWrapper(TellingModel):
     """Wraps a built model and a mix. A subclass says in `train_step` how it mixes.
 
     Args:
@@ -43,6 +44,7 @@ class MixingWrapper(keras.Model):
                 _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
         self._silenced = threading.local()
         self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
+        self._told = Told(mixers)
         self.built = True
 
     @property

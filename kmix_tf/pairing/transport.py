@@ -118,10 +118,10 @@ class RandomPairing(_GroupPairing):
     By default the same as `OptimalTransportPairing(k=1)`: every sample has one partner, never itself, uniform among
     the others, and is a partner once. So each batch of n is mixed n times.
 
-    The theory of mixup counts self pairs, too: of n samples, each ordered pair 1/n^2. With `with_itself=True` the batch
-    is paired with a shuffle of itself, as in the published implementations: partners are uniform over the whole batch,
-    so a sample meets itself, and stays as it is whatever the ratio, with chance 1/n. In small batches and small
-    datasets that changes what is learnt, in batches of hundreds hardly. Presets make pairings of their own:
+    The theory of mixup counts self pairs, too: of n samples, each ordered pair 1/n^2. With `with_itself=True` the
+    batch is paired with a shuffle of itself, as in the published implementations: partners are uniform over the whole
+    batch, so a sample meets itself, and stays as it is whatever the ratio, with chance 1/n. In batches and datasets of
+    a few samples that changes what is learnt, in batches of hundreds hardly. Presets make pairings of their own:
     `MixLayer(RandomPairing(with_itself=True), BetaRatio(alpha), blend, weight)` is plain mixup with self pairs, and
     `RepeatedPairing` repeats it.
 
