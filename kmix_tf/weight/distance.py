@@ -62,8 +62,8 @@ class ExponentialWeight(WeightStrategy):
     """Counts a mixture exp(-rate d), d the distance of its two ends.
 
     A layer divides weights by their mean, so that the stock loss becomes the paper's sum over the weights. So only
-    their ratios matter: where a rate is so large that all pairs of a batch would vanish, the weights here are relative
-    to that of the nearest pair. `MixModel` warns if most mixtures weigh next to nothing.
+    their ratios matter: where a rate is so large that all pairs of a batch would vanish, the weights here are
+    relative to that of the nearest pair. `MixModel` warns if most mixtures weigh next to nothing.
 
     Args:
         rate: a number >= 0, the inverse of a distance; 0 counts all alike. Or "quantile:q" for the inverse of the

@@ -18,7 +18,7 @@ _REMEDY = (
 
 
 class VanishedCount(DeviceCount):
-    """Counts, on the device, mixtures that weigh nothing, mixtures, batches in which all weigh nothing, and batches."""
+    """Counts, on the device: mixtures of no weight, mixtures, batches of which no mixture has weight, batches."""
 
     shape = (4,)
 
