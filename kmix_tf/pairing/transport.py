@@ -120,10 +120,10 @@ class RandomPairing(_GroupPairing):
 
     The theory of mixup counts self pairs, too: of n samples, each ordered pair 1/n^2. With `with_itself=True` the
     batch is paired with a shuffle of itself, as in the published implementations: partners are uniform over the whole
-    batch, so a sample meets itself, and stays as it is whatever the ratio, with chance 1/n. In batches and datasets of
-    a few samples that changes what is learnt, in batches of hundreds hardly. Presets make pairings of their own:
-    `MixLayer(RandomPairing(with_itself=True), BetaRatio(alpha), blend, weight)` is plain mixup with self pairs, and
-    `RepeatedPairing` repeats it.
+    batch, so a sample meets itself, and stays as it is whatever the ratio, with chance 1/n. In batches of a few
+    samples that changes what is learnt (benchmarks/self_pairs.md), in batches of hundreds hardly. Presets have
+    pairings of their own: `MixLayer(RandomPairing(with_itself=True), BetaRatio(alpha), blend, weight)` is plain mixup
+    with self pairs, and `RepeatedPairing` repeats it.
 
     Of two loaders, each row is paired with the same row. Whether that is the same sample is the loaders' choice: if
     both shuffle one dataset of N samples, it is with chance 1/N.

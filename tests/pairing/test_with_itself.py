@@ -118,3 +118,30 @@ def test_it_is_an_option_that_is_read_and_saved():
 def test_anything_but_true_or_false_is_refused(bad):
     with pytest.raises(ValueError, match=r"RandomPairing: with_itself must be True or False. Received: with_itself="):
         RandomPairing(with_itself=bad)
+
+
+@pytest.mark.parametrize(("with_itself", "expected"), [(True, 0.1375), (False, 11 / 30)])
+def test_near_the_middle_of_three_points_labels_are_those_of_the_theory(with_itself, expected):
+    # Of uniform ratios, mixtures of 0 and 2 within r of 1 have mass r, those of 1 with either r and share r / 2.
+    # Self pairs add the point 1 itself: pairs of 0 and 2 are 2/9, those with 1 4/9, and 1 alone 1/9; else 1/3 and 2/3.
+    r = 0.1
+    ends, one, alone = (2 / 9, 4 / 9, 1 / 9) if with_itself else (1 / 3, 2 / 3, 0)
+    assert (ends * r + one * r * r / 2) / (ends * r + one * r + alone) == pytest.approx(expected)
+    layer = MixLayer(RandomPairing(with_itself), BetaRatio(1.0, "sample"))
+    x, y = tf.constant([[0.0], [1.0], [2.0]]), tf.constant([1.0, 0.0, 1.0])
+
+    @tf.function
+    def run(seeds):
+        def one_batch(seed):
+            features, labels = layer(x, y, seed=seed)
+            return tf.stack([features[:, 0], labels])
+
+        return tf.map_fn(one_batch, seeds, fn_output_signature=tf.float32)
+
+    mixed = run(tf.range(6000)).numpy()
+    near = np.abs(mixed[:, 0] - 1) < r
+    # Batches are independent, rows of one are not: the mean over batches, by its standard error.
+    excess = (near * (mixed[:, 1] - expected)).sum(axis=1)
+    score = excess.mean() / (excess.std(ddof=1) / np.sqrt(len(excess)))
+    assert 2 * stats.norm.sf(abs(score)) > FALSE_ALARM
+    assert near.sum() > 1000
