@@ -21,9 +21,9 @@ class ThresholdWeight(WeightStrategy):
     layer divides weights by their mean, so that the stock loss becomes the paper's sum over the weights. If no pair
     of a batch is near, nothing is learnt from it: its loss is 0.
 
-    Keeping is the default because it trained better: on the four data sets of benchmarks/far_pairs.md, test errors were
-    higher at no epsilon, and lower by much where few pairs are near (digits, the nearest 1 % of pairs: 4.3 % instead
-    of 30.5 %). With nearest neighbours as the weight it was better on two, by up to 4.4 points, and dropping on the
+    Keeping is the default because it trained better: on the four data sets of benchmarks/far_pairs.md, test errors
+    were higher at no epsilon, and lower by much where few pairs are near (digits, the nearest 1 % of pairs: 4.3 %
+    instead of 30.5 %). With nearest neighbours as the weight it was better on two, by up to 4.4 points, and dropping on the
     two small tables, by up to 0.7 points of error and 0.04 of cross-entropy.
 
     Mixtures that weigh nothing are told of: by `MixModel` and `ManifoldMixModel` after each epoch, if they were more

@@ -123,7 +123,7 @@ def test_anything_but_true_or_false_is_refused(bad):
 @pytest.mark.parametrize(("with_itself", "expected"), [(True, 0.1375), (False, 11 / 30)])
 def test_near_the_middle_of_three_points_labels_are_those_of_the_theory(with_itself, expected):
     # Of uniform ratios, mixtures of 0 and 2 within r of 1 have mass r, those of 1 with either r and share r / 2.
-    # Self pairs add the point 1 itself: pairs of 0 and 2 are 2/9, those with 1 4/9, and 1 alone 1/9; else 1/3 and 2/3.
+    # With self pairs, those of 0 and 2 are 2/9, those with 1 4/9, and 1 alone 1/9; else 1/3 and 2/3.
     r = 0.1
     ends, one, alone = (2 / 9, 4 / 9, 1 / 9) if with_itself else (1 / 3, 2 / 3, 0)
     assert (ends * r + one * r * r / 2) / (ends * r + one * r + alone) == pytest.approx(expected)
