@@ -23,8 +23,8 @@ class ThresholdWeight(WeightStrategy):
 
     Keeping is the default because it trained better: on the four data sets of benchmarks/far_pairs.md, test errors
     were higher at no epsilon, and lower by much where few pairs are near (digits, the nearest 1 % of pairs: 4.3 %
-    instead of 30.5 %). With nearest neighbours as the weight it was better on two, by up to 4.4 points, and dropping on the
-    two small tables, by up to 0.7 points of error and 0.04 of cross-entropy.
+    instead of 30.5 %). With nearest neighbours as the weight it was better on two, by up to 4.4 points of error; on
+    the two small tables dropping had the lower cross-entropy, by up to 0.04.
 
     Mixtures that weigh nothing are told of: by `MixModel` and `ManifoldMixModel` after each epoch, if they were more
     than half of all, or all of a batch; by a layer called by hand, in a warning, if they are all of the batch; in a
