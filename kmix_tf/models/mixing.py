@@ -15,7 +15,6 @@ from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
-from kmix_tf.saliency.fallback import FallbackCount
 from kmix_tf.saliency.pooling import gaussian_sizes
 
 
@@ -44,7 +43,8 @@ class MixModel(MixingWrapper):
             default None. Worth having with `SaliencyMixBlend`, whose box else follows a single noisy pixel.
 
     Samples whose saliency is NaN or infinite, as where gradients overflow, are mixed as if it were uniform; `fit`
-    warns of how many there were, after each epoch.
+    warns of how many there were, after each epoch. It warns, too, if more than half of the mixtures, or all of a
+    batch, weighed nothing: see `ThresholdWeight`.
 
     Call:
         `model(x, training=None)`, x as the wrapped model takes it, and returns.
@@ -86,7 +86,6 @@ class MixModel(MixingWrapper):
         self.clean_weight = _checks.number("clean_weight", clean_weight)
         self.smoothing = _checked_smoothing(smoothing, layer.blend)
         self._carried = threading.local()
-        self._fallbacks = FallbackCount() if layer.blend.needs_saliency else None
 
     @property
     def mixers(self) -> list[MixLayer]:
@@ -119,7 +118,7 @@ class MixModel(MixingWrapper):
         self._is_looked_at = True
 
     def _mixed(self, data: Any, seed: tf.Tensor, step: tf.Tensor, saliency: tf.Tensor | None = None) -> Any:
-        with contextlib.nullcontext() if self._fallbacks is None else self._fallbacks.counting():
+        with self._told.counting():
             return self.layer(*data, training=True, seed=seed, step=step, saliency=saliency)
 
     def _has_added_losses_alone(self) -> bool:
@@ -135,22 +134,6 @@ class MixModel(MixingWrapper):
                 f"cannot be told from penalties of weights. Received: clean_weight={self.clean_weight}."
             )
         return is_alone
-
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`; warns after each epoch of samples whose saliency was NaN or infinite."""
-        history = super().fit(*args, **kwargs)
-        self._warn_of_fallbacks()
-        return history
-
-    def reset_metrics(self) -> None:
-        """As `keras.Model.reset_metrics`, with which Keras begins every epoch and evaluation."""
-        super().reset_metrics()
-        self._warn_of_fallbacks()
-
-    def _warn_of_fallbacks(self) -> None:
-        if self._fallbacks is not None and tf.executing_eagerly():
-            with _checks.speaking_as(self):
-                self._fallbacks.warn()
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         loss = super().compute_loss(*args, **kwargs)

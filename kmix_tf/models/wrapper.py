@@ -18,9 +18,10 @@ from kmix_tf.models.counting import StepCounter
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.fitting import require_fitting, require_outputs, warn_of_metrics
 from kmix_tf.models.lookups import input_specs, not_selected
+from kmix_tf.models.telling import TellingModel, Told
 
 
-class MixingWrapper(keras.Model):
+class MixingWrapper(TellingModel):
     """Wraps a built model and a mix. A subclass says in `train_step` how it mixes.
 
     Args:
@@ -47,6 +48,7 @@ class MixingWrapper(keras.Model):
                 _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
         self._silenced = threading.local()
         self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
+        self._told = Told(mixers)
         self.built = True
 
     @property

@@ -199,7 +199,7 @@ def test_several_outputs_train_with_weights_of_their_own():
 def test_weights_of_several_outputs_are_each_multiplied():
     y = {"a": TABLE, "b": TABLE[:, 0]}
     given = {"a": np.ones(N, np.float32), "b": np.full(N, 3, np.float32)}
-    layer = LocalMixupLayer(weight=ThresholdWeight("quantile:0.5"))
+    layer = LocalMixupLayer(weight=ThresholdWeight("quantile:0.5", far="drop"))
     _, _, alone = layer(TABLE, y, seed=1)
     _, _, both = layer(TABLE, y, given, seed=1)
     assert set(alone) == {"a", "b"}
@@ -215,7 +215,11 @@ def test_two_loaders_take_all_options_too(same):
         {"class": CLASSES[::-1].copy()},
     )
     layer = LocalMixupLayer(
-        weight=ThresholdWeight("quantile:0.5"), interpolations=2, num_classes=3, masks="mask", passthrough="name"
+        weight=ThresholdWeight("quantile:0.5", far="drop"),
+        interpolations=2,
+        num_classes=3,
+        masks="mask",
+        passthrough="name",
     )
     x, y, weight = layer.between(first, second, seed=1)
     assert x["table"].shape == (2 * N, 4)

@@ -32,7 +32,8 @@ class ManifoldMixModel(MixingWrapper):
     distances there; `CutMixLayer` pastes boxes of feature maps. Losses and metrics in the logs of `fit` are those of
     the mixtures. `evaluate` and validation mix nothing, and convert targets as the mix does (integer labels become
     one-hot); `predict`, calls and `export` are the plain model's. The k-mixup paper finds no gain of matching hidden
-    features over k-mixup at the input, and that late layers can do harm.
+    features over k-mixup at the input, and that late layers can do harm. `fit` warns after each epoch if more than
+    half of the mixtures, or all of a batch, weighed nothing: see `ThresholdWeight`.
 
     Args:
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
@@ -118,7 +119,7 @@ class ManifoldMixModel(MixingWrapper):
         # In the order in which the batch comes to them, which need not be that of the names.
         mixes = [self._mix_at(part.end) for part in self._parts.value if part.end is not None]
         step = (CompiledStep if compiled else MixingStep)(mixes, drawn, y, sample_weight, options)
-        with self._stepping(step):
+        with self._stepping(step), self._told.counting():
             # Keras' own step, so that whatever it does for losses, metrics and scaling is done.
             return super().train_step((x, y, sample_weight))
 
