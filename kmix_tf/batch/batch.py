@@ -76,7 +76,8 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
     if rules.num_classes is not None:
         lengths += _are_no_columns(leaves)
     leaves = [leaf._replace(tensor=ROLES[leaf.role].read(leaf, rules)) for leaf in leaves]
-    require_targets_of_weights(leaves)
+    if sample_weight is not None:
+        require_targets_of_weights(leaves)
     if rules.class_weight is not None:
         leaves, structure = weighed_by_class(leaves, y, rules.class_weight), (x, y, y)
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]

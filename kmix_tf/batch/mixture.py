@@ -12,20 +12,17 @@ class Mixture(NamedTuple):
     """What was drawn for a batch, and what the blend made of its features.
 
     partner: int32 `(batch,)` or `(mixtures, batch)`. ratio: of the same shape or of several mixtures, as drawn.
-    blended: what the blend gave. weight: what each mixture counts, for packed targets, float32 `(mixtures,)` or None.
+    blended: what the blend gave. label_ratio: the share of the sample itself in the label, of the ratio's shape.
+    weight: what each mixture counts, for packed targets, float32 `(mixtures,)` or None.
     masks: for samples and partners, boolean features `(batch, *places)`: which elements are there.
     """
 
     partner: tf.Tensor
     ratio: tf.Tensor
     blended: Blended
+    label_ratio: tf.Tensor
     weight: tf.Tensor | None
     masks: tuple[list[tf.Tensor], list[tf.Tensor]] = ([], [])
-
-    @property
-    def label_ratio(self) -> tf.Tensor:
-        """The share of the sample itself in the label."""
-        return self.blended.ratio if self.blended.label_ratio is None else self.blended.label_ratio
 
     def repeated(self, leaf: Any) -> Any:
         """A leaf of the batch once for each of several mixtures; it may be ragged or of strings."""

@@ -9,13 +9,15 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._graph import after, require
 from kmix_tf._paths import is_selected
 from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS, Leaf, Rules
 from kmix_tf.batch.mixture import Mixture
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.shares import joined_mask, mixed_targets
-from kmix_tf.batch.targets import known_labels, soft_labels
+from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING, soft_labels
+from kmix_tf.blend.linear import interpolate_leaves
 
 
 class Role:
@@ -52,7 +54,7 @@ class Mixed(Role):
             return leaf.tensor
         if count is not None or not dtype.is_floating:
             return soft_labels(leaf.name, leaf.tensor, count)
-        return known_labels(leaf.name, leaf.tensor if dtype == tf.float64 else tf.cast(leaf.tensor, tf.float32))
+        return _known_labels(leaf.name, leaf.tensor if dtype == tf.float64 else tf.cast(leaf.tensor, tf.float32))
 
     def unmixed(self, leaf: Leaf, packed: bool) -> tf.Tensor:
         if leaf.part == FEATURES:
@@ -60,8 +62,13 @@ class Mixed(Role):
         return pack_targets(leaf.tensor, leaf.tensor, 1.0) if packed and leaf.part == TARGETS else leaf.tensor
 
     def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[tf.Tensor]:
-        count = sum(leaf.part == FEATURES for leaf in ours)
-        return [*mixture.blended.x, *mixed_targets(ours[count:], theirs[count:], mixture, packed)]
+        ours, theirs = ([leaf for leaf in side if leaf.part != FEATURES] for side in (ours, theirs))
+        blended = mixture.blended
+        is_plain = blended.mask is None and blended.shares is None and not (packed or mixture.masks[0])
+        if is_plain and all(leaf.part == TARGETS for leaf in ours):
+            first, second = ([leaf.tensor for leaf in side] for side in (ours, theirs))
+            return [*blended.x, *interpolate_leaves(first, second, mixture.partner, mixture.label_ratio)]
+        return [*blended.x, *mixed_targets(ours, theirs, mixture, packed)]
 
 
 class Mask(Role):
@@ -115,3 +122,28 @@ def _role_of(part: str, path: tuple, leaf: Any, rules: Rules) -> str:
     if path:
         require_no_geometry(path, leaf)
     return MIXED
+
+
+def _known_labels(name: str, leaf: tf.Tensor) -> tf.Tensor:
+    """Float targets, unless they are several labels at once of which some are missing: marked by -1 beside 0 and 1.
+
+    A single column of -1, 0 and 1 may well be a number to predict, and so may -1 beside 1 alone.
+
+    Raises:
+        InvalidArgumentError: on the batch, where labels are missing. Under XLA, which drops such checks, the whole
+            leaf becomes NaN.
+    """
+    if leaf.shape.rank != 2 or leaf.shape[-1] == 1:
+        return leaf
+    # NaN and infinity are told elsewhere, and are none of these.
+    are_whole = tf.reduce_all(tf.equal(leaf, tf.round(leaf)))
+    is_marked = tf.equal(tf.reduce_min(leaf), -1) & tf.equal(tf.reduce_max(leaf), 1)
+    is_missing = are_whole & is_marked & tf.reduce_any(tf.equal(leaf, 0))
+    checks = require(
+        ~is_missing,
+        f"{name} must be known labels. Received: -1 beside 0 and 1, which stands for a missing label and would be "
+        f"averaged like any number. {WHERE_LABELS_ARE_MISSING} If -1 is a number like others, "
+        "targets[..., tf.newaxis] says so, too.",
+    )
+    (leaf,) = after(checks, [leaf])
+    return tf.where(is_missing, tf.cast(float("nan"), leaf.dtype), leaf)

@@ -17,31 +17,6 @@ WHERE_LABELS_ARE_MISSING = (
 )
 
 
-def known_labels(name: str, leaf: tf.Tensor) -> tf.Tensor:
-    """Float targets, unless they are several labels at once of which some are missing: marked by -1 beside 0 and 1.
-
-    A single column of -1, 0 and 1 may well be a number to predict, and so may -1 beside 1 alone.
-
-    Raises:
-        InvalidArgumentError: on the batch, where labels are missing. Under XLA, which drops such checks, the whole
-            leaf becomes NaN.
-    """
-    if leaf.shape.rank != 2 or leaf.shape[-1] == 1:
-        return leaf
-    # NaN and infinity are told elsewhere, and are none of these.
-    are_whole = tf.reduce_all(tf.equal(leaf, tf.round(leaf)))
-    is_marked = tf.equal(tf.reduce_min(leaf), -1) & tf.equal(tf.reduce_max(leaf), 1)
-    is_missing = are_whole & is_marked & tf.reduce_any(tf.equal(leaf, 0))
-    checks = require(
-        ~is_missing,
-        f"{name} must be known labels. Received: -1 beside 0 and 1, which stands for a missing label and would be "
-        f"averaged like any number. {WHERE_LABELS_ARE_MISSING} If -1 is a number like others, "
-        "targets[..., tf.newaxis] says so, too.",
-    )
-    (leaf,) = after(checks, [leaf])
-    return tf.where(is_missing, tf.cast(float("nan"), leaf.dtype), leaf)
-
-
 def soft_labels(name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tensor:
     """Integer labels as soft ones, of so many classes; float targets as they are, if they are of so many.
 

@@ -31,11 +31,13 @@ def apply(
         ValueError: for saliency that the blend does not ask for; for weights without targets to return them with.
     """
     blended = _blended(first, second, drawn, blend, saliency)
-    is_one = second is first
-    first = one_weight_each(first, blended)
-    second = first if is_one else one_weight_each(second, blended)
+    if first.structure[2] is not None:
+        is_one = second is first
+        first = one_weight_each(first, blended)
+        second = first if is_one else one_weight_each(second, blended)
     masks = first.tensors(FEATURES, MASK), second.tensors(FEATURES, MASK)
-    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, drawn.weight, masks)
+    label_ratio = blended.ratio if blended.label_ratio is None else blended.label_ratio
+    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, masks)
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]
