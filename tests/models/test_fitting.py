@@ -163,7 +163,7 @@ def test_no_stock_metric_takes_packed_targets(model, name):
             mixing.compile("sgd", loss, **options)
 
 
-@pytest.mark.parametrize("loss", ["mse", "categorical_crossentropy", keras.losses.BinaryCrossentropy()], ids=str)
+@pytest.mark.parametrize("loss", ["mse", "categorical_crossentropy", keras.losses.BinaryCrossentropy()])
 def test_no_stock_loss_takes_packed_targets(loss):
     # Those of (batch, 4) and outputs of one unit broadcast without a word.
     with pytest.raises(ValueError, match=r"MixModel: loss must take packed targets apart.*Use LocalMixupLoss\("):
