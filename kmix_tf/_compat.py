@@ -4,6 +4,7 @@ import functools
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kmix_tf import _checks
 
@@ -37,6 +38,11 @@ def in_inference_of_a_model() -> bool:
 
     context = base_layer_utils.call_context()
     return bool(context.in_call) and context.training is None
+
+
+def is_symbolic(structure: Any) -> bool:
+    """Whether it holds a tensor of a functional model that is being made."""
+    return any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(structure))
 
 
 def in_stateless_scope() -> bool:

@@ -50,6 +50,7 @@ def mix(
     _checks.flag("between", between)
     first_step = 0 if initial_step is None else _checks.integer("initial_step", initial_step, minimum=0)
 
+    @tf.autograph.experimental.do_not_convert
     def mix_element(batch_seed: tf.Tensor, step: tf.Tensor, element: Any) -> Any:
         parts = element if isinstance(element, tuple) else (element,)
         call = layer.between if between else layer

@@ -269,7 +269,13 @@ def _require_targets(x: Any, y: Any, sample_weight: Any, features_only: bool) ->
         raise _checks.problem("sample_weight must come with targets. Received: sample_weight and y=None.")
     if y is None and not features_only:
         got = f"a {type(x).__name__} with keys {sorted(x)}" if isinstance(x, dict) else f"{FEATURES} alone"
-        raise _checks.problem(
-            f"targets must come with the features, as (x, y), to be mixed alike. Received: {got}. "
-            "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True."
-        )
+        raise no_targets(got)
+
+
+def no_targets(received: str) -> Exception:
+    """What is wrong with features without targets, and what would do."""
+    return _checks.problem(
+        f"targets must come with the features, as (x, y), to be mixed alike. Received: {received}. "
+        "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True. Within a model a "
+        "layer gets no targets: take it out, and train MixModel(model, layer)."
+    )

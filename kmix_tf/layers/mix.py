@@ -2,16 +2,16 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
+from kmix_tf._compat import in_inference_of_a_model, is_symbolic, register, require_tensorflow_backend
 from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
-from kmix_tf.batch.batch import Batch, read, require_alike
+from kmix_tf.batch.batch import Batch, no_targets, read, require_alike
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
@@ -24,6 +24,7 @@ from kmix_tf.layers.adaptation import (
     matched_alpha,
     with_progress,
 )
+from kmix_tf.layers.evaluation import Evaluation
 from kmix_tf.layers.memory import require_memory
 from kmix_tf.layers.options import checked_classes, checked_keras_options, require_counts_that_fit
 from kmix_tf.maths.theta import checked_alphas
@@ -85,7 +86,7 @@ class MixLayer(keras.layers.Layer):
             the target of the sample that has it. Sample weights say by how much; without any, none are made.
         adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
-            pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`.
+            pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`. A copy of the layer begins the stream anew.
 
     Call:
         `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None, saliency=None)`, by hand or by
@@ -101,7 +102,8 @@ class MixLayer(keras.layers.Layer):
         `(batch, height, width)`, count place by place, and pasted maps get weights of places. The
         i-th result is mostly the i-th sample where ratios are near 1. With K interpolations, results are K x batch
         long: result k * batch + i is mixture k of sample i.
-        training: False only converts, so that evaluation data look like training data. None means True; but inside a
+        training: False only converts, so that evaluation data look like training data: for a map of those there is
+            `layer.for_evaluation()`. None means True, also in a map; but inside a
             model, which says whether it trains, what the model says, and False if it says nothing.
         seed: an integer or a pair; the same seed and batch give the same mixture. Default: the layer's stream.
         step: an integer scalar, the number of batches before this one, for `schedule`.
@@ -123,6 +125,10 @@ class MixLayer(keras.layers.Layer):
         >>> x.shape, y.shape
         (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
     """
+
+    # Autograph takes what has this for converted already. There is nothing to convert, and the layer's errors would
+    # come after pages of frames.
+    autograph_info__: ClassVar[dict[str, Any]] = {}
 
     @_checks.speaks
     def __init__(
@@ -221,6 +227,23 @@ class MixLayer(keras.layers.Layer):
         """xi of plain mixup with `alpha`, which `adapt(match_alpha=True)` was to reach."""
         return self._adaptation.plain_perturbation
 
+    def for_evaluation(self) -> Evaluation:
+        """What to map over data to validate or test on: it converts them as the layer does, and mixes nothing.
+
+        `dataset.map(layer)` would mix them, too, for nothing in a map says that it is not training. Integer labels
+        become soft ones, targets are packed, dtypes are the layer's; weights of samples stay as they are, and weights
+        of classes do not count, as in Keras. The same as `layer(x, y, training=False)`. It can be saved by
+        `keras.saving.serialize_keras_object`.
+
+        Example:
+            >>> layer = MixLayer(num_classes=3)
+            >>> data = tf.data.Dataset.from_tensors((tf.eye(3), tf.constant([2, 0, 1])))
+            >>> x, y = next(iter(data.map(layer.for_evaluation())))
+            >>> bool(tf.reduce_all(x == tf.eye(3)))
+            True
+        """
+        return Evaluation(self)
+
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch as with `training=False`, and those of its tensors that would be mixed, to differentiate by."""
         batch = unmixed(self._read(x, y, sample_weight, training=False), self._is_packed)
@@ -231,6 +254,9 @@ class MixLayer(keras.layers.Layer):
         self.built = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
+            with _checks.speaking_as(self):
+                raise no_targets("features alone, in a model that is being made")
         # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.
         if len(args) < 4 and kwargs.get("training") is None and in_inference_of_a_model():
             kwargs["training"] = False
