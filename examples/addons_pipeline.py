@@ -23,8 +23,9 @@ def turn_and_cut(images, labels):
 
 train = tf.data.Dataset.from_tensor_slices((x[:1200], y[:1200])).shuffle(1200, seed=0).batch(64)
 train = train.map(turn_and_cut, num_parallel_calls=tf.data.AUTOTUNE)
-train = train.apply(mix(KMixupLayer(16, alpha=0.5, num_classes=10), seed=0))
-test = tf.data.Dataset.from_tensor_slices((x[1200:], tf.one_hot(y[1200:], 10))).batch(64)
+layer = KMixupLayer(16, alpha=0.5, num_classes=10)
+train = train.apply(mix(layer, seed=0))
+test = tf.data.Dataset.from_tensor_slices((x[1200:], y[1200:])).batch(64).map(layer.for_evaluation())
 
 layers = keras.layers
 model = keras.Sequential(

@@ -15,8 +15,10 @@ layers = keras.layers
 model = keras.Sequential(
     [layers.Input((8, 8, 1)), layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(10)]
 )
-model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True))
-model.fit(train.map(KMixupLayer(16, num_classes=10)), epochs=20, verbose=2)
+layer = KMixupLayer(16, num_classes=10)
+model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+# Validation data are only converted: map(layer) would mix them, too.
+model.fit(train.map(layer), validation_data=test.map(layer.for_evaluation()), epochs=20, verbose=2)
 
 rescaled = RescaledModel(model, alpha=1.0)
 rescaled.adapt(train)

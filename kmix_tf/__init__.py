@@ -22,7 +22,7 @@ from kmix_tf.layers import (
     SaliencyMixLayer,
 )
 from kmix_tf.losses import LocalMixupLoss
-from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy
+from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
     NearestNeighborPairing,
@@ -62,6 +62,7 @@ __all__ = [
     "ManifoldMixModel",
     "MixAccuracy",
     "MixLayer",
+    "MixMetric",
     "MixModel",
     "MixSchedule",
     "MultiMixLayer",

@@ -73,7 +73,13 @@ def speaks_anew(function: Callable[P, R]) -> Callable[P, R]:
 
 def problem(text: str, error: type[Exception] = ValueError) -> Exception:
     """An error that begins with the speaker's name: `raise problem(...)`."""
-    return error(f"{speaker()}: {text}")
+    return unadorned(error(f"{speaker()}: {text}"))
+
+
+def unadorned(error: Exception) -> Exception:
+    """An error of which Keras takes its list of arguments to have been added: it would stand before the message."""
+    error._keras_call_info_injected = True  # type: ignore[attr-defined]
+    return error
 
 
 def refuse(name: str, rule: str, value: Any, error: type[Exception] = ValueError) -> NoReturn:

@@ -1,11 +1,10 @@
 """The few places where Keras 2 and Keras 3 differ. Everything else is shared."""
 
-import contextlib
 import functools
-import io
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kmix_tf import _checks
 
@@ -41,15 +40,29 @@ def in_inference_of_a_model() -> bool:
     return bool(context.in_call) and context.training is None
 
 
-def write_archive(model: keras.Model, path: str, signature: Any, **options: Any) -> None:
-    """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference."""
+def is_symbolic(structure: Any) -> bool:
+    """Whether it holds a tensor of a functional model that is being made."""
+    return any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(structure))
+
+
+def in_stateless_scope() -> bool:
+    """Whether variables that are assigned are not: Keras 3 so tries metrics on symbolic batches."""
+    if not IS_KERAS_3:
+        return False
+    from keras.src.backend.common.stateless_scope import in_stateless_scope as is_in_one
+
+    return bool(is_in_one())
+
+
+def write_archive(model: Any, path: str, signature: Any, verbose: bool, options: dict[str, Any]) -> None:
+    """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference.
+
+    Args:
+        signature: a list of what it takes. options: of `ExportArchive.write_out`.
+    """
     archive = keras.export.ExportArchive()
     archive.track(model)
     serve = functools.partial(model.__call__, training=False)
-    archive.add_endpoint("serve", lambda x: serve(x), input_signature=[signature])
-    if IS_KERAS_3:
-        archive.write_out(str(path), **{"verbose": False, **options})
-        return
-    # Keras 2 prints the signature and takes no word against it; output may be JSON for a machine.
-    with contextlib.redirect_stdout(io.StringIO()):
-        archive.write_out(str(path), **options)
+    archive.add_endpoint("serve", lambda x: serve(x), input_signature=signature)
+    # Keras 2 prints the endpoints and takes no word against it.
+    archive.write_out(path, **({"verbose": verbose} if IS_KERAS_3 else {}), **options)

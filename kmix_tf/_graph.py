@@ -87,7 +87,7 @@ def assertion(condition: tf.Tensor, message: str) -> tf.Operation | None:
     if not tf.executing_eagerly():
         return tf.debugging.Assert(condition, [message])
     if not condition:
-        raise tf.errors.InvalidArgumentError(None, None, message)
+        raise _checks.unadorned(tf.errors.InvalidArgumentError(None, None, message))
     return None
 
 

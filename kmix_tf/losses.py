@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf._graph import after, require
 from kmix_tf.batch.packing import unpack_for
 
 
@@ -39,7 +40,9 @@ class LocalMixupLoss(keras.losses.Loss):
         `loss(y_true, y_pred)`: y_true from a layer with `targets="packed"`, or plain; y_pred `(batch, ..., d)`.
 
     Raises:
-        TypeError, ValueError: for something that is no loss, or targets that fit neither form.
+        TypeError, ValueError: for something that is no loss; targets that fit neither form; packed targets for a loss
+            of the whole batch or of whole maps, such as Dice, or one whose targets have other places than the
+            predictions, such as CTC: for those, write a function that takes `unpack_targets(y_true)` apart.
 
     Source: Local Mixup, eq. (3), normalised by the sum of the weights; a mix of two losses, Zhang et al. 2018.
 
@@ -65,17 +68,29 @@ class LocalMixupLoss(keras.losses.Loss):
         """The loss of each sample: `y_pred` without its last axis."""
         y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
         with _checks.speaking_as(self):
+            _require_places(y_true, y_pred)
             packed = unpack_for(y_true, y_pred)
         if packed is None:
             return self._per_sample(y_true, y_pred)
         y_a, y_b, ratio, weight = packed
         # The gradient of an infinite loss is not a number, which a factor of 0 would keep.
         y_pred = tf.where(weight[..., tf.newaxis] > 0, y_pred, tf.stop_gradient(y_pred))
-        first, second = (self._per_sample(y, y_pred) for y in (y_a, y_b))
+        with _checks.speaking_as(self):
+            first, second = (self._of_each(y, y_pred, ratio) for y in (y_a, y_b))
         ratio, weight = tf.cast(ratio, first.dtype), tf.cast(weight, first.dtype)
         mixed = ratio * first + (1 - ratio) * second
         # A weight of 0 silences a loss that is infinite, too, and its gradient.
         return tf.where(weight > 0, weight * mixed, tf.zeros_like(mixed))
+
+    def _of_each(self, y: tf.Tensor, y_pred: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
+        try:
+            loss = self._per_sample(y, y_pred)
+        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+            raise _checks.problem(
+                f"loss must take each of both targets by itself. Received: {_shown(self.loss)}, which stopped on "
+                f"targets of shape {y.shape} for predictions of shape {y_pred.shape}: {error} {_BY_HAND}."
+            ) from error
+        return _one_for_each(tf.convert_to_tensor(loss), ratio, _shown(self.loss))
 
     def get_config(self) -> dict[str, Any]:
         loss = self.loss if isinstance(self.loss, str) else keras.saving.serialize_keras_object(self.loss)
@@ -98,3 +113,49 @@ def _per_sample(loss: Any) -> Callable:
     if not callable(loss):
         _checks.refuse("loss", "a Keras loss, its name or a function", loss, TypeError)
     return loss
+
+
+_BY_HAND = (
+    "Compile with a function of your own instead: y_a, y_b, ratio, weight = unpack_targets(y_true) (of integers, "
+    "[..., 0, 0] of y_a and y_b, and [..., 0] of ratio and weight), and return weight * (ratio * loss(y_a, y_pred) + "
+    "(1 - ratio) * loss(y_b, y_pred)), with one ratio and weight for each number that the loss gives. Where the loss "
+    "takes soft targets, targets='mixed' does as well"
+)
+
+
+def _require_places(y_true: tf.Tensor, y_pred: tf.Tensor) -> None:
+    """Refuses packed classes at other places than those of the predictions: they would broadcast.
+
+    Raises:
+        ValueError: saying what to do.
+    """
+    targets, outputs = y_true.shape, y_pred.shape
+    if None in (targets.rank, outputs.rank) or targets.rank != outputs.rank + 1 or targets[-2:] != [1, 4]:
+        return
+    if outputs.rank > 1 and not targets[:-2].is_compatible_with(outputs[:-1]):
+        raise _checks.problem(
+            f"targets must have a class at each place of the predictions. Received: classes of shape {targets[:-2]}, "
+            f"packed, for predictions of shape {outputs}, as CTC takes them. {_BY_HAND}."
+        )
+
+
+def _one_for_each(loss: tf.Tensor, ratio: tf.Tensor, name: str) -> tf.Tensor:
+    """The loss, if there is one at each place that has a ratio.
+
+    Raises:
+        ValueError: saying what to do. InvalidArgumentError: where the shapes do not show it beforehand.
+    """
+    message = (
+        "loss must give one number for each sample, or each place in it: y_pred's shape without the last axis, "
+        f"{ratio.shape}. Received: {name}, which gives {loss.shape}, as losses of a whole batch or map do, such as "
+        f"Dice. {_BY_HAND}."
+    )
+    if not loss.shape.is_compatible_with(ratio.shape):
+        raise _checks.problem(message)
+    if loss.shape.is_fully_defined() and ratio.shape.is_fully_defined():
+        return loss
+    return after(require(tf.reduce_all(tf.equal(tf.shape(loss), tf.shape(ratio))), message), [loss])[0]
+
+
+def _shown(loss: Any) -> str:
+    return loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__)

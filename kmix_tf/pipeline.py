@@ -61,6 +61,7 @@ def mix(
     _checks.flag("salted", salted)
     first_step = 0 if initial_step is None else _checks.integer("initial_step", initial_step, minimum=0)
 
+    @tf.autograph.experimental.do_not_convert
     def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
         batch_seed, step = seed_and_step(*numbers)
         parts = element if isinstance(element, tuple) else (element,)

@@ -26,6 +26,7 @@ def seeds_and_steps(seed: int | None, first_step: int, salted: bool) -> tf.data.
     """
     seeds, (marks, ours) = _random(seed), _marks(seed)
 
+    @tf.autograph.experimental.do_not_convert
     def epoch(mark: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
         # Auto-sharding by files asks each source for files, and takes this for one of them because it could read some.
         # What it shards is the dataset whose elements come here: each shard begins with another.

@@ -4,9 +4,12 @@ Everything random in this package is a function of a seed, an integer tensor of 
 """
 
 import random
+import threading
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from kmix_tf import _checks
 
 # Odd, so that multiplication is one to one; from the 32-bit linear congruential generators of Numerical Recipes.
 _MULTIPLIER, _INCREMENT = 1664525, 1013904223
@@ -89,6 +92,10 @@ def random_uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     return tf.cast(random_bits(shape, seed) & 0x7FFFFF, tf.float32) * 2.0**-23
 
 
+# Of all streams: a lock of its own could not be pickled or copied with a layer.
+_MAKING = threading.Lock()
+
+
 class SeedStream:
     """Seeds for calls that bring none: one fresh seed a call, from one generator.
 
@@ -98,12 +105,43 @@ class SeedStream:
     """
 
     def __init__(self, seed: int | None):
+        self._given = seed
+        self._begin()
+
+    def _begin(self) -> None:
         # Drawn from Python's generator, so that keras.utils.set_random_seed governs it.
-        self._seed = random.getrandbits(62) if seed is None else seed
+        self._seed = random.getrandbits(62) if self._given is None else self._given
         self._generator: tf.random.Generator | None = None
+        self._is_made_in_graph = not tf.executing_eagerly()
 
     def next(self) -> tf.Tensor:
+        """The seed of a call, int64 `(2,)`.
+
+        Raises:
+            ValueError: for a layer that is made anew in each trace of a function: its stream would be, too.
+        """
         if self._generator is None:
-            with tf.init_scope():
-                self._generator = tf.random.Generator.from_seed(self._seed)
+            self._require_lasting()
+            # Threads that come here at once would each begin the stream.
+            with _MAKING:
+                if self._generator is None:
+                    with tf.init_scope():
+                        self._generator = tf.random.Generator.from_seed(self._seed)
         return self._generator.make_seeds(1)[:, 0]
+
+    def _require_lasting(self) -> None:
+        if self._is_made_in_graph and not tf.executing_eagerly():
+            raise _checks.problem(
+                "make the layer outside the function that calls it: layer = KMixupLayer(16), dataset.map(layer). "
+                "Received: one made within it, as in dataset.map(lambda x, y: KMixupLayer(16)(x, y)), whose draws "
+                "would begin anew."
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"given": self._given}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # A copy begins anew: with its own seed if there is one, otherwise with another, for copies that go to several
+        # processes are not to draw alike.
+        self._given = state["given"]
+        self._begin()

@@ -179,7 +179,7 @@ def test_a_weight_of_zero_silences_the_gradient_of_an_infinite_loss():
 
 @pytest.mark.parametrize("kind", LINEAR)
 def test_where_no_pair_counts_loss_and_gradient_are_exactly_zero(kind):
-    layer = LocalMixupLayer(weight=ThresholdWeight(0.0), k=4, targets="packed")
+    layer = LocalMixupLayer(weight=ThresholdWeight(0.0, far="drop"), k=4, targets="packed")
     _, packed = layer(X, LABELS if kind == "sparse" else ONE_HOT, seed=0)
     logits = tf.Variable(LOGITS * 1e30)
     with tf.GradientTape() as tape:

@@ -6,7 +6,8 @@ import tensorflow as tf
 
 from kmix_tf import MixLayer
 from kmix_tf._paths import as_selectors, is_selected, leaves_of, require_used
-from kmix_tf.batch.roles import Rules, roles_of
+from kmix_tf.batch.leaf import Rules
+from kmix_tf.batch.roles import roles_of
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 Y = np.eye(4, dtype=np.float32)

@@ -134,7 +134,6 @@ UNMIXED = {
     "k-mixup": lambda: KMixupLayer(2, probability=0, num_classes=3),
     "k-mixup in the graph": lambda: KMixupLayer(2, solver="graph", probability=0, num_classes=3),
     "multi-mix": lambda: MultiMixLayer(3, probability=0, num_classes=3),
-    "large batch": lambda: MultiMixLayer(3, baseline="large_batch", probability=0, num_classes=3),
     "batch augmentation": lambda: MultiMixLayer(3, baseline="batch_augmentation", probability=0, num_classes=3),
     "several partners": lambda: MixLayer(
         RepeatedPairing(RandomPairing(), 3), BetaRatio(scope="group"), probability=0, num_classes=3

@@ -1,7 +1,12 @@
 """Seeds: different where they must differ, equal where they must be equal."""
 
+import concurrent.futures
+import copy
 import itertools
+import pickle
 import random
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -111,3 +116,35 @@ def test_two_unseeded_streams_differ():
 def test_what_a_stream_gives_is_a_seed():
     seed = SeedStream(0).next()
     assert as_seed(seed).numpy().tolist() == seed.numpy().tolist()
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_first_calls_of_many_threads_draw_differently(in_graph):
+    # The moment at which all threads find no generator is short: it is held open.
+    for _ in range(3):
+        stream = SeedStream(7)
+        from_seed, start = tf.random.Generator.from_seed, threading.Barrier(8)
+
+        def slow(seed, make=from_seed):
+            time.sleep(0.05)
+            return make(seed)
+
+        def draw(_, stream=stream, start=start):
+            start.wait()
+            call = tf.function(stream.next) if in_graph else stream.next
+            return tuple(call().numpy().tolist())
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(tf.random.Generator, "from_seed", slow)
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                drawn = list(pool.map(draw, range(8)))
+        assert len(set(drawn)) == 8
+
+
+def test_copies_begin_anew_with_their_own_seed_or_another():
+    for copied in (copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))):
+        seeded, free = SeedStream(7), SeedStream(None)
+        first = [stream.next().numpy().tolist() for stream in (seeded, free)]
+        assert copied(seeded).next().numpy().tolist() == first[0]
+        assert copied(free).next().numpy().tolist() != first[1]
+        assert seeded.next().numpy().tolist() != first[0]

@@ -41,7 +41,7 @@ from kmix_tf.analysis.local_regularization import (
     kmixup_regularization,
 )
 from kmix_tf.analysis.locality import DistanceProfile, Locality, distance_profile, locality
-from kmix_tf.analysis.matching import match_alpha, mean_matching_cost
+from kmix_tf.analysis.matching import match_alpha, matched_alpha, mean_matching_cost
 from kmix_tf.analysis.matching_distribution import MatchingDistribution, matching_distribution
 from kmix_tf.analysis.noise import background_noise, gaussian_noise
 from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
@@ -49,10 +49,12 @@ from kmix_tf.analysis.perturbation import (
     ModifiedData,
     PerturbationCovariance,
     modified_data,
+    perturbation,
     perturbation_covariance,
 )
 from kmix_tf.analysis.risk import ApproximateRisk, approximate_mixup_risk, mixup_risk
 from kmix_tf.analysis.toys import Toy, alternating_line, two_moons
+from kmix_tf.maths.matched import MatchedAlpha
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
 
 __all__ = [
@@ -72,6 +74,7 @@ __all__ = [
     "KMixupRegularization",
     "LabelConflicts",
     "Locality",
+    "MatchedAlpha",
     "MatchingDistribution",
     "ModifiedData",
     "NearestSegments",
@@ -105,12 +108,14 @@ __all__ = [
     "local_mixup_interpolant",
     "locality",
     "match_alpha",
+    "matched_alpha",
     "matching_distribution",
     "mean_matching_cost",
     "mixup_optimal_classifier",
     "mixup_risk",
     "modified_data",
     "nearest_segments",
+    "perturbation",
     "perturbation_covariance",
     "prediction_entropy",
     "predictions_of",

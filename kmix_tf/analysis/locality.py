@@ -106,7 +106,7 @@ def locality(
     """What a weight leaves of random batches: how much of it is within classes, and how many mixtures still count.
 
     A batch is `batch_size` samples without repetition, each mixed with a random other one, as plain mixup does.
-    Compare with `EqualWeight()` to see what the weight changes.
+    Compare with `EqualWeight()` to see what the weight changes. Samples left unmixed by `far="keep"` do not count.
 
     Args:
         x: numeric `(n, ...)`, finite, of two classes at least.

@@ -1,10 +1,12 @@
-"""What mixup does to each sample: it shrinks it towards the mean, and perturbs it."""
+"""What mixup does to each sample: it shrinks it towards the mean, and perturbs it, by how much on average."""
 
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from kmix_tf import _checks
+from kmix_tf.analysis.matching import mean_cost
+from kmix_tf.maths.matched import perturbation_of
 from kmix_tf.maths.samples import samples_of
 from kmix_tf.maths.theta import theta_moments
 
@@ -25,6 +27,39 @@ class ModifiedData(NamedTuple):
 
     x: np.ndarray
     y: np.ndarray
+
+
+@_checks.speaks
+def perturbation(
+    x: Any, k: int, alpha: float, trials: int | None = None, seed: int = 0, precision: float = 0.01
+) -> float:
+    """xi: how far k-mixup moves samples, as a root mean square. The tables of the k-mixup paper are indexed by it.
+
+    Args:
+        x, k, trials, seed: as in `mean_matching_cost`. Distances are those of x as it is given, so scale it as the
+            model is given it.
+        alpha: of Beta(alpha, alpha), finite and >= 0.
+        precision: as in `mean_matching_cost`; default 0.01. For k = 1 the result is exact.
+
+    Returns:
+        A float, sqrt(gamma_squared(alpha) times the mean matching cost), in the unit of x.
+
+    Raises:
+        ValueError: for other arguments, too few samples, or values that are not finite.
+
+    Source: k-mixup, Section 5.2: "xi is used to denote the root mean square of the perturbation distances". What its
+    Algorithm 1 calls xi is the square of this.
+
+    Example:
+        >>> from kmix_tf.analysis import perturbation
+        >>> x = np.array([[0.0], [2.0]])
+        >>> round(perturbation(x, k=1, alpha=1.0) ** 2, 6)  # 4 / 12
+        0.333333
+    """
+    alpha = _checks.number("alpha", alpha)
+    # An error of the cost is twice that of its root.
+    cost, unit = mean_cost(x, k, trials, seed, 2 * _checks.positive("precision", precision))
+    return perturbation_of(alpha, cost) * unit
 
 
 @_checks.speaks

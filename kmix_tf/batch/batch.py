@@ -8,7 +8,11 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require_all
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
-from kmix_tf.batch.roles import FEATURES, MIXED, PARTS, ROLES, TARGETS, Leaf, Rules, roles_of
+from kmix_tf.batch.class_weights import weighed_by_class
+from kmix_tf.batch.leaf import FEATURES, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
+from kmix_tf.batch.roles import ROLES, roles_of
+from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING
+from kmix_tf.batch.weights import require_targets_of_weights
 
 
 class Batch(NamedTuple):
@@ -50,8 +54,8 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
 
     Raises:
         TypeError: for ragged, sparse or non-numeric leaves that do not ride along.
-        ValueError: for a missing batch axis, unequal lengths, labels that contradict `num_classes`, names that mean
-            no leaf, or bounding boxes.
+        ValueError: for a missing batch axis, an unknown number of axes, unequal lengths, labels that contradict
+            `num_classes`, names that mean no leaf, or bounding boxes.
         InvalidArgumentError: on the batch, for NaN, infinite or out-of-range values, and for unequal lengths
             that the static shapes do not show.
     """
@@ -63,12 +67,21 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
         Leaf(part, path, role, name, as_tensor(name, tensor, ROLES[role].any_kind))
         for (part, path, name, tensor), role in zip(named, roles_of(named, rules), strict=True)
     ]
-    if not any(leaf.part == FEATURES and leaf.role == MIXED for leaf in leaves):
+    if not any(_is_mixed(leaf, FEATURES) for leaf in leaves):
         raise _checks.problem(f"features must hold at least one tensor to be mixed. Received: x={x!r}.")
+    for leaf in leaves:
+        if not ROLES[leaf.role].any_kind:
+            require_known_rank(leaf.name, leaf.tensor)
     lengths = equal_length([(leaf.name, leaf.tensor) for leaf in leaves])
+    if rules.num_classes is not None:
+        lengths += _are_no_columns(leaves)
     leaves = [leaf._replace(tensor=ROLES[leaf.role].read(leaf, rules)) for leaf in leaves]
+    if sample_weight is not None:
+        require_targets_of_weights(leaves)
+    if rules.class_weight is not None:
+        leaves, structure = weighed_by_class(leaves, y, rules.class_weight), (x, y, y)
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
-    return batch_after(require_all([*lengths, *are_finite(mixed)]), Batch(leaves, structure))
+    return batch_after(require_all([*lengths, *are_finite(mixed), *_are_weights(leaves)]), Batch(leaves, structure))
 
 
 def _checked_rules(x: Any, y: Any, rules: Rules) -> Rules:
@@ -130,6 +143,45 @@ def as_tensor(name: str, leaf: Any, any_kind: bool = False) -> Any:
     return leaf
 
 
+def require_known_rank(name: str, leaf: tf.Tensor) -> None:
+    """Refuses a tensor of which nobody knows whether it is a batch: the rows of one image would be mixed with each
+    other, and labels `(batch, 1)` taken for sequences of them.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    if leaf.shape.rank is None:
+        raise _checks.problem(
+            f"{name} must have a known number of axes: see tf.ensure_shape. Received: {name} of shape {leaf.shape}, "
+            "as tf.numpy_function, tf.py_function and generators leave it. Say its shape before mixing: for images "
+            "tf.ensure_shape(x, [None, 32, 32, 3]), for labels tf.ensure_shape(y, [None]); of a generator, by "
+            "output_signature."
+        )
+
+
+def _are_no_columns(leaves: Sequence[Leaf]) -> list[tuple[tf.Tensor, str]]:
+    """What is to hold for labels of open width: a width of 1 would make them sequences of one step. Where a feature
+    has an open axis, too, they may be such sequences."""
+    is_sequence = any(None in list(leaf.tensor.shape[1:]) for leaf in leaves if _is_mixed(leaf, FEATURES))
+    return [
+        (
+            tf.not_equal(tf.shape(leaf.tensor)[1], 1),
+            f"labels in a column must be known to be one. Received: {leaf.name} of shape {leaf.tensor.shape}, of "
+            "width 1. Say so before mixing: tf.ensure_shape(y, [None, 1]).",
+        )
+        for leaf in leaves
+        if _is_mixed(leaf, TARGETS)
+        and not is_sequence
+        and leaf.tensor.dtype.is_integer
+        and leaf.tensor.shape.rank == 2
+        and leaf.tensor.shape[1] is None
+    ]
+
+
+def _is_mixed(leaf: Leaf, part: str) -> bool:
+    return leaf.part == part and leaf.role == MIXED
+
+
 def equal_length(leaves: Sequence[tuple[str, Any]]) -> list[tuple[tf.Tensor, str]]:
     """What is to hold for all dense leaves to be equally long: asked now where that is known beforehand."""
     (first_name, first), *others = [(name, leaf) for name, leaf in leaves if isinstance(leaf, tf.Tensor)]
@@ -158,11 +210,25 @@ def are_finite(leaves: Sequence[tuple[str, tf.Tensor]]) -> list[tuple[tf.Tensor,
         (
             tf.reduce_all(tf.math.is_finite(leaf)),
             f"{name} must be finite. Received: {name} with NaN or infinite values. "
-            "Replace or drop them before mixing.",
+            f"Replace or drop them before mixing.{_or_places(name)}",
         )
         for name, leaf in leaves
         if leaf.dtype.is_floating
     ]
+
+
+def _are_weights(leaves: Sequence[Leaf]) -> list[tuple[tf.Tensor, str]]:
+    """What is to hold for sample weights: a share of a target that counts less than nothing is none."""
+    return [
+        (tf.reduce_all(leaf.tensor >= 0), f"{leaf.name} must be >= 0 to be mixed. Received: negative weights.")
+        for leaf in leaves
+        if leaf.part == WEIGHTS and leaf.role == MIXED
+    ]
+
+
+def _or_places(name: str) -> str:
+    """What else can be done with missing targets."""
+    return f" {WHERE_LABELS_ARE_MISSING}" if name.startswith(TARGETS) else ""
 
 
 def checked_leaves(name: str, structure: Any) -> list[tf.Tensor]:
@@ -203,7 +269,13 @@ def _require_targets(x: Any, y: Any, sample_weight: Any, features_only: bool) ->
         raise _checks.problem("sample_weight must come with targets. Received: sample_weight and y=None.")
     if y is None and not features_only:
         got = f"a {type(x).__name__} with keys {sorted(x)}" if isinstance(x, dict) else f"{FEATURES} alone"
-        raise _checks.problem(
-            f"targets must come with the features, as (x, y), to be mixed alike. Received: {got}. "
-            "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True."
-        )
+        raise no_targets(got)
+
+
+def no_targets(received: str) -> Exception:
+    """What is wrong with features without targets, and what would do."""
+    return _checks.problem(
+        f"targets must come with the features, as (x, y), to be mixed alike. Received: {received}. "
+        "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True. Within a model a "
+        "layer gets no targets: take it out, and train MixModel(model, layer)."
+    )

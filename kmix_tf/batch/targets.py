@@ -5,6 +5,17 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, at_least_float32, require
 
+# What integer targets are, if not classes, and what to do. A batch in a graph does not show its values.
+_AS_NUMBERS = (
+    "0/1 labels of one unit: cast to float32. One-hot, multi-hot or regression targets likewise, once none of them "
+    "is -1 for a missing label."
+)
+WHERE_LABELS_ARE_MISSING = (
+    "Where labels are missing, give each label a place of its own: targets[..., tf.newaxis], an output "
+    "(batch, labels, 1) of the model, and sample_weight (batch, labels), 1 where a label is known and 0 where it is "
+    "missing; in its place any number, such as 0."
+)
+
 
 def soft_labels(name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tensor:
     """Integer labels as soft ones, of so many classes; float targets as they are, if they are of so many.
@@ -20,12 +31,13 @@ def soft_labels(name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tenso
     if num_classes is not None and leaf.shape.rank == 1 and leaf.dtype.is_floating:
         raise _checks.problem(
             f"class labels must be integers where num_classes is given. {received} "
-            "Cast them to int32; or leave num_classes out if they are regression targets."
+            "Cast them to int32; or leave num_classes out if they are 0/1 labels of one unit or regression targets."
         )
     if num_classes is not None and leaf.shape.rank is not None and leaf.shape[-1] not in (None, num_classes):
         raise _checks.problem(
             f"the last axis of soft labels must have num_classes entries. {received} "
-            "Where there are several targets, give num_classes as a structure like theirs, with None for this one."
+            "Where there are several targets, give num_classes as a structure like theirs, with None for this one; "
+            "for 0/1 labels of one unit, or of several labels at once, leave it out."
         )
     return at_least_float32(leaf)
 
@@ -33,9 +45,10 @@ def soft_labels(name: str, leaf: tf.Tensor, num_classes: int | None) -> tf.Tenso
 def _one_hot(name: str, labels: tf.Tensor, num_classes: int | None) -> tf.Tensor:
     received = f"Received: {name} of dtype {labels.dtype.name} and shape {labels.shape}, num_classes={num_classes}."
     if num_classes is None:
+        may_be_several = labels.shape.rank == 2 and labels.shape[-1] != 1
         raise _checks.problem(
-            f"integer labels need num_classes, the number of classes, to become soft labels. {received} "
-            "If they are one-hot, multi-hot or regression targets, cast them to float32."
+            f"integer labels need num_classes, the number of classes, to become soft labels. {received} {_AS_NUMBERS}"
+            + (f" {WHERE_LABELS_ARE_MISSING}" if may_be_several else "")
         )
     if labels.shape.rank is not None and labels.shape.rank > 1:
         if labels.shape[-1] == 1:

@@ -51,6 +51,8 @@ class BlendStrategy(Decision):
 
     Attributes:
         axes: how many axes of images it cuts; None for blends that do not.
+        pastes: whether each value of what has these axes is one of the two samples', and no average: categories and
+            token ids then stay such. Default False.
 
     Example:
         >>> class Larger(BlendStrategy):  # shows of each feature the larger one
@@ -66,6 +68,12 @@ class BlendStrategy(Decision):
     signature = "(first, second, partner, ratio, seed) -> Blended"
 
     axes: int | None = None
+    pastes: bool = False
+
+    @property
+    def pasted_axes(self) -> int | None:
+        """The axes of what it pastes value by value; None for blends that average."""
+        return self.axes if self.pastes else None
 
     def __call__(
         self,
@@ -79,11 +87,13 @@ class BlendStrategy(Decision):
 
 
 class _WrappedBlend(Wrapped, BlendStrategy):
-    """A plain callable as a blend. It may declare `axes`, and `saliency`, None for the model being trained."""
+    """A plain callable as a blend. It may declare `axes`, `pastes`, and `saliency`, None for the model being
+    trained."""
 
     def __init__(self, function: Callable):
         super().__init__(function)
         self.axes = getattr(function, "axes", None)
+        self.pastes = bool(getattr(function, "pastes", False))
 
     def __call__(
         self,

@@ -148,6 +148,7 @@ class CutMixBlend(BlendStrategy):
     """
 
     axes: int
+    pastes = True
 
     @_checks.speaks
     def __init__(self, axes: int = 2):

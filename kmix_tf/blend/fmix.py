@@ -218,6 +218,7 @@ class FMixBlend(BlendStrategy):
     """
 
     axes: int
+    pastes = True
 
     @_checks.speaks
     def __init__(self, decay: float = 3.0, axes: int = 2):

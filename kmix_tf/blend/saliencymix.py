@@ -97,6 +97,8 @@ class SaliencyMixBlend(SalientBlend):
         (1.0, 0.984375)
     """
 
+    pastes = True
+
     @_checks.speaks
     def __init__(self, axes: int = 2, saliency: Callable | None = None):
         super().__init__(_checks.axes(axes), saliency)

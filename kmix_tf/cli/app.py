@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
+import tensorflow as tf
 
 from kmix_tf._version import __version__
 from kmix_tf.cli.audit.reading import FORMATS
+from kmix_tf.cli.audit.reading.source import first_line
 from kmix_tf.cli.terminal import refuse
 
 _SETTINGS = {"show_default": True, "help_option_names": ["-h", "--help"]}
@@ -23,8 +25,17 @@ def run(argv: Sequence[str] | None = None) -> int:
         return refuse(f"{error.format_message()} See {error.ctx.command_path if error.ctx else 'kmix-tf'} --help.")
     except click.ClickException as error:
         return refuse(error.format_message())
-    except (ImportError, OSError) as error:
+    except OSError as error:
+        told = f"{error.filename} cannot be read or written ({error.strerror})."
+        return refuse(told if error.filename is not None and error.strerror else str(error))
+    except ImportError as error:
         return refuse(str(error))
+    except MemoryError as error:
+        return refuse(
+            f"there is not enough memory for these data ({first_line(error)}). Bring fewer or smaller samples."
+        )
+    except tf.errors.OpError as error:
+        return refuse(f"TensorFlow cannot do this with these data ({first_line(error)}).")
     except click.Abort:
         return refuse("stopped.", _INTERRUPTED)
 
@@ -57,12 +68,13 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
 @click.option("--out", metavar="DIR", default="audit", help="Folder for the report.")
 @_JSON
 def audit(**options: Any) -> None:
+    """Read a dataset with classes and report what mixing does to its labels."""
     from kmix_tf.cli.audit.auditing import AuditRequest, run_audit
 
     run_audit(AuditRequest(**options))
 
 
-audit.help = f"""Read a dataset with classes and report what mixing does to its labels.
+audit.help = f"""{audit.help}
 
 Gives a verdict, a layer to start with, and warnings: in the terminal, as a page (report.html) and for programs
 (report.json). DATA is {FORMATS}."""

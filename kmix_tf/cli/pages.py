@@ -7,10 +7,13 @@ from typing import Any
 import jinja2
 import numpy as np
 import tensorflow as tf
+from markupsafe import Markup
+
+from kmix_tf.cli.terminal import plain
 
 
 def render(template: str, filters: dict[str, Callable[..., Any]] | None = None, **values: Any) -> str:
-    """A page. What it is given is escaped, but for Markup.
+    """A page. What it is given is escaped, but for Markup, and control characters are spelt out, in Markup too.
 
     Args:
         template: its file in `templates`.
@@ -19,6 +22,7 @@ def render(template: str, filters: dict[str, Callable[..., Any]] | None = None, 
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("kmix_tf.cli"),
         autoescape=True,
+        finalize=_plain,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -26,6 +30,12 @@ def render(template: str, filters: dict[str, Callable[..., Any]] | None = None, 
     )
     environment.filters.update(filters or {})
     return environment.get_template(template).render(values)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Markup):
+        return Markup(plain(value))
+    return plain(value) if isinstance(value, str) else value
 
 
 def png_uri(image: np.ndarray) -> str:

@@ -5,7 +5,7 @@ import io
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import IO, NamedTuple
 
 import click
 from rich.box import MARKDOWN, SIMPLE_HEAD
@@ -17,9 +17,9 @@ from rich.text import Text
 # Of text, where nobody watches or the terminal is wider: longer lines are hard to read.
 WIDTH = 100
 # What moves the cursor, rings, colours or turns the direction of writing; and halves of letters.
-_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-
-_AS_WRITTEN: dict[str, Any] = {"markup": False, "highlight": False, "emoji": False}
+_CONTROLS = re.compile(
+    r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
+)
 
 
 class UserError(click.ClickException):
@@ -29,6 +29,16 @@ class UserError(click.ClickException):
 def plain(words: str) -> str:
     """Words in which control characters are spelt out: names in data must not command the terminal."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), words)
+
+
+def in_one_line(words: str) -> str:
+    """`plain`, and ends of lines are spelt out as well: a name must not look like a line of ours."""
+    return plain(words).replace("\n", r"\n")
+
+
+def escaped(text: str) -> str:
+    """JSON in which control characters are escaped: the same values, which may be shown on a terminal."""
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def refuse(message: str, status: int = 2) -> int:
@@ -43,7 +53,12 @@ def console(is_error: bool = False) -> Console:
     if hasattr(stream, "reconfigure"):
         stream.reconfigure(errors="replace")
     width = None if stream.isatty() else WIDTH
-    return Console(file=stream, width=width, **_AS_WRITTEN)
+    return _as_written(stream, width)
+
+
+def _as_written(file: IO[str], width: int | None, is_terminal: bool | None = None) -> Console:
+    """Words are shown as they are: square brackets, colons and numbers mean nothing. None: as the file is."""
+    return Console(file=file, width=width, force_terminal=is_terminal, markup=False, highlight=False, emoji=False)
 
 
 def heading(words: str, style: str = "bold") -> Text:
@@ -71,7 +86,7 @@ def show(*parts: str | Text | Grid, to: Console | None = None) -> None:
 def written(*parts: str | Text | Grid) -> str:
     """What `show` prints where nobody watches."""
     file = io.StringIO()
-    show(*parts, to=Console(file=file, width=WIDTH, force_terminal=False, **_AS_WRITTEN))
+    show(*parts, to=_as_written(file, WIDTH, is_terminal=False))
     return "\n".join(map(str.rstrip, file.getvalue().splitlines()))
 
 
@@ -79,9 +94,9 @@ def _table(grid: Grid, to: Console) -> Table:
     """Columns ranged right under their names, the first of them left; Markdown where nobody watches."""
     made = Table(box=SIMPLE_HEAD if to.is_terminal else MARKDOWN)
     for place, name in enumerate(grid.head):
-        made.add_column(_shown(name, to), justify="right" if place else "left")
+        made.add_column(_shown(in_one_line(name), to), justify="right" if place else "left")
     for row in grid.rows:
-        made.add_row(*(_shown(cell, to) for cell in row))
+        made.add_row(*(_shown(in_one_line(cell), to) for cell in row))
     return made
 
 
@@ -105,5 +120,5 @@ def progress(what: str, total: int | None, is_quiet: bool) -> Iterator[Callable[
     columns = BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn()
     described = TextColumn("{task.description}", markup=False)
     with Progress(described, *columns, console=to) as bars:
-        task = bars.add_task(plain(what), total=total)
-        yield lambda steps=1, what=None: bars.update(task, advance=steps, description=what)
+        task = bars.add_task(in_one_line(what), total=total)
+        yield lambda steps=1, what=None: bars.update(task, advance=steps, description=what and in_one_line(what))

@@ -26,8 +26,8 @@ class CutMixLayer(CuttingLayer):
         interpolations: mixtures of each pair, default 1; their boxes share a centre, so they are nested.
         axes: how many axes a box spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         scope, cost, solver: as in `KMixupLayer`.
-        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
-            seed: as in `MixLayer`, which also says what a call takes and gives.
+        weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; on a call, for features without axes to cut from.
@@ -54,6 +54,7 @@ class CutMixLayer(CuttingLayer):
         solver: str = "host",
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -72,6 +73,7 @@ class CutMixLayer(CuttingLayer):
             CutMixBlend(axes),
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

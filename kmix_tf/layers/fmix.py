@@ -28,8 +28,8 @@ class FMixLayer(CuttingLayer):
             few and large areas.
         axes: how many axes a mask spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         scope, cost, solver: as in `KMixupLayer`.
-        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
-            seed: as in `MixLayer`, which also says what a call takes and gives.
+        weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; on a call, for features without axes to lay a mask on.
@@ -59,6 +59,7 @@ class FMixLayer(CuttingLayer):
         solver: str = "host",
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -77,6 +78,7 @@ class FMixLayer(CuttingLayer):
             FMixBlend(decay, axes),
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

@@ -28,8 +28,8 @@ class KMixupLayer(PresetLayer):
         solver: "host" (default), SciPy's exact solver in a host callback; or "graph", an exact solver that XLA
             compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.
         interpolations: mixtures of each pair, an integer >= 1; see `MultiMixLayer`.
-        blend, weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough,
-            masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+        blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -57,6 +57,7 @@ class KMixupLayer(PresetLayer):
         blend: Callable | None = None,
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -75,6 +76,7 @@ class KMixupLayer(PresetLayer):
             blend,
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

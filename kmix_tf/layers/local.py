@@ -27,8 +27,8 @@ class LocalMixupLayer(PresetLayer):
             callable. Default `ExponentialWeight("quantile:0.5")`: a pair at the median distance counts 1/e.
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
         scope, cost, solver, interpolations: as in `KMixupLayer`.
-        blend, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
-            seed: as in `MixLayer`, which also says what a call takes and gives.
+        blend, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -55,6 +55,7 @@ class LocalMixupLayer(PresetLayer):
         interpolations: int = 1,
         blend: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -73,6 +74,7 @@ class LocalMixupLayer(PresetLayer):
             blend,
             ExponentialWeight("quantile:0.5") if weight is None else weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

@@ -1,22 +1,33 @@
 """The general layer: one mix is four decisions."""
 
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import in_inference_of_a_model, register, require_tensorflow_backend
+from kmix_tf._compat import in_inference_of_a_model, is_symbolic, register, require_tensorflow_backend
 from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
-from kmix_tf.batch.batch import Batch, read, require_alike
-from kmix_tf.batch.roles import FEATURES, TARGETS, Rules
+from kmix_tf.batch.batch import Batch, no_targets, read, require_alike
+from kmix_tf.batch.categories import Once, warn_of_integers
+from kmix_tf.batch.class_weights import ClassWeights
+from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.decision import arguments_of, restored, saved
-from kmix_tf.layers.adaptation import Adaptation, column_scales, matched_alpha, with_progress
+from kmix_tf.layers.adaptation import (
+    Adaptation,
+    batches_of,
+    column_scales,
+    matched_alpha,
+    with_progress,
+)
+from kmix_tf.layers.evaluation import Evaluation
 from kmix_tf.layers.memory import require_memory
 from kmix_tf.layers.options import checked_classes, checked_keras_options, require_counts_that_fit
+from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
 from kmix_tf.mixing.measure import measure
@@ -52,6 +63,11 @@ class MixLayer(keras.layers.Layer):
             `(first, second, partner) -> float, >= 0`, of the partners' shape, or None; see `WeightStrategy`.
         num_classes: turns integer labels into soft labels of that many classes; a structure like the targets'
             where there are several. Float targets (one-hot, soft, multi-hot, regression) need none.
+        class_weight: what each class counts: a dictionary of numbers >= 0 by class (1 for those left out) or a list
+            of one for each class; a structure like the targets' where there are several, with None for those without
+            classes. In training it becomes the sample weight of each label, or a factor of it. Default None: all
+            alike. (`fit(class_weight=...)` on a mixed dataset takes each mixture for its largest class; in
+            `MixModel.fit` it does what is said here.)
         features_only: True allows features without targets. Otherwise they are refused, because mixing inputs
             and leaving labels as they are would be wrong without any sign of it.
         targets: "mixed" (default), or "packed" for `LocalMixupLoss`: both targets, ratio and weight in one tensor.
@@ -63,12 +79,14 @@ class MixLayer(keras.layers.Layer):
             A model is asked as in inference. Its weights are saved with the layer in `.keras` files, but not in
             `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
             `tf.data.Options.experimental_external_state_policy` to IGNORE.
-        passthrough: names of features or targets that ride along, of any dtype, and come back as they are.
+        passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
+            and categories, say, whose averages mean nothing.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
-            those of both samples.
+            those of both samples. In targets `(batch, *elements, ...)` absent elements do not count: each place has
+            the target of the sample that has it. Sample weights say by how much; without any, none are made.
         adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
-            pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`.
+            pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`. A copy of the layer begins the stream anew.
 
     Call:
         `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None, saliency=None)`, by hand or by
@@ -76,10 +94,16 @@ class MixLayer(keras.layers.Layer):
         x, y, sample_weight: numeric tensors `(batch, ...)`, or dicts, lists and tuples of them. Returns as many
         of the three as came in, of the same structure and shape (labels made soft have one more axis), and
         `sample_weight` besides where there are weights, one for each target. Features come back in their own float
-        dtype, integer and boolean ones in float32; targets and weights in float32, or float64 if they came so. The
+        dtype, integer and boolean ones in float32; targets and weights in float32, or float64 if they came so.
+        Samples count by their weights: a mixture of ratio r has the weight w = r w_a + (1 - r) w_b and the target
+        (r w_a y_a + (1 - r) w_b y_b) / w. So a loss that is linear in the target, such as cross-entropy, is
+        r w_a loss(a) + (1 - r) w_b loss(b), squared error but for a constant, and any loss if targets are packed.
+        Other losses, such as absolute or Huber, need packed targets for this. Weights of places, `(batch, steps)` or
+        `(batch, height, width)`, count place by place, and pasted maps get weights of places. The
         i-th result is mostly the i-th sample where ratios are near 1. With K interpolations, results are K x batch
         long: result k * batch + i is mixture k of sample i.
-        training: False only converts, so that evaluation data look like training data. None means True; but inside a
+        training: False only converts, so that evaluation data look like training data: for a map of those there is
+            `layer.for_evaluation()`. None means True, also in a map; but inside a
             model, which says whether it trains, what the model says, and False if it says nothing.
         seed: an integer or a pair; the same seed and batch give the same mixture. Default: the layer's stream.
         step: an integer scalar, the number of batches before this one, for `schedule`.
@@ -90,6 +114,9 @@ class MixLayer(keras.layers.Layer):
         ValueError, TypeError: at construction or when first called, for anything said above that does not hold.
         InvalidArgumentError: on the batch in question, for values that only show then: NaN, labels out of range.
 
+    Warns:
+        UserWarning: once, if integer features are averaged that may be token ids or categories.
+
     Source: k-mixup, Section 2, for what the four decisions have in common.
 
     Example:
@@ -98,6 +125,10 @@ class MixLayer(keras.layers.Layer):
         >>> x.shape, y.shape
         (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
     """
+
+    # Autograph takes what has this for converted already. There is nothing to convert, and the layer's errors would
+    # come after pages of frames.
+    autograph_info__: ClassVar[dict[str, Any]] = {}
 
     @_checks.speaks
     def __init__(
@@ -108,6 +139,7 @@ class MixLayer(keras.layers.Layer):
         weight: Callable | None = None,
         *,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -133,6 +165,7 @@ class MixLayer(keras.layers.Layer):
         # Keras saves the weights of models that are attributes of the layer itself.
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
         self.num_classes = checked_classes(num_classes)
+        self._class_weight = ClassWeights(class_weight, self.num_classes)
         self.features_only = _checks.flag("features_only", features_only)
         self.targets = _checks.choice("targets", targets, PACKINGS)
         self.probability = _checks.probability("probability", probability)
@@ -142,6 +175,7 @@ class MixLayer(keras.layers.Layer):
         self.masks = as_selectors("masks", masks)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
+        self._first_integers = Once()
         self.supports_jit = not self.runs_on_host
         self.built = True
 
@@ -152,6 +186,11 @@ class MixLayer(keras.layers.Layer):
         if alpha is not None and isinstance(ratio, BetaRatio):
             ratio = BetaRatio(alpha, ratio.scope, ratio.interpolations)
         return Decisions(self.pairing, ratio, self.blend, self.weight)
+
+    @property
+    def class_weight(self) -> Any:
+        """What each class counts, of plain numbers; None if all count alike."""
+        return self._class_weight.given
 
     @property
     def runs_on_host(self) -> bool:
@@ -168,6 +207,43 @@ class MixLayer(keras.layers.Layer):
         """The alpha that `adapt(match_alpha=True)` learnt and ratios are drawn with; None if it did not."""
         return self._adaptation.alpha
 
+    @property
+    def matched_alpha_error(self) -> float | None:
+        """The standard error of `matched_alpha`; None if nothing was learnt, or nothing is known of larger alphas."""
+        return self._adaptation.alpha_error
+
+    @property
+    def matched_perturbation(self) -> float | None:
+        """xi, the root mean square perturbation reached with `matched_alpha`, in what distances are measured on."""
+        return self._adaptation.perturbation
+
+    @property
+    def matched_perturbation_error(self) -> float | None:
+        """The standard error of `matched_perturbation`."""
+        return self._adaptation.perturbation_error
+
+    @property
+    def plain_perturbation(self) -> float | None:
+        """xi of plain mixup with `alpha`, which `adapt(match_alpha=True)` was to reach."""
+        return self._adaptation.plain_perturbation
+
+    def for_evaluation(self) -> Evaluation:
+        """What to map over data to validate or test on: it converts them as the layer does, and mixes nothing.
+
+        `dataset.map(layer)` would mix them, too, for nothing in a map says that it is not training. Integer labels
+        become soft ones, targets are packed, dtypes are the layer's; weights of samples stay as they are, and weights
+        of classes do not count, as in Keras. The same as `layer(x, y, training=False)`. It can be saved by
+        `keras.saving.serialize_keras_object`.
+
+        Example:
+            >>> layer = MixLayer(num_classes=3)
+            >>> data = tf.data.Dataset.from_tensors((tf.eye(3), tf.constant([2, 0, 1])))
+            >>> x, y = next(iter(data.map(layer.for_evaluation())))
+            >>> bool(tf.reduce_all(x == tf.eye(3)))
+            True
+        """
+        return Evaluation(self)
+
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch as with `training=False`, and those of its tensors that would be mixed, to differentiate by."""
         batch = unmixed(self._read(x, y, sample_weight, training=False), self._is_packed)
@@ -178,6 +254,9 @@ class MixLayer(keras.layers.Layer):
         self.built = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
+            with _checks.speaking_as(self):
+                raise no_targets("features alone, in a model that is being made")
         # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.
         if len(args) < 4 and kwargs.get("training") is None and in_inference_of_a_model():
             kwargs["training"] = False
@@ -218,6 +297,7 @@ class MixLayer(keras.layers.Layer):
             if not _trains(training):
                 return unmixed(batch, self._is_packed).write()
             decisions, packed = self.decisions, self._is_packed
+            self._warn_of_integers(batch)
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
@@ -253,6 +333,7 @@ class MixLayer(keras.layers.Layer):
         if not _trains(training):
             return unmixed(ours, self._is_packed).write()
         decisions = self.decisions
+        self._warn_of_integers(ours)
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
         drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
@@ -277,6 +358,8 @@ class MixLayer(keras.layers.Layer):
         steps: int | None = None,
         scale: bool = True,
         match_alpha: bool = False,
+        largest: float | None = None,
+        precision: float = 0.03,
     ) -> None:
         """Learns from data before it mixes: the scales of columns and, on request, the alpha of k-mixup.
 
@@ -285,11 +368,21 @@ class MixLayer(keras.layers.Layer):
         it before the layer is mapped: pipelines made before keep what they were made with.
 
         Args:
-            data: a finite dataset of batches as the layer takes them, or arrays of features.
-            batch_size: for arrays. steps: how many batches to take; default all.
+            data: a finite dataset of batches as the layer takes them, or arrays of features, or of features and
+                targets. Arrays are shuffled, in whatever order they come. Batches of a dataset are taken for those
+                that training will meet, shuffled as there: of data sorted by class, pairs are those of a class, and
+                alpha is another. Where labels show that, it is warned of.
+            batch_size: for arrays; that of training. steps: how many batches to take; default all. Of a dataset they
+                are the first ones, and should speak for all.
             scale: whether to learn scales, in one pass.
             match_alpha: whether to replace alpha by alpha_k, with which this layer's pairs perturb as much as random
-                ones do with alpha, in another pass.
+                ones do with alpha: `matched_alpha`. It takes as many passes as the precision needs, at most 10,000
+                batches and one pass.
+            largest: alpha_k is at most this, a finite number >= alpha > 0: where such a perturbation is out of reach,
+                no error but this is taken, the paper's threshold gamma. `matched_perturbation` then says what is
+                reached, and `plain_perturbation` what was asked for. Default None: without bound.
+            precision: the part of alpha_k within which two standard errors shall be, > 0, default 0.03. What falls
+                short of it is warned of; `matched_alpha_error` is the standard error.
 
         Raises:
             ValueError: for an empty dataset, or if no alpha_k exists, with the largest perturbation that is reached.
@@ -300,33 +393,30 @@ class MixLayer(keras.layers.Layer):
             >>> table = np.random.default_rng(0).normal(size=(128, 3)) * [1, 100, 1e4]
             >>> layer = MixLayer(OptimalTransportPairing(8), BetaRatio(0.5))
             >>> layer.adapt(table, batch_size=64, match_alpha=True)
-            >>> layer.get_config()["adapted"]["alpha"] > 0.5
-            True
+            >>> layer.matched_alpha > 0.5, layer.matched_alpha_error < 0.03 * layer.matched_alpha
+            (True, True)
         """
-        batch_size = _checks.integer("batch_size", batch_size, minimum=1)
-        if not isinstance(data, tf.data.Dataset):
-            data = tf.data.Dataset.from_tensor_slices(data).batch(batch_size)
-        data = data if steps is None else data.take(_checks.integer("steps", steps, minimum=1))
-        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
-            raise _checks.problem("adapt needs a finite dataset, or steps. Received: one that repeats for ever.")
-        ratio = self.ratio
+        batches = batches_of(data, _checks.integer("batch_size", batch_size, minimum=1), steps)
+        ratio, precision = self.ratio, _checks.positive("precision", precision)
         if match_alpha and not isinstance(ratio, BetaRatio):
             _checks.refuse("ratio", "a BetaRatio where match_alpha=True", ratio)
-        learnt = Adaptation(alpha=self._adaptation.alpha, scales=self._adaptation.scales)
+        if largest is not None and not match_alpha:
+            _checks.refuse("largest", "None where match_alpha=False", largest)
+        learnt = Adaptation(**(self.adapted or {}))
         if scale:
-            batches = self._looked_at(data, None, "scales of columns")
-            learnt.scales = column_scales(leaves for leaves, _ in batches)
+            shown = with_progress(batches, f"{type(self).__name__}: scales of columns")
+            learnt.scales = column_scales(self._looked_at(element, None)[0] for element in shown)
         if match_alpha and isinstance(ratio, BetaRatio):
-            batches = self._looked_at(data, learnt.scales, "costs of matching")
-            learnt.alpha = matched_alpha(batches, self._partners, ratio.alpha)
+            alpha, largest = checked_alphas(ratio.alpha, largest)
+            look = functools.partial(self._looked_at, scales=learnt.scales)
+            learnt = learnt.with_alpha(matched_alpha(batches, look, self._partners, alpha, largest, precision))
         self._adaptation = learnt
 
-    def _looked_at(self, data: tf.data.Dataset, scales: Any, title: str) -> Any:
-        """The features of each batch that distances are measured on, and its targets."""
-        for element in with_progress(data, f"{type(self).__name__}: {title}"):
-            x, *rest = element if isinstance(element, tuple) else (element,)
-            batch = self._read(x, rest[0] if rest else None, None, training=False)
-            yield measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
+    def _looked_at(self, element: Any, scales: Any) -> tuple[list[tf.Tensor], Any]:
+        """The features of a batch that distances are measured on, and its targets."""
+        x, *rest = element if isinstance(element, tuple) else (element,)
+        batch = self._read(x, rest[0] if rest else None, None, training=False)
+        return measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
 
     def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
         return Pairing(*self.pairing(features, seed, *([targets] if self.pairing.needs_targets else [])))
@@ -340,8 +430,22 @@ class MixLayer(keras.layers.Layer):
 
     def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> Batch:
         features_only = self.features_only or not _trains(training)
-        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only)
+        class_weight = self._class_weight if _trains(training) and self.class_weight is not None else None
+        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight)
         return read(x, y, sample_weight, rules)
+
+    @property
+    def mixes(self) -> bool:
+        """Whether anything is ever mixed: not with a probability or an alpha of 0."""
+        return self.probability > 0 and getattr(self.ratio, "alpha", None) != 0
+
+    def _warn_of_integers(self, batch: Batch) -> None:
+        if self.mixes and any(leaf.part == FEATURES and leaf.tensor.dtype.is_integer for leaf in batch.leaves):
+            remedy = (
+                "name them in passthrough=, or mix what an embedding makes of them, by "
+                f"ManifoldMixModel(model, ['embedding'], {type(self).__name__}(...))."
+            )
+            warn_of_integers(self._first_integers, batch.leaves, self.blend.pasted_axes, remedy)
 
     def _seed(self, seed: Any, batch: Batch) -> Any:
         """The seed of this mix, available only once memory is known to hold as many mixtures."""

@@ -11,7 +11,7 @@ from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing, PairingStrategy, RepeatedPairing
 from kmix_tf.ratio import BetaRatio
 
-BASELINES = ("large_batch", "batch_augmentation")
+BASELINES = ("batch_augmentation",)
 
 
 @register
@@ -29,12 +29,14 @@ class MultiMixLayer(PresetLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
         scope: "batch" (default, as in the paper: ratios of each pair would reverse its Proposition III.2), "group" or
             "sample".
-        baseline: what the paper compares with, of the same length; default None, multi-mix itself. "large_batch":
-            as many pairings of the batch, each pair mixed once, all with one ratio. "batch_augmentation": as many
-            pairings, each with a ratio of its own; for the paper's variant, repeat and augment samples before.
+        baseline: default None, multi-mix itself. "batch_augmentation": something to compare with, of the same length:
+            as many pairings of the batch, each with a ratio of its own. It mixes the samples of the batch as they
+            are; for the paper's batch augmentation with mixup, repeat and augment them before.
+            The paper's large-batch mixup needs other samples, `interpolations` times as many, which a layer cannot
+            make of a batch: `dataset.batch(interpolations * batch).map(KMixupLayer(1, alpha))`.
         cost, solver: as in `KMixupLayer`.
-        blend, weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough,
-            masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+        blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range, or more interpolations than memory holds.
@@ -62,6 +64,7 @@ class MultiMixLayer(PresetLayer):
         blend: Callable | None = None,
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -77,15 +80,15 @@ class MultiMixLayer(PresetLayer):
         pairing: PairingStrategy = OptimalTransportPairing(k, cost, solver)
         ratio = BetaRatio(alpha, scope, interpolations)
         if baseline is not None:
-            _checks.choice("baseline", baseline, BASELINES)
             pairing = RepeatedPairing(pairing, interpolations)
-            ratio = BetaRatio(alpha, scope) if baseline == "large_batch" else ratio
+            _require_baseline(baseline)
         super().__init__(
             pairing,
             ratio,
             blend,
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,
@@ -104,3 +107,13 @@ class MultiMixLayer(PresetLayer):
     def interpolations(self) -> int:
         """How many mixtures of each pair there are; with a baseline, how many pairings."""
         return self.decisions.mixtures or 1
+
+
+def _require_baseline(baseline: Any) -> None:
+    if baseline == "large_batch":
+        raise _checks.problem(
+            "baseline must be one of 'batch_augmentation'. Received: baseline='large_batch', which was removed: it "
+            "repeated the batch's samples, and the paper's large-batch mixup has K times as many different ones. "
+            "Take dataset.batch(K * batch_size).map(KMixupLayer(k, alpha)) for it, k = 1 as in the paper."
+        )
+    _checks.choice("baseline", baseline, BASELINES)

@@ -30,8 +30,8 @@ class PuzzleMixLayer(CuttingLayer):
             saliency: as in `PuzzleMixBlend`. Targets that are maps of the image's size are puzzled with it.
         solver: "host" (default) or "graph", of the pairing, the masks and the transport.
         scope, cost: as in `KMixupLayer`.
-        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
-            seed: as in `MixLayer`, which also says what a call takes and gives.
+        weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut, or
@@ -82,6 +82,7 @@ class PuzzleMixLayer(CuttingLayer):
         solver: str = "host",
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -114,6 +115,7 @@ class PuzzleMixLayer(CuttingLayer):
             ),
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

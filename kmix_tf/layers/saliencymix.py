@@ -29,8 +29,8 @@ class SaliencyMixLayer(CuttingLayer):
             its model, if it has an attribute `model`, are saved with the layer in `.keras` files, but not in
             `get_config`.
         scope, cost, solver: as in `KMixupLayer`.
-        weight, num_classes, features_only, targets, probability, schedule, match_on, embedding, passthrough, masks,
-            seed: as in `MixLayer`, which also says what a call takes and gives.
+        weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
+            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut from.
@@ -60,6 +60,7 @@ class SaliencyMixLayer(CuttingLayer):
         solver: str = "host",
         weight: Callable | None = None,
         num_classes: Any = None,
+        class_weight: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -78,6 +79,7 @@ class SaliencyMixLayer(CuttingLayer):
             SaliencyMixBlend(axes, saliency),
             weight,
             num_classes=num_classes,
+            class_weight=class_weight,
             features_only=features_only,
             targets=targets,
             probability=probability,

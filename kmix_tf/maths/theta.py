@@ -193,11 +193,22 @@ def _require_symmetric(name: str, left: list[float], right: list[float]) -> None
         )
 
 
-def alpha_for_cost(alpha: float, plain_cost: float, cost: float) -> float:
+def checked_alphas(alpha: Any, largest: Any) -> tuple[float, float | None]:
+    """The alpha of plain mixup, and the largest that may make up for matching."""
+    alpha = _checks.number("alpha", alpha)
+    if largest is not None and _checks.positive("largest", largest) < alpha:
+        _checks.refuse("largest", f">= alpha, which is {alpha:g}", largest)
+    return alpha, None if largest is None else float(largest)
+
+
+def alpha_for_cost(alpha: float, plain_cost: float, cost: float, largest: float | None = None) -> float:
     """The alpha that makes up for pairs being nearer: gamma_squared(result) cost = gamma_squared(alpha) plain_cost.
 
+    Args:
+        largest: the result is at most this, also where there is none; or None.
+
     Raises:
-        ValueError: if there is none, because gamma_squared stays below 1/4.
+        ValueError: if there is none, because gamma_squared stays below 1/4, and no largest.
     """
     if alpha == 0 or abs(cost - plain_cost) <= 1e-9 * plain_cost:
         return alpha
@@ -207,14 +218,18 @@ def alpha_for_cost(alpha: float, plain_cost: float, cost: float) -> float:
         return theta_moments(np.exp(log_alpha)).gamma_squared * cost - wanted
 
     low = high = np.log(alpha)
+    limit = _LARGEST if largest is None else np.log(largest)
+    if excess(limit) < 0 and largest is not None:
+        return largest
     while excess(low) > 0:
         low -= 2
-    while excess(high) < 0 and high < _LARGEST:
+    while excess(high) < 0 and high < limit:
         high += 2
     if excess(high) < 0:
         raise ValueError(
             f"match_alpha: no alpha makes matched pairs, whose mean squared distance is {cost:.6g}, perturb as much "
             f"as alpha={alpha:g} does random ones, at {plain_cost:.6g}. Received: a mean squared perturbation of "
-            f"{wanted:.6g} asked for; the largest reachable is below {cost / 4:.6g}. Take a smaller alpha or k."
+            f"{wanted:.6g} asked for; the largest reachable is below {cost / 4:.6g}. Take a smaller alpha or k; or "
+            f"give the largest alpha to take instead, as largest=10."
         )
     return float(np.exp(brentq(excess, low, high, xtol=1e-12))) if low < high else alpha

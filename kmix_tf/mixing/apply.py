@@ -8,10 +8,12 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._images import warn_of_channels_first
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.roles import FEATURES, MIXED, ROLES, TARGETS, WEIGHTS, Leaf, Mixture
+from kmix_tf.batch.leaf import FEATURES, MASK, MIXED, TARGETS, Leaf
+from kmix_tf.batch.mixture import Mixture
+from kmix_tf.batch.roles import ROLES
 from kmix_tf.blend.base import Blended, BlendStrategy
-from kmix_tf.blend.linear import with_axes
 from kmix_tf.mixing.draw import Drawn
+from kmix_tf.mixing.weighting import one_weight_each, weighted
 from kmix_tf.saliency.inputs import NamedFeatures
 
 
@@ -29,7 +31,13 @@ def apply(
         ValueError: for saliency that the blend does not ask for; for weights without targets to return them with.
     """
     blended = _blended(first, second, drawn, blend, saliency)
-    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, drawn.weight)
+    if first.structure[2] is not None:
+        is_one = second is first
+        first = one_weight_each(first, blended)
+        second = first if is_one else one_weight_each(second, blended)
+    masks = first.tensors(FEATURES, MASK), second.tensors(FEATURES, MASK)
+    label_ratio = blended.ratio if blended.label_ratio is None else blended.label_ratio
+    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, masks)
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]
@@ -37,7 +45,7 @@ def apply(
         for index, tensor in zip(at, ROLES[name].mix(ours, theirs, mixture, packed), strict=True):
             tensors[index] = tensor
     mixed = first.replace(tensors)
-    return mixed if packed or drawn.weight is None else _weighted(mixed, drawn.weight)
+    return mixed if packed or drawn.weight is None else weighted(mixed, drawn.weight)
 
 
 def unmixed(batch: Batch, packed: bool = False) -> Batch:
@@ -79,40 +87,3 @@ def _asked(batch: Batch, blend: Any) -> tf.Tensor:
     leaves: Sequence[Leaf] = [leaf for leaf in batch.leaves if leaf.part == FEATURES and leaf.role == MIXED]
     named = NamedFeatures([leaf.tensor for leaf in leaves], [leaf.path for leaf in leaves])
     return blend.saliency_of(named, batch.tensors(TARGETS) or None)
-
-
-def _weighted(batch: Batch, weight: tf.Tensor) -> Batch:
-    """Makes a weight, float32 `(mixtures,)`, each target's sample weight, or a factor of those it has.
-
-    A target with more axes, such as a map `(mixtures, height, width, classes)`, gets weights `(mixtures, 1, 1)`.
-    """
-    x, y, sample_weight = batch.structure
-    if y is None:
-        raise _checks.problem(
-            "weights go with targets, and there are none to return them with. Received: features alone."
-        )
-    if sample_weight is None:
-        # One for each target: Keras wants sample weights of the targets' structure, and of the losses' rank.
-        targets = [leaf for leaf in batch.leaves if leaf.part == TARGETS]
-        tensors = [_of_rank(weight, _rank(leaf.tensor) - 1) for leaf in targets]
-        weights = [
-            leaf._replace(part=WEIGHTS, role=MIXED, tensor=tensor)
-            for leaf, tensor in zip(targets, tensors, strict=True)
-        ]
-        return Batch([*batch.leaves, *weights], (x, y, y))
-    return batch.replace(
-        [
-            leaf.tensor * _of_rank(tf.cast(weight, leaf.tensor.dtype), _rank(leaf.tensor))
-            if leaf.part == WEIGHTS
-            else leaf.tensor
-            for leaf in batch.leaves
-        ]
-    )
-
-
-def _rank(leaf: Any) -> int:
-    return leaf.shape.rank or 0
-
-
-def _of_rank(weight: tf.Tensor, rank: int) -> tf.Tensor:
-    return with_axes(weight, max(rank, 1) - 1)

@@ -14,6 +14,7 @@ from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.ratio.base import RatioStrategy
 from kmix_tf.seeding import mix_seeds, random_uniform
 from kmix_tf.weight.base import WeightStrategy, mean_one
+from kmix_tf.weight.vanished import tell_of_vanished
 
 
 class MixPlan(NamedTuple):
@@ -89,8 +90,7 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
         partner, ratio = drawn()
     else:
         partner, ratio = tf.cond(mixed, drawn, lambda: _unmixed(decisions, tf.shape(sides.first[0])[0]))
-    plan = MixPlan(partner, ratio, seeds.blend)
-    return Drawn(plan, _weights(decisions.weight, sides, plan, mixed))
+    return _weighed(decisions.weight, sides, MixPlan(partner, ratio, seeds.blend), mixed)
 
 
 def probability_of(probability: float, schedule: Callable | None, step: Any, allowed: Any = None) -> Callable | None:
@@ -181,18 +181,36 @@ def _unmixed(decisions: Decisions, size: Any) -> tuple[tf.Tensor, tf.Tensor]:
     return partner, tf.ones(tf.stack([size] if count is None else [count, size]))
 
 
-def _weights(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tensor | None) -> tf.Tensor | None:
-    """What each mixture counts; all alike where the batch is not mixed at all."""
-    if weight.counts_alike:
-        return None
-    weights = weight(sides.first, sides.second, plan.partner)
+def _weighed(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tensor | None) -> Drawn:
+    """The plan, and what each of its mixtures counts; all alike where the batch is not mixed at all."""
+    weights = None if weight.counts_alike else weight(sides.first, sides.second, plan.partner)
     if weights is None:
-        return None
-    weights = tf.broadcast_to(tf.convert_to_tensor(weights), tf.shape(plan.ratio))
+        return Drawn(plan, None)
+    weights = tf.convert_to_tensor(weights)
+    if weight.far == "keep":
+        plan, weights = _far_kept(plan, weights, sides.second is sides.first)
+    weights = tf.broadcast_to(weights, tf.shape(plan.ratio))
     weights = join_interpolations(weights) if plan.ratio.shape.rank == 2 else weights
     if mixed is not None:
         weights = tf.where(mixed, weights, tf.ones_like(weights))
     sound = tf.reduce_all((weights >= 0) & tf.math.is_finite(weights))
     with _checks.speaking_as(weight.shown, anew=True):
         checks = require(sound, "weights must be >= 0 and finite. Received: others, or NaN.")
-    return mean_one(*after(checks, [weights]))
+    weights = mean_one(*after(checks, [weights]))
+    tell_of_vanished(weights, mixed, weight.shown)
+    return Drawn(plan, weights)
+
+
+def _far_kept(plan: MixPlan, weights: tf.Tensor, within: bool) -> tuple[MixPlan, tf.Tensor]:
+    """Leaves each sample whose pair weighs nothing what it is, with weight 1.
+
+    within: of one batch, it becomes its own partner besides, for blends that show the partner at any ratio; in the
+    batch of another loader it is not there.
+    """
+    if weights.shape.rank != plan.partner.shape.rank:
+        weights = tf.broadcast_to(weights, tf.shape(plan.ratio))
+    is_far = tf.equal(weights, 0)
+    rows = tf.range(tf.shape(plan.partner)[-1])
+    partner = tf.where(is_far, rows, plan.partner) if within else plan.partner
+    ratio = tf.where(is_far, tf.ones([], plan.ratio.dtype), plan.ratio)
+    return MixPlan(partner, ratio, plan.blend_seed), tf.where(is_far, tf.ones_like(weights), weights)

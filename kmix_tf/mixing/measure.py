@@ -10,7 +10,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_paths, require_used
 from kmix_tf.batch.batch import Batch, checked_leaves
-from kmix_tf.batch.roles import FEATURES
+from kmix_tf.batch.leaf import FEATURES
 
 
 def measure(

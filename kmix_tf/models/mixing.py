@@ -13,8 +13,8 @@ from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
+from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
-from kmix_tf.saliency.fallback import FallbackCount
 from kmix_tf.saliency.pooling import gaussian_sizes
 
 
@@ -43,14 +43,17 @@ class MixModel(MixingWrapper):
             default None. Worth having with `SaliencyMixBlend`, whose box else follows a single noisy pixel.
 
     Samples whose saliency is NaN or infinite, as where gradients overflow, are mixed as if it were uniform; `fit`
-    warns of how many there were, after each epoch.
+    warns of how many there were, after each epoch. It warns, too, if more than half of the mixtures, or all of a
+    batch, weighed nothing: see `ThresholdWeight`.
 
     Call:
         `model(x, training=None)`, x as the wrapped model takes it, and returns.
 
     Raises:
-        TypeError, ValueError: for other arguments, a model that is not built, or at `compile` for `jit_compile=True`
-            with a layer that needs the host; in training, for a `clean_weight` without a loss in `compile`.
+        TypeError, ValueError: for other arguments, a model that is not built, inputs that would be averaged though
+            the model looks them up by number, as an `Embedding` does (of a subclassed model, in the first step); at
+            `compile` for `jit_compile=True` with a layer that needs the host; in training, for a `clean_weight`
+            without a loss in `compile`.
 
     Source: k-mixup, Section 2; multi-mix, Section III; Local Mixup, eq. (3), each as the layer says. The pass before
         the step: Kim et al., *Puzzle Mix* (2020).
@@ -77,10 +80,12 @@ class MixModel(MixingWrapper):
         super().__init__(model, [layer], "layer", seed, **kwargs)
         self.layer = layer
         require_floating_inputs(model, layer)
+        self._is_looked_at = False
+        if input_specs(model) is not None:
+            self._look_for_lookups(input_specs(model))
         self.clean_weight = _checks.number("clean_weight", clean_weight)
         self.smoothing = _checked_smoothing(smoothing, layer.blend)
         self._carried = threading.local()
-        self._fallbacks = FallbackCount() if layer.blend.needs_saliency else None
 
     @property
     def mixers(self) -> list[MixLayer]:
@@ -93,6 +98,9 @@ class MixModel(MixingWrapper):
     def train_step(self, data: Any) -> dict[str, Any]:
         step, seed = self._counter.next()
         data = keras.utils.unpack_x_y_sample_weight(data)
+        if not self._is_looked_at:
+            # Of a subclassed model, only data say what its inputs are.
+            self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
         axes = _salient_axes(self.layer.blend)
         if axes is None and not self.clean_weight:
             return super().train_step(self._mixed(data, seed, step))
@@ -104,8 +112,13 @@ class MixModel(MixingWrapper):
         with self._carrying(before.gradients):
             return super().train_step(self._mixed(data, seed, step, before.saliency))
 
+    def _look_for_lookups(self, specs: Any) -> None:
+        with _checks.speaking_as(self):
+            require_no_lookups(self.model, specs, averaged_inputs(self.layer, specs), "mixed", HIDDEN_INSTEAD)
+        self._is_looked_at = True
+
     def _mixed(self, data: Any, seed: tf.Tensor, step: tf.Tensor, saliency: tf.Tensor | None = None) -> Any:
-        with contextlib.nullcontext() if self._fallbacks is None else self._fallbacks.counting():
+        with self._told.counting():
             return self.layer(*data, training=True, seed=seed, step=step, saliency=saliency)
 
     def _has_added_losses_alone(self) -> bool:
@@ -121,22 +134,6 @@ class MixModel(MixingWrapper):
                 f"cannot be told from penalties of weights. Received: clean_weight={self.clean_weight}."
             )
         return is_alone
-
-    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
-        """As `keras.Model.fit`; warns after each epoch of samples whose saliency was NaN or infinite."""
-        history = super().fit(*args, **kwargs)
-        self._warn_of_fallbacks()
-        return history
-
-    def reset_metrics(self) -> None:
-        """As `keras.Model.reset_metrics`, with which Keras begins every epoch and evaluation."""
-        super().reset_metrics()
-        self._warn_of_fallbacks()
-
-    def _warn_of_fallbacks(self) -> None:
-        if self._fallbacks is not None and tf.executing_eagerly():
-            with _checks.speaking_as(self):
-                self._fallbacks.warn()
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         loss = super().compute_loss(*args, **kwargs)

@@ -11,12 +11,17 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import require_tensorflow_backend
+from kmix_tf._images import those
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.models.counting import StepCounter
+from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
+from kmix_tf.models.fitting import require_fitting, require_outputs, warn_of_metrics
+from kmix_tf.models.lookups import input_specs, not_selected
+from kmix_tf.models.telling import TellingModel, Told
 
 
-class MixingWrapper(keras.Model):
+class MixingWrapper(TellingModel):
     """Wraps a built model and a mix. A subclass says in `train_step` how it mixes.
 
     Args:
@@ -43,6 +48,7 @@ class MixingWrapper(keras.Model):
                 _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
         self._silenced = threading.local()
         self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
+        self._told = Told(mixers)
         self.built = True
 
     @property
@@ -78,15 +84,32 @@ class MixingWrapper(keras.Model):
         """As `keras.Model.compile`.
 
         Raises:
-            ValueError: for `jit_compile=True` and a mix with `solver="host"`; for a sparse loss, which takes no mixed
-                labels.
+            ValueError: for `jit_compile=True` and a mix with `solver="host"`; for sparse losses and metrics, which
+                take no mixed labels; for stock losses and metrics where targets are packed.
+
+        Warns of stock metrics that take mixed labels for something else, such as AUC.
         """
         arguments = inspect.signature(super().compile).bind_partial(*args, **kwargs).arguments
         for mixer in self.mixers:
             if arguments.get("jit_compile") is True:
                 require_compilable(mixer)
-            _require_soft_loss(arguments.get("loss"), mixer)
+            require_fitting(arguments, mixer, self.model)
+        warn_of_metrics(arguments, self.mixers[0], self.model)
         super().compile(*args, **kwargs)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        if y is not None and y_pred is not None:
+            with _checks.speaking_as(self):
+                require_outputs(y, y_pred, self.mixers[0], self.model, self.loss)
+        return super().compute_loss(x, y, y_pred, sample_weight, *args, **kwargs)
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         # Keras does not compile what it loads when `compile` is overridden, unless this is, too.
@@ -94,9 +117,29 @@ class MixingWrapper(keras.Model):
         if hasattr(self.optimizer, "build"):  # The legacy optimizers of Keras 2 have none.
             self.optimizer.build(self.trainable_variables)
 
-    def export(self, *args: Any, **kwargs: Any) -> None:
-        """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it."""
-        self.model.export(*args, **kwargs)
+    @_checks.speaks
+    def export(
+        self,
+        filepath: Any = None,
+        format: str = SAVED_MODEL,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        path: Any = None,
+        **options: Any,
+    ) -> None:
+        """As `keras.Model.export`, of the plain model: nothing of the mix, or of this package, is in it.
+
+        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
+
+        Args:
+            filepath, format, verbose, input_signature, options: as `keras.Model.export` of the installed Keras has
+                them; Keras 2 writes SavedModels only. path: another name of filepath.
+
+        Raises:
+            TypeError, ValueError, ImportError: for what Keras cannot export. OSError: naming the path, if it cannot
+                be written.
+        """
+        export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the wrapped model is built."""
@@ -144,30 +187,20 @@ def require_compilable(mixer: MixLayer) -> None:
         )
 
 
-def _require_soft_loss(loss: Any, mixer: MixLayer) -> None:
-    """Refuses losses of integer labels, of which mixing makes soft ones: Keras' own message would not say so."""
-    if mixer.targets == "packed" or mixer.passthrough:
-        return
-    for each in tf.nest.flatten(loss):
-        name = each if isinstance(each, str) else getattr(each, "__name__", type(each).__name__)
-        if "sparse" in name.lower():
-            raise _checks.problem(
-                f"loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
-                "CategoricalCrossentropy, also for validation data with integer labels; or give the mix "
-                f"targets='packed' and compile with LocalMixupLoss({name})."
-            )
-
-
 def require_floating_inputs(model: keras.Model, mixer: MixLayer) -> None:
     """Refuses integer inputs: models cast what comes to their inputs' dtype, and so would cut mixtures off.
 
     Raises:
-        ValueError: unless leaves ride along, which these may be.
+        ValueError: unless they ride along or are masks.
     """
-    dtypes = [tf.as_dtype(leaf.dtype) for leaf in getattr(model, "inputs", None) or []]
-    if not (mixer.passthrough or mixer.masks or all(dtype.is_floating for dtype in dtypes)):
+    specs = input_specs(model)
+    are_free = [] if specs is None else not_selected((*mixer.passthrough, *mixer.masks), specs)
+    (mixed,) = those(are_free, tf.nest.flatten(specs)) if are_free else ([],)
+    dtypes = [leaf.dtype for leaf in mixed]
+    if not all(dtype.is_floating for dtype in dtypes):
         raise _checks.problem(
             f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: they "
-            "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')); name those "
-            "that ride along in the mix's passthrough; or mix hidden features by ManifoldMixModel."
+            "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')) for "
+            "quantities; name those that ride along in the mix's passthrough; or mix hidden features by "
+            "ManifoldMixModel, what an embedding makes of token ids, say."
         )

@@ -15,8 +15,9 @@ from kmix_tf.seeding import as_seed, split
 class RepeatedPairing(PairingStrategy):
     """Pairs a batch several times, independently: each sample is mixed with several partners.
 
-    With one ratio this is the large-batch mixup that the multi-mix paper compares with, with a ratio each it is batch
-    augmentation by mixup; multi-mix itself mixes one pair several times.
+    The samples stay the same: with a ratio each this is batch augmentation by mixup, but for the augmentations, while
+    multi-mix mixes one pair several times. It is not the large-batch mixup of the multi-mix paper, whose batch has as
+    many times more samples: batch them so for that, `dataset.batch(times * batch_size)`.
 
     Args:
         pairing: any pairing.

@@ -113,15 +113,43 @@ class NearestNeighborPairing(_GroupPairing):
 
 @register
 class RandomPairing(_GroupPairing):
-    """Plain mixup's partners: the next sample round a circle of the shuffled batch.
+    """Plain mixup's partners: the next sample round a circle of the shuffled batch, or any sample of it.
 
-    The same as `OptimalTransportPairing(k=1)`: every sample has one partner, never itself, uniform among the others.
-    Of two loaders, each row is paired with the same row.
+    By default the same as `OptimalTransportPairing(k=1)`: every sample has one partner, never itself, uniform among
+    the others, and is a partner once. So each batch of n is mixed n times.
 
-    Source: k-mixup, Section 2, k = 1.
+    The theory of mixup counts self pairs, too: of n samples, each ordered pair 1/n^2. With `with_itself=True` the
+    batch is paired with a shuffle of itself, as in the published implementations: partners are uniform over the whole
+    batch, so a sample meets itself, and stays as it is whatever the ratio, with chance 1/n. In batches of a few
+    samples that changes what is learnt (benchmarks/self_pairs.md), in batches of hundreds hardly. Presets have
+    pairings of their own: `MixLayer(RandomPairing(with_itself=True), BetaRatio(alpha), blend, weight)` is plain mixup
+    with self pairs, and `RepeatedPairing` repeats it.
+
+    Of two loaders, each row is paired with the same row. Whether that is the same sample is the loaders' choice: if
+    both shuffle one dataset of N samples, it is with chance 1/N.
+
+    Args:
+        with_itself: whether a sample may be its own partner; default False.
+
+    Raises:
+        ValueError: for anything but True or False.
+
+    Source: k-mixup, Section 2, k = 1. For self pairs, Towards Understanding the Data Dependency of Mixup-style
+    Training, Section 2, and On Mixup Regularization, Section 2.
 
     Example:
         >>> pairing = RandomPairing()
         >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
         TensorShape([4])
     """
+
+    @_checks.speaks
+    def __init__(self, with_itself: bool = False):
+        self.with_itself = _checks.flag("with_itself", with_itself)
+
+    def __call__(self, features: Features, seed: Any, targets: Any = None) -> Pairing:
+        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
+        if not self.with_itself:
+            return super().__call__(features, seed)
+        partner = permutation(as_seed(seed), tf.shape(features[0])[0])
+        return Pairing(partner, tf.range(tf.size(partner)))

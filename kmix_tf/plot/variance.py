@@ -19,12 +19,13 @@ def plot_variance(
 ) -> "Axes":
     """Draws the variance of the gradient against the number of interpolations, one solid line a batch size.
 
-    A dashed line of the same colour is mixup at the same cost, a batch of K B pairs: it lies above the solid one
-    where B is more than the threshold, which the legend's title names, and under it where B is less.
+    A dashed line of the same colour is mixup at the same cost, a batch of K B samples: it lies above the solid one
+    where B is more than the threshold, which the legend's title names, and under it where B is less. Batches are
+    mixed with themselves; for pairs of two loaders, draw `result.of_two_loaders()`.
 
     Args:
         result: of `kmix_tf.analysis.gradient_variance`.
-        interpolations: numbers K, integers >= 1. batch_sizes: numbers of pairs B, integers >= 1; at least one each.
+        interpolations: numbers K, integers >= 1. batch_sizes: numbers of samples B, integers >= 1; at least one each.
         axes: Matplotlib Axes, or None for a new figure.
 
     Returns:
@@ -34,7 +35,7 @@ def plot_variance(
     Raises:
         ImportError: without Matplotlib. TypeError: for another result. ValueError: for other numbers.
 
-    Source: Multi-mix, Propositions III.1 and III.2.
+    Source: Multi-mix, Propositions III.1 and III.2; see `GradientVariance` for what differs.
 
     Example:
         >>> from kmix_tf.analysis.gradient_variance import GradientVariance
@@ -55,7 +56,7 @@ def plot_variance(
         axes.plot(counts, result.variance(size * counts), color=colour, linestyle="--", linewidth=1)
     axes.set(xlabel="interpolations of each pair, K", ylabel="variance of the gradient", yscale="log")
     axes.xaxis.set_major_locator(pyplot().MaxNLocator(integer=True))
-    title = f"multi-mix of B pairs; dashed: mixup of K B pairs\n{_threshold(result)}"
+    title = f"multi-mix of B samples; dashed: mixup of K B samples\n{_threshold(result)}"
     axes.legend(title=title, frameon=False, fontsize=8, title_fontsize=8)
     return axes
 
@@ -74,9 +75,12 @@ def _is_told(result: GradientVariance) -> bool:
 
 def _threshold(result: GradientVariance) -> str:
     if _is_told(result):
-        return f"threshold: B = V1 / V2 = {_number(result.threshold)}"
+        of_pairs = "(V1 + 2 H)" if result.h else "V1"
+        return f"threshold: B = {of_pairs} / V2 = {_number(result.threshold)}"
     most = max(result.v2, 0) + 2 * result.standard_error()[2]
-    return f"threshold: more than {_number(result.v1 / most)}" if most else "threshold: none, V2 is 0"
+    return (
+        f"threshold: more than {_number((result.v1 + 2 * result.h) / most)}" if most else "threshold: none, V2 is 0"
+    )
 
 
 def _number(value: float) -> str:

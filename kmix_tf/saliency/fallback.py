@@ -1,50 +1,21 @@
 """Samples whose saliency is NaN or infinite: they count as uniformly salient, and someone is told."""
 
-import contextlib
 import sys
-import threading
 import warnings
-from collections.abc import Iterator
 
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._counting import DeviceCount
 from kmix_tf._graph import KNOWS_OF_XLA, is_for_xla
 
-_counting = threading.local()  # Each replica is traced in a thread of its own.
 
-
-class FallbackCount:
-    """Counts, on the device, samples that fell back, where nothing else could say so: XLA compiles no printing.
-
-    Made where a model's weights are made, under its strategy. The variable is no weight: it is neither tracked nor
-    saved, and in no log.
-    """
-
-    def __init__(self) -> None:
-        # Each replica counts its own; reading sums them up.
-        self._count = tf.Variable(
-            0,
-            dtype=tf.int64,
-            trainable=False,
-            synchronization=tf.VariableSynchronization.ON_READ,
-            aggregation=tf.VariableAggregation.SUM,
-        )
-        self._told = 0
-
-    @contextlib.contextmanager
-    def counting(self) -> Iterator[None]:
-        """Within it, what falls back is counted here, and not told one by one."""
-        before, _counting.by = getattr(_counting, "by", None), self._count
-        try:
-            yield
-        finally:
-            _counting.by = before
+class FallbackCount(DeviceCount):
+    """Counts, on the device, samples that fell back."""
 
     def warn(self) -> None:
         """Warns of samples that fell back since the last warning, if any did."""
-        total = int(self._count.numpy())
-        new, self._told = total - self._told, total
+        new, total = map(int, self.since_last())
         if new:
             warnings.warn(
                 f"{_checks.speaker()}: since training began, or since the last such warning, the saliency of {new} "
@@ -66,7 +37,7 @@ def tell_of_fallback(is_broken: tf.Tensor) -> None:
         is_broken: bool `(batch,)`.
     """
     count = tf.math.count_nonzero(is_broken)
-    counted_by = getattr(_counting, "by", None)
+    counted_by = FallbackCount.counter()
     message = f"{_checks.speaker()}: saliency is NaN or infinite in so many samples of a batch:"
     if counted_by is not None:
         counted_by.assign_add(count)

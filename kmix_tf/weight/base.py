@@ -1,6 +1,6 @@
 """What a mixture counts in the loss: what every weight is told and gives, and what becomes of it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -11,6 +11,7 @@ from kmix_tf._graph import refusing_host_calls
 from kmix_tf.decision import Decision, Wrapped, as_decision
 
 _PREFIX = "quantile:"
+FAR = ("drop", "keep")
 
 
 class WeightStrategy(Decision):
@@ -23,25 +24,41 @@ class WeightStrategy(Decision):
 
     Attributes:
         counts_alike: True says that all mixtures count the same, so that no weight is asked for.
+        far: what becomes of a pair of weight 0: "drop" (default), the mixture counts nothing; or "keep", the sample
+            stays itself, unmixed, with weight 1. A plain callable may have it as an attribute, too.
 
     Example:
         >>> class OwnRowsLess(WeightStrategy):  # a sample mixed with itself counts half
         ...     def __call__(self, first, second, partner):
         ...         return tf.where(partner == tf.range(tf.size(partner)), 0.5, 1.0)
         >>> x, y, w = MixLayer(weight=OwnRowsLess())(tf.eye(4), tf.eye(4))
+
+        >>> class NextRowOnly(WeightStrategy):  # pairs of neighbouring rows; other samples stay unmixed
+        ...     far = "keep"
+        ...
+        ...     def __call__(self, first, second, partner):
+        ...         return tf.where(abs(partner - tf.range(tf.size(partner))) == 1, 1.0, 0.0)
+        >>> x, y, w = MixLayer(weight=NextRowOnly())(tf.eye(4), tf.eye(4))
+        >>> w.numpy().tolist()
+        [1.0, 1.0, 1.0, 1.0]
     """
 
     kind = "weight"
     signature = "(first, second, partner) -> weights"
 
     counts_alike: bool = False
+    far: str = "drop"
 
     def __call__(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor) -> Any:
         raise NotImplementedError(f"{self.shown} must say in __call__ what mixtures count.")
 
 
 class _WrappedWeight(Wrapped, WeightStrategy):
-    """A plain callable as a weight."""
+    """A plain callable as a weight. It may declare `far`."""
+
+    def __init__(self, function: Callable):
+        super().__init__(function)
+        self.far = getattr(function, "far", "drop")
 
     def __call__(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner: tf.Tensor) -> Any:
         with refusing_host_calls(self.shown):
@@ -50,7 +67,9 @@ class _WrappedWeight(Wrapped, WeightStrategy):
 
 def as_weight(value: Any) -> WeightStrategy:
     """A weight, of one or of a callable of its signature."""
-    return as_decision(value, WeightStrategy, _WrappedWeight, told=3)
+    weight: WeightStrategy = as_decision(value, WeightStrategy, _WrappedWeight, told=3)
+    _checks.choice("weight.far", weight.far, FAR)
+    return weight
 
 
 @register

@@ -10,7 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._graph import require_all
 from kmix_tf._paths import leaves_of
 from kmix_tf.batch.batch import are_finite, read, require_alike
-from kmix_tf.batch.roles import PARTS, Rules
+from kmix_tf.batch.leaf import PARTS, Rules
 
 Pair = collections.namedtuple("Pair", ["left", "right"])
 
@@ -165,6 +165,8 @@ def test_values_that_are_not_finite_are_found_in_any_dtype(dtype, values):
 def test_messages_name_the_leaf_at_fault(part):
     parts = {"features": tf.zeros([2, 1]), "targets": tf.zeros([2]), "sample_weight": tf.zeros([2])}
     parts[part] = {"good": tf.zeros([2]), "bad": [tf.constant([0.0, np.nan])]}
+    if part == "sample_weight":
+        parts["targets"] = tf.nest.map_structure(tf.zeros_like, parts[part])
     with pytest.raises(tf.errors.InvalidArgumentError, match=rf"Owner: {part}\['bad'\]\[0\] must be finite"):
         prepared(*parts.values())
 

@@ -56,7 +56,6 @@ LAYERS = {
     "repeated": lambda: MixLayer(RepeatedPairing(OptimalTransportPairing(2, solver="graph"), 3), num_classes=3),
     "any distribution": lambda: MixLayer(ratio=DistributionRatio(arcsine, "sample", 2), num_classes=3),
     "multi-mix": lambda: MultiMixLayer(3, 0.7, num_classes=3),
-    "large batch": lambda: MultiMixLayer(3, baseline="large_batch", num_classes=3),
     "batch augmentation": lambda: MultiMixLayer(3, k=2, solver="graph", baseline="batch_augmentation", num_classes=3),
     "local": lambda: LocalMixupLayer(num_classes=3),
     "local threshold": lambda: LocalMixupLayer(0.5, ThresholdWeight("quantile:0.4"), num_classes=3),

@@ -88,7 +88,8 @@ def test_other_features_are_masked_alike_or_mixed_by_the_mean():
     }
     mixed, y, weight = FMixLayer(scope="sample")(x, EYE, np.arange(6, dtype=np.float32), seed=3)
     own, kept, partner = readout(mixed["image"], 6)
-    np.testing.assert_allclose(y, shares_of(own, kept, partner, 6), atol=1e-6)
+    counts = shares_of(own, kept, partner, 6) * np.arange(6)
+    np.testing.assert_allclose(y, counts / counts.sum(axis=1, keepdims=True), atol=1e-6)
     # Each place of the small image lies on 2 x 2 of the large; its middle is the corner of the last of them.
     small = np.where(kept[:, 1::2, 1::2], own[:, np.newaxis, np.newaxis], partner[:, np.newaxis, np.newaxis])
     assert (mixed["small"].numpy() == small).all()

@@ -63,12 +63,12 @@ def test_keras_finds_no_fault_with_features_alone(layer_class, arguments):
     [
         (KMixupLayer, {"k": 2, "solver": "graph", "num_classes": 3}, 1),
         (MultiMixLayer, {"interpolations": 3}, 3),
-        (MultiMixLayer, {"interpolations": 2, "baseline": "large_batch"}, 2),
+        (MultiMixLayer, {"interpolations": 2, "baseline": "batch_augmentation"}, 2),
         (CutMixLayer, {"alpha": 0.5}, 1),
         (MixLayer, {"pairing": SameClassPairing()}, 1),
         (MixLayer, {"pairing": OtherClassPairing(), "probability": 0.5}, 1),
     ],
-    ids=["kmixup", "multimix", "large batch", "cutmix", "same class", "other class"],
+    ids=["kmixup", "multimix", "batch augmentation", "cutmix", "same class", "other class"],
 )
 @pytest.mark.representatives("times", [2])
 def test_keras_finds_no_fault_with_targets(layer_class, arguments, times):

@@ -42,9 +42,11 @@ def test_features_targets_and_weights_are_mixed_as_the_plan_says(layer):
     weight = RNG.uniform(size=8).astype(np.float32)
     mixed = layer(X, Y, weight, seed=5)
     assert len(mixed) == 3
-    for ours, values in zip(mixed, (X, Y, weight), strict=True):
+    counts = by_plan(layer, [X], 5, weight)
+    targets = by_plan(layer, [X], 5, weight[:, np.newaxis] * Y) / counts[:, np.newaxis]
+    for ours, values in zip(mixed, (by_plan(layer, [X], 5, X), targets, counts), strict=True):
         assert ours.dtype == tf.float32
-        np.testing.assert_allclose(ours, by_plan(layer, [X], 5, values), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours, values, rtol=1e-5, atol=1e-6)
 
 
 @each_layer
@@ -181,14 +183,6 @@ def test_each_of_several_targets_has_its_number_of_classes():
     np.testing.assert_allclose(y["size"], by_plan(layer, [X], 1, Y), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("shape", [(8,), (8, 1), (8, 5)], ids=str)
-def test_weights_are_mixed_linearly_in_their_shape(shape):
-    weight = RNG.integers(0, 4, size=shape)
-    _, _, mixed = MixLayer()(X, Y, weight, seed=1)
-    assert mixed.dtype == tf.float32
-    np.testing.assert_allclose(mixed, by_plan(MixLayer(), [X], 1, weight), rtol=1e-5, atol=1e-6)
-
-
 @each_layer
 def test_inference_only_converts(layer):
     layer = MixLayer(layer.pairing, num_classes=3)
@@ -244,13 +238,12 @@ def test_samples_of_any_shape_are_mixed(shape):
         (KMIXUP, [8, 3]),
         (KMIXUP, [None, 3]),
         (KMIXUP, [None, None]),
-        (KMIXUP, None),
     ],
-    ids=["mix-known", "known", "any batch", "any width", "any rank"],
+    ids=["mix-known", "known", "any batch", "any width"],
 )
 def test_eager_calls_graphs_and_pipelines_agree(layer, spec, same):
     eager = layer(X, Y, seed=5)
-    signature = [tf.TensorSpec(spec), tf.TensorSpec(spec and [*spec[:1], 2])]
+    signature = [tf.TensorSpec(spec), tf.TensorSpec([*spec[:1], 2])]
     graph = tf.function(lambda x, y: layer(x, y, seed=5), input_signature=signature)
     same(graph(X, Y), eager)
     dataset = tf.data.Dataset.from_generator(lambda: iter([(X, Y)]), output_signature=tuple(signature))

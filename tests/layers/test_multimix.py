@@ -43,15 +43,22 @@ def test_mixtures_stand_in_order_for_everything_that_is_mixed(k):
     weight, table = RNG.uniform(size=SIZE).astype(np.float32), RNG.integers(0, 9, size=(SIZE, 2)).astype(np.uint8)
     layer = MultiMixLayer(4, 0.7, k=k)
     x, y, weights = layer({"a": X, "b": table}, (EYE, X[:, 0, 0]), weight, seed=3)
-    ratio, partner = readout(y[0], 4)
+    _, plain = layer({"a": X, "b": table}, EYE, seed=3)
+    ratio, partner = readout(plain, 4)
     # One pairing, four descending ratios, which the batch shares.
     assert (partner == partner[0]).all()
     assert sorted(partner[0]) == list(range(SIZE))
     np.testing.assert_allclose(ratio, ratio[:, :1] * np.ones(SIZE), atol=1e-6)
     assert (np.diff(ratio[:, 0]) < 0).all()
-    for ours, values in ((x["a"], X), (x["b"], table), (y[0], EYE), (y[1], X[:, 0, 0]), (weights, weight)):
+    for ours, values in ((x["a"], X), (x["b"], table)):
         assert ours.dtype == tf.float32
         np.testing.assert_allclose(ours, mixture(values, ratio, partner), atol=1e-5)
+    counts = mixture(weight, ratio, partner)
+    np.testing.assert_allclose(weights, counts, atol=1e-5)
+    for ours, values in ((y[0], EYE), (y[1], X[:, 0, 0])):
+        assert ours.dtype == tf.float32
+        weighted = mixture((weight * values.T).T, ratio, partner)
+        np.testing.assert_allclose(ours, (weighted.T / counts).T, atol=1e-5)
 
 
 @pytest.mark.usefixtures("plain_and_compiled")
@@ -88,16 +95,16 @@ def test_narrower_scopes_draw_descending_ratios_for_each(scope):
     assert len({tuple(each) for each in ratio.T.round(5)}) == {"group": 4, "sample": 7}[scope]
 
 
-@pytest.mark.usefixtures("plain_and_compiled")
-def test_large_batches_are_several_pairings_with_one_ratio():
-    x, shares = MultiMixLayer(4, baseline="large_batch")(X, EYE, seed=1)
-    ratio, partner = readout(shares, 4)
-    np.testing.assert_allclose(ratio, np.full((4, SIZE), ratio[0, 0]), atol=1e-6)
-    assert len({tuple(each) for each in partner}) == 4
-    for each in partner:
-        assert sorted(each) == list(range(SIZE))
-        assert (each != np.arange(SIZE)).all()
-    np.testing.assert_allclose(x, mixture(X, ratio, partner), atol=1e-5)
+def test_large_batches_need_other_samples_and_the_layer_says_where_they_come_from():
+    with pytest.raises(ValueError, match=r"MultiMixLayer: baseline .*Received: baseline='large_batch'.*KMixupLayer"):
+        MultiMixLayer(4, baseline="large_batch")
+    # The recipe: as many mixtures as of multi-mix, of four times as many samples, with one ratio.
+    rows = np.arange(8, dtype=np.float32)[:, np.newaxis]
+    dataset = tf.data.Dataset.from_tensor_slices((rows, np.eye(8, dtype=np.float32))).batch(4 * 2)
+    ((_, shares),) = dataset.map(KMixupLayer(1, 1.0))
+    ratio, partner = readout(shares, 1)
+    assert sorted(partner[0]) == list(range(8))
+    np.testing.assert_allclose(ratio, np.full((1, 8), ratio[0, 0]), atol=1e-6)
 
 
 @pytest.mark.usefixtures("plain_and_compiled")
@@ -110,14 +117,12 @@ def test_batch_augmentation_is_several_pairings_with_a_ratio_each():
     np.testing.assert_allclose(x, mixture(X, ratio, partner), atol=1e-5)
 
 
-@pytest.mark.parametrize("baseline", ["large_batch", "batch_augmentation"])
-@pytest.mark.representatives("baseline", ["large_batch"])
 @pytest.mark.usefixtures("plain_and_compiled")
-def test_baselines_match_each_of_their_pairings(baseline):
+def test_batch_augmentation_matches_each_of_its_pairings():
     x = RNG.normal(size=(12, 2)).astype(np.float32)
 
     def mean_square(k):
-        _, shares = MultiMixLayer(8, k=k, baseline=baseline)(x, np.eye(12, dtype=np.float32), seed=1)
+        _, shares = MultiMixLayer(8, k=k, baseline="batch_augmentation")(x, np.eye(12, dtype=np.float32), seed=1)
         _, partner = readout(shares, 8)
         return np.square(x - x[partner]).sum(axis=2).mean(axis=1)
 
@@ -162,7 +167,7 @@ def test_two_loaders_are_mixed_in_the_same_order():
     np.testing.assert_allclose(x.numpy().reshape(3, *X.shape), (1 - share) * X + share * second, atol=1e-5)
 
 
-@pytest.mark.parametrize("baseline", [None, "large_batch", "batch_augmentation"])
+@pytest.mark.parametrize("baseline", [None, "batch_augmentation"])
 @pytest.mark.representatives("baseline", [None])
 def test_the_last_partial_batch_is_mixed_as_often(baseline):
     layer = MultiMixLayer(3, baseline=baseline, seed=1)
@@ -184,7 +189,7 @@ def test_the_last_partial_batch_is_mixed_as_often(baseline):
     st.integers(1, 12),
     st.integers(1, 5),
     st.integers(1, 4),
-    st.sampled_from([None, "large_batch", "batch_augmentation"]),
+    st.sampled_from([None, "batch_augmentation"]),
     st.integers(0, 2**31 - 1),
 )
 def test_any_size_and_number_give_whole_mixtures(size, interpolations, k, baseline, seed):

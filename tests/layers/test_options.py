@@ -37,6 +37,7 @@ OTHER = {
     "blend": lambda: CutMixBlend(1),
     "weight": lambda: ThresholdWeight(0.25),
     "num_classes": lambda: 7,
+    "class_weight": lambda: {0: 0.5, 6: 2.0},
     "features_only": lambda: True,
     "targets": lambda: "packed",
     "probability": lambda: 0.25,
@@ -53,7 +54,7 @@ OTHER = {
     "cost": lambda: "euclidean",
     "solver": lambda: "graph",
     "interpolations": lambda: 4,
-    "baseline": lambda: "large_batch",
+    "baseline": lambda: "batch_augmentation",
     "axes": lambda: 1,
     "decay": lambda: 1.5,
     "saliency": lambda: SpectralResidualSaliency(1, size=8),
@@ -182,7 +183,7 @@ def test_a_misspelt_option_is_refused_with_the_one_meant(cls):
 
 def test_an_option_of_another_preset_is_refused():
     with pytest.raises(TypeError, match=r"KMixupLayer: options must be known ones. Received: baseline="):
-        KMixupLayer(4, interpolations=3, baseline="large_batch")
+        KMixupLayer(4, interpolations=3, baseline="batch_augmentation")
 
 
 def test_what_is_read_cannot_be_set_to_no_effect():
@@ -198,7 +199,7 @@ def test_a_layer_that_adapted_still_tells_the_alpha_it_was_given():
 
 
 def test_baselines_tell_how_many_mixtures_they_make():
-    for baseline in (None, "large_batch", "batch_augmentation"):
+    for baseline in (None, "batch_augmentation"):
         layer = MultiMixLayer(3, baseline=baseline)
         assert layer.interpolations == 3
         assert len(layer(tf.eye(4), tf.eye(4))[0]) == 12

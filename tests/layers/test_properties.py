@@ -79,8 +79,11 @@ def flat(structure):
     return [np.asarray(tf.cast(each, tf.float64)) for each in tf.nest.flatten(structure)]
 
 
-def expected(values, plan):
+def expected(values, plan, weight=None):
     """By NumPy: the mixtures of a linear blend, an interpolation of the whole batch after another."""
+    if weight is not None:
+        counts = expected(weight, plan)
+        return expected((weight * values.T).T, plan) / counts.reshape(-1, *[1] * (values.ndim - 1))
     ratio, partner = plan.ratio.numpy().astype(np.float64), plan.partner.numpy()
     several = ratio.ndim == 2 or partner.ndim == 2
     partner = np.broadcast_to(partner, ratio.shape)
@@ -131,7 +134,9 @@ def test_linear_mixtures_are_right_or_refused_by_name(
         rounding = {"float16": 2e-3, "bfloat16": 2e-2}.get(given_leaf.dtype.name, 1e-5)
         np.testing.assert_allclose(ours, expected(theirs, plan), rtol=rounding, atol=rounding)
     if targets == "mixed":
-        np.testing.assert_allclose(mixed_y, expected(np.asarray(soft, np.float64), plan), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(
+            mixed_y, expected(np.asarray(soft, np.float64), plan, sample_weight), rtol=1e-5, atol=1e-5
+        )
     else:
         packed = tf.squeeze(mixed_y, -2) if needs_classes and not num_classes else mixed_y
         y_a, y_b, ratio, _ = unpack_targets(packed)
@@ -139,7 +144,7 @@ def test_linear_mixtures_are_right_or_refused_by_name(
         plain = np.asarray(soft, np.float64)
         plain = plain[..., np.newaxis] if plain.ndim == 1 or (needs_classes and not num_classes) else plain
         remixed = np.asarray(share * y_a + (1 - share) * y_b)
-        np.testing.assert_allclose(remixed, expected(plain, plan), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(remixed, expected(plain, plan, sample_weight), rtol=1e-5, atol=1e-5)
     if with_weight:
         ours = mixed_weight[0].numpy()
         assert ours.shape == (n * (times or 1),)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import BetaRatio, MixLayer, OptimalTransportPairing, mix
+from kmix_tf import BetaRatio, MixLayer, OptimalTransportPairing, mix, unpack_targets
 from kmix_tf.blend.puzzle.blend import PuzzleMixBlend
 from kmix_tf.layers.puzzlemix import PuzzleMixLayer
 
@@ -63,10 +63,15 @@ def test_maps_are_moved_with_the_image(solver, interpolations):
     assert label.shape == (6 * interpolations, 6)
 
 
-def test_maps_that_move_cannot_be_packed():
+@pytest.mark.parametrize("interpolations", [1, 2])
+def test_maps_that_move_are_packed_as_they_moved(interpolations):
     x = RNG.normal(size=(6, 8, 8, 1)).astype(np.float32)
-    with pytest.raises(ValueError, match="PuzzleMixLayer: maps cannot be packed where a blend moves"):
-        PuzzleMixLayer(targets="packed", blocks=4)(x, x, seed=3)
+    layer = PuzzleMixLayer(targets="packed", blocks=4, t_eps=0.0, scope="sample", interpolations=interpolations)
+    moved, packed = layer(x, x, seed=3)
+    y_a, y_b, ratio, _ = unpack_targets(packed)
+    share = ratio[..., np.newaxis]
+    np.testing.assert_allclose(share * y_a + (1 - share) * y_b, moved, rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(y_a[:6], x)
 
 
 @pytest.mark.usefixtures("plain_and_compiled")

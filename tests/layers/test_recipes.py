@@ -1,13 +1,17 @@
-"""Cutout and label smoothing are not ours: they compose with every mix, in either environment."""
+"""Cutout and label smoothing as the README gives them: they compose with every mix, in either environment."""
+
+import re
+import textwrap
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import stats
 
 from kmix_tf import LocalMixupLoss
 
-IS_KERAS_3 = keras.__version__.startswith("3")
 RNG = np.random.default_rng(8)
 X = RNG.uniform(0.25, 1, size=(8, 4, 6, 1)).astype(np.float32)
 Y = RNG.integers(0, 3, 8).astype(np.int32)
@@ -27,14 +31,56 @@ IN_PIPELINES = [
 ]
 
 
-def eraser():
-    """Keras' layer, or the function of tensorflow-addons, which Keras 2 has no layer for."""
-    if IS_KERAS_3:
-        layer = keras.layers.RandomErasing((1, 1), (0.4, 0.6), fill_value=ERASED, value_range=(0, 1), seed=1)
-        return lambda images: layer(images, training=True)
-    from tensorflow_addons.image import random_cutout
+def recipe():
+    """`cutout` as it stands in the README."""
+    text = (Path(__file__).parents[2] / "README.md").read_text()
+    (code,) = re.findall(r"```python\n( *def cutout\(.*?)```", text, flags=re.DOTALL)
+    scope = {"tf": tf}
+    exec(textwrap.dedent(code), scope)
+    return scope["cutout"]
 
-    return lambda images: random_cutout(images, mask_size=2, constant_values=ERASED)
+
+def eraser():
+    cutout = recipe()
+    return lambda images: cutout(images, size=2, fill=ERASED)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 8])
+def test_cutout_erases_one_square_of_every_image_about_any_pixel(size):
+    # Images whose every pixel, of every channel, says where it is: centres are counted, squares are compared with.
+    height, width, count = 4, 6, 3000
+    images = 1 + np.arange(height * width * 2, dtype=np.float32).reshape(1, height, width, 2).repeat(count, axis=0)
+    erased = recipe()(tf.constant(images), size=size).numpy()
+    gone = erased == 0
+    assert ((erased == images) | gone).all()
+    assert (gone[..., 0] == gone[..., 1]).all()
+    centres = {}
+    for y in range(height):
+        for x in range(width):
+            rows, columns = np.arange(height) - y + size // 2, np.arange(width) - x + size // 2
+            square = ((rows >= 0) & (rows < size))[:, np.newaxis] & ((columns >= 0) & (columns < size))
+            centres[square.tobytes()] = centres.get(square.tobytes(), 0) + 1
+    found = [mask.tobytes() for mask in gone[..., 0]]
+    assert set(found) <= set(centres)
+    assert bytes(height * width) not in centres, "each image loses something"
+    counts = np.array([found.count(mask) for mask in centres])
+    expected = count * np.array(list(centres.values())) / (height * width)
+    # Chance says otherwise once in 10^5 seeds.
+    assert len(counts) == 1 or stats.chisquare(counts, expected).pvalue > 1e-5
+
+
+@pytest.mark.parametrize("dtype", [tf.float16, tf.float64, tf.uint8])
+def test_cutout_keeps_the_dtype_and_fills_with_what_it_is_told(dtype):
+    images = tf.fill([5, 6, 6, 3], tf.constant(9, dtype))
+    erased = recipe()(images, size=4, fill=2.0)
+    assert erased.dtype == dtype
+    assert set(np.unique(erased).tolist()) == {2, 9}
+
+
+def test_cutout_erases_others_in_each_epoch():
+    dataset = batches().map(lambda x, y: (recipe()(x, size=2), y))
+    first, second = (next(iter(dataset))[0].numpy() == 0 for _ in range(2))
+    assert (first != second).any()
 
 
 def batches():

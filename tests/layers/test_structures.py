@@ -12,6 +12,7 @@ from kmix_tf import (
     LocalMixupLayer,
     MixLayer,
     MultiMixLayer,
+    OptimalTransportPairing,
     OtherClassPairing,
     RandomPairing,
     RepeatedPairing,
@@ -198,7 +199,7 @@ def test_several_outputs_train_with_weights_of_their_own():
 def test_weights_of_several_outputs_are_each_multiplied():
     y = {"a": TABLE, "b": TABLE[:, 0]}
     given = {"a": np.ones(N, np.float32), "b": np.full(N, 3, np.float32)}
-    layer = LocalMixupLayer(weight=ThresholdWeight("quantile:0.5"))
+    layer = LocalMixupLayer(weight=ThresholdWeight("quantile:0.5", far="drop"))
     _, _, alone = layer(TABLE, y, seed=1)
     _, _, both = layer(TABLE, y, given, seed=1)
     assert set(alone) == {"a", "b"}
@@ -214,7 +215,11 @@ def test_two_loaders_take_all_options_too(same):
         {"class": CLASSES[::-1].copy()},
     )
     layer = LocalMixupLayer(
-        weight=ThresholdWeight("quantile:0.5"), interpolations=2, num_classes=3, masks="mask", passthrough="name"
+        weight=ThresholdWeight("quantile:0.5", far="drop"),
+        interpolations=2,
+        num_classes=3,
+        masks="mask",
+        passthrough="name",
     )
     x, y, weight = layer.between(first, second, seed=1)
     assert x["table"].shape == (2 * N, 4)
@@ -255,8 +260,9 @@ def test_weights_of_pixels_are_pasted_with_their_pixels():
 
 
 def test_groups_of_repeated_pairings_share_their_own_ratios():
-    for baseline, ratios in (("large_batch", 6), ("batch_augmentation", 6)):
-        layer = MultiMixLayer(2, k=4, baseline=baseline, scope="group", solver="graph")
+    repeated = RepeatedPairing(OptimalTransportPairing(4, solver="graph"), 2)
+    for interpolations, ratios in ((1, 6), (2, 6)):
+        layer = MixLayer(repeated, BetaRatio(1.0, "group", interpolations))
         seed = 5
         pairing = layer.pairing([tf.constant(TABLE)], tf.constant([0, seed]))
         assert pairing.group.shape == pairing.partner.shape == (2, N)

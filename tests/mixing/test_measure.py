@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kmix_tf import KMixupLayer, LocalMixupLayer, ThresholdWeight, _checks
 from kmix_tf.batch.batch import read
-from kmix_tf.batch.roles import Rules
+from kmix_tf.batch.leaf import Rules
 from kmix_tf.mixing import measure
 
 RNG = np.random.default_rng(8)
@@ -159,7 +159,7 @@ def test_a_layers_weights_are_measured_on_what_is_named():
     images = np.arange(6, dtype=np.float32)[:, np.newaxis] * 1000
     x, y = {"image": images, "table": np.zeros((6, 1), np.float32)}, np.zeros((6, 1), np.float32)
     for match_on, share in (("image", 0.0), ("table", 1.0)):
-        layer = LocalMixupLayer(weight=ThresholdWeight(1.0), k=3, match_on=match_on)
+        layer = LocalMixupLayer(weight=ThresholdWeight(1.0, far="drop"), k=3, match_on=match_on)
         *_, weight = layer(x, y, seed=0)
         assert weight.numpy().tolist() == [share] * 6
 

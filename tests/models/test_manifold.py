@@ -313,6 +313,44 @@ def test_sample_weights_are_mixed_as_targets_are(data):
     np.testing.assert_allclose(logs["loss"], CROSS_ENTROPY(targets, hidden @ second, weights), rtol=1e-5)
 
 
+@pytest.mark.parametrize("jit", [False, True], ids=["plain", "compiled"])
+@pytest.mark.parametrize("one_for_all", [False, True], ids=["each", "one for all"])
+def test_places_may_differ_in_whether_weights_are_of_places(jit, one_for_all):
+    # Maps are pasted at the input and mixed linearly in between, where a weight is of the whole mixture.
+    generator = np.random.default_rng(4)
+    x, own = generator.normal(size=(6, 8, 8, 2)).astype(np.float32), np.array([0.5, 2, 1, 3, 0, 1], np.float32)
+    labels, maps = generator.integers(0, 2, 6), generator.integers(0, 3, (6, 8, 8))
+    y = {"map": np.eye(3, dtype=np.float32)[maps], "label": np.eye(2, dtype=np.float32)[labels]}
+    inputs = keras.Input((8, 8, 2))
+    hidden = keras.layers.Conv2D(4, 3, padding="same", name="hidden")(inputs)
+    label = keras.layers.Dense(2)(keras.layers.Flatten()(hidden))
+    outputs = {"map": keras.layers.Dense(3)(hidden), "label": label}
+    model = keras.Model(inputs, outputs)
+    parts = {"input": (lambda x: x, model), "hidden": (keras.Model(inputs, hidden), keras.Model(hidden, outputs))}
+    mixes = {"input": CutMixLayer(scope="sample"), "hidden": KMixupLayer(1, scope="sample")}
+    wrapped = ManifoldMixModel(model, list(mixes), mixes, seed=5)
+    wrapped.compile(keras.optimizers.SGD(0.0), dict.fromkeys(y, CROSS_ENTROPY), jit_compile=jit)
+    places = set()
+    for step in range(6):
+        place = ["input", "hidden"][int(draw_place(seed_of(step), 2))]
+        before, after = parts[place]
+        mixed, targets, weights = mixes[place](before(x), y, dict.fromkeys(y, own), seed=seed_of(step))
+        predictions = after(mixed)
+        total = sum(
+            float(CROSS_ENTROPY(targets[name], predictions[name], _of_map(weights[name], targets[name])))
+            for name in y
+        )
+        given = own if one_for_all else dict.fromkeys(y, own)
+        logs = wrapped.train_on_batch(x, y, sample_weight=given, return_dict=True)
+        np.testing.assert_allclose(logs["loss"], total, rtol=1e-4)
+        places.add(place)
+    assert len(places) == 2
+
+
+def _of_map(weight, target):
+    return tf.reshape(weight, [*weight.shape, *[1] * (len(target.shape) - 1 - len(weight.shape))])
+
+
 def test_named_inputs_and_several_outputs_of_which_one_is_hidden(data):
     x, y = data
     keras.utils.set_random_seed(3)

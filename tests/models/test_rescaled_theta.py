@@ -48,7 +48,7 @@ def theta_bar(alpha):
         MixLayer(ratio=BetaRatio(0.7)),
         KMixupLayer(4, alpha=0.7),
         MultiMixLayer(3, alpha=0.7),
-        MultiMixLayer(3, alpha=0.7, baseline="large_batch"),
+        MultiMixLayer(3, alpha=0.7, baseline="batch_augmentation"),
     ),
     ids=lambda source: type(source).__name__,
 )
@@ -117,7 +117,7 @@ def test_a_mix_model_is_unwrapped_and_tells_its_alpha(tmp_path):
 
 
 def test_an_alpha_that_the_models_own_mix_contradicts_warns():
-    mixing = MixModel(linear(), KMixupLayer(4, alpha=0.3))
+    mixing = MixModel(linear(), KMixupLayer(1, alpha=0.3))
     with pytest.warns(UserWarning, match=r"Received: alpha=0.5 .*the model's KMixupLayer has alpha=0.3"):
         rescaled = RescaledModel(mixing, 0.5)
     assert rescaled.alpha == 0.5

@@ -37,6 +37,20 @@ def test_the_threshold_stands_in_the_legend_and_says_who_is_on_which_side():
     assert labels == ["B = 8, below threshold", "B = 20, at threshold", "B = 64, above threshold"]
 
 
+def test_samples_that_are_in_two_pairs_raise_the_lines_and_the_threshold():
+    estimates = np.array([[4.5, 2.1, 0.12, 0.3, 0.6], [3.5, 1.9, 0.08, 0.1, 0.4]])
+    result = GradientVariance(4.0, 2.0, 0.1, 30.0, estimates, c=0.2, h=0.5)
+    axes = plot_variance(result, [1, 2], [8, 64])
+    assert "(V1 + 2 H) / V2 = 30" in axes.get_legend().get_title().get_text()
+    solid, dashed = (line.get_ydata() for line in axes.lines[:2])
+    independent = plot_variance(result.of_two_loaders(), [1, 2], [8, 64]).lines
+    assert solid - independent[0].get_ydata() == pytest.approx([2 / 8 * 0.2, 2 / 8 * (0.2 / 2 + 0.5 / 2)])
+    assert dashed - independent[1].get_ydata() == pytest.approx([2 / 8 * 0.2, 2 / 16 * 0.2])
+    # Two standard errors of v2 are 0.04.
+    weak = plot_variance(result._replace(v2=0.03), [1, 2], [8]).get_legend()
+    assert "threshold: more than 43" in weak.get_title().get_text()
+
+
 def test_a_threshold_that_noise_may_have_made_is_not_shown_as_one():
     # Two standard errors of v2 are 0.04.
     weak = plot_variance(RESULT._replace(v2=0.03, threshold=2 / 0.03), [1, 2], [8]).get_legend()

@@ -130,7 +130,7 @@ class Neighbours:
 @pytest.mark.parametrize("wrap", [lambda call: call, tf.function], ids=["eager", "graph"])
 def test_two_loaders_that_give_the_very_same_batch_are_two_loaders_still(wrap):
     layer, batch = (
-        MixLayer(Neighbours(), weight=NearestNeighborWeight(1)),
+        MixLayer(Neighbours(), weight=NearestNeighborWeight(1, far="drop")),
         tf.constant([[0.0], [1.0], [50.0], [90.0]]),
     )
     *_, weight = wrap(lambda x: layer.between((x, x), (x, x), seed=0))(batch)
@@ -148,4 +148,4 @@ def test_a_configuration_makes_the_same_weight_anew():
     weight = NearestNeighborWeight(np.int64(3))
     back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(weight))
     assert type(back) is NearestNeighborWeight
-    assert back.get_config() == {"neighbors": 3}
+    assert back.get_config() == {"neighbors": 3, "far": "keep"}

@@ -14,7 +14,7 @@ RNG = np.random.default_rng(3)
 X = RNG.normal(size=(8, 3)).astype(np.float32)
 Y = np.eye(4, dtype=np.float32)[RNG.integers(0, 4, 8)]
 LOGITS = RNG.normal(size=(8, 4)).astype(np.float32)
-WEIGHTS = [ExponentialWeight(0.7), ThresholdWeight("quantile:0.5"), NearestNeighborWeight(1)]
+WEIGHTS = [ExponentialWeight(0.7), ThresholdWeight("quantile:0.5", "drop"), NearestNeighborWeight(1, "drop")]
 each_weight = pytest.mark.parametrize("weight", WEIGHTS, ids=lambda weight: type(weight).__name__)
 
 
@@ -87,7 +87,7 @@ def test_with_several_interpolations_all_mixtures_share_one_sum():
 
 def test_where_no_pair_counts_loss_and_gradients_are_exactly_zero():
     # No sample is its own partner in pairs matched by transport between groups.
-    layer = LocalMixupLayer(weight=ThresholdWeight(0.0), k=4)
+    layer = LocalMixupLayer(weight=ThresholdWeight(0.0, far="drop"), k=4)
     _, y, sample_weight = layer(X, Y, seed=0)
     assert sample_weight.numpy().tolist() == [0] * 8
     logits = tf.Variable(LOGITS)
@@ -141,7 +141,7 @@ def test_a_model_with_several_targets_trains_with_weights_of_their_structure():
     losses = {"class": keras.losses.CategoricalCrossentropy(from_logits=True), "value": "mse"}
     model.compile("sgd", losses, run_eagerly=True)
     data = tf.data.Dataset.from_tensor_slices((X, {"class": Y, "value": X[:, :1]})).batch(8)
-    layer = LocalMixupLayer(weight=ThresholdWeight(0.0), k=4)
+    layer = LocalMixupLayer(weight=ThresholdWeight(0.0, far="drop"), k=4)
     before = [value.copy() for value in model.get_weights()]
     # Where no pair counts, no target may move the model.
     assert model.fit(data.map(layer), verbose=0).history["loss"] == [0]

@@ -21,7 +21,7 @@ Start with:
 - Where it is safe and k > 1, alpha_k, which perturbs as much as plain mixup at alpha, if it exists and is at most
   `LARGEST_ALPHA`; larger ones draw ratios near 1/2 only.
 - epsilon and rate of Local Mixup are those of `kmix_tf.analysis.distance_profile`. Local Mixup comes first where it
-  is not safe; by a threshold only if a batch then counts as at least `LEAST_BATCH` of its mixtures.
+  is not safe; by a threshold only if at least `LEAST_BATCH` of a batch is then still mixed.
 """
 
 import re
@@ -116,7 +116,7 @@ def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, 
         return []
     weights = {
         f"ThresholdWeight({epsilon:.4g})": f"mixes only pairs at most {number(epsilon)} apart, the median distance "
-        f"to another class; a batch of {size} then counts as {number(found['effective_batch'])} mixtures",
+        f"to another class: {number(found['effective_batch'])} of a batch of {size}; the others stay unmixed",
         f"ExponentialWeight({found['rate']:.4g})": f"counts a mixture half whose ends are {number(epsilon)} apart, "
         "and less the farther they are apart",
     }

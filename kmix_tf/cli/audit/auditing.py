@@ -1,19 +1,20 @@
 """The audit's course: read, measure, judge, and write it down."""
 
 import dataclasses
-import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
 
 import click
 
+from kmix_tf._writing import write_files
 from kmix_tf.cli.audit.measuring import STEPS, measure
 from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading.sample import Sample, collect
 from kmix_tf.cli.audit.report import build, figures, strict_json
 from kmix_tf.cli.audit.report.page import report_page
 from kmix_tf.cli.audit.report.text import report_text
+from kmix_tf.cli.places import writable_folder
 from kmix_tf.cli.terminal import WIDTH, UserError, console, progress, show
 
 # How often it is tried again with half of the samples where memory is short.
@@ -39,7 +40,7 @@ def run_audit(request: AuditRequest) -> None:
     """Audits a dataset, writes report.html and report.json, and prints the report."""
     started = time.monotonic()
     # Before the work, not after it.
-    out = _folder(request.out)
+    out = writable_folder(request.out)
     figures.need()
     try:
         report, html = _audit(request)
@@ -48,29 +49,13 @@ def run_audit(request: AuditRequest) -> None:
             f"there is not enough memory for {request.max_samples:,} samples of these data. Lower --max-samples"
             + (" or --image-size." if request.image_size else ".")
         ) from error
-    (out / "report.json").write_text(strict_json(report) + "\n", encoding="utf-8")
-    (out / "report.html").write_text(html, encoding="utf-8")
+    write_files({out / "report.json": strict_json(report) + "\n", out / "report.html": html})
     if request.as_json:
         click.echo(strict_json(report, ascii_only=True))
         return
     files = f"\nThe report: {out / 'report.html'}, and for programs {out / 'report.json'}."
     width = min(WIDTH, console().width)
     show("", *report_text(report, width), files, f"{time.monotonic() - started:.0f} seconds.")
-
-
-def _folder(path: str) -> pathlib.Path:
-    """The folder to write into, made if it does not exist."""
-    out = pathlib.Path(path)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        probe = out / ".kmix-tf-audit"
-        probe.touch()
-        probe.unlink()
-    except FileExistsError as error:
-        raise UserError(f"--out must be a folder. Received: {path}, which is a file.") from error
-    except OSError as error:
-        raise UserError(f"--out: cannot write into {path} ({error.strerror}).") from error
-    return out
 
 
 def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:

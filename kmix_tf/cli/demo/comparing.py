@@ -7,22 +7,26 @@ import time
 from typing import Any
 
 import click
+import keras
 import numpy as np
 
+from kmix_tf._writing import write_files
 from kmix_tf.cli.demo.data import Data, Split, load_digits, load_file, split
 from kmix_tf.cli.demo.pictures import TOY_EPOCHS, draw_pairs, draw_regions, draw_reliability, drawing
 from kmix_tf.cli.demo.training import (
     ALPHA,
     BATCH,
+    EXPORTED,
     METHODS,
     Scores,
-    Trained,
     export_and_serve,
     probabilities,
     score,
     train,
 )
-from kmix_tf.cli.terminal import Grid, UserError, progress, show, written
+from kmix_tf.cli.places import writable_folder
+from kmix_tf.cli.terminal import Grid, UserError, escaped, in_one_line, progress, show, written
+from kmix_tf.models import RescaledModel
 
 # Of the table: names and digits behind the point.
 COLUMNS = {"error": ("test error, %", 1), "calibration": ("calibration error, %", 1), "loss": ("test loss", 2)}
@@ -48,17 +52,19 @@ def run_demo(request: DemoRequest) -> None:
     drawing()
     data = load_file(request.data) if request.data else load_digits()
     setting = _setting(request, data)
-    out = pathlib.Path(request.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out = writable_folder(request.out)
+    writable_folder(request.export, "--export")
     if not request.as_json:
         show(_described(setting))
-    results = _Course(request, data, setting, out).results()
+    results, figures = _Course(request, data, setting, out).results()
     results["seconds"] = round(time.monotonic() - started, 1)
-    (out / "results.json").write_text(json.dumps(results, indent=2) + "\n")
     grid = compared(results["table"])
-    (out / "results.md").write_text(written(_described(setting), grid) + "\n", encoding="utf-8")
+    files: dict[pathlib.Path, str | bytes] = {out / f"{name}.png": png for name, png in figures.items()}
+    files[out / "results.json"] = escaped(json.dumps(results, indent=2)) + "\n"
+    files[out / "results.md"] = written(_described(setting), grid) + "\n"
+    write_files(files)
     if request.as_json:
-        click.echo(json.dumps(results))
+        click.echo(escaped(json.dumps(results)))
     else:
         show(grid, *_report(results))
 
@@ -96,41 +102,47 @@ class _Course:
         self._predictions: dict[str, list[np.ndarray]] = {}
         self._truths: list[np.ndarray] = []
 
-    def results(self) -> dict[str, Any]:
-        """Of all runs, and where figures and the export of the first seed's last model are."""
+    def results(self) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """Of all runs, with where figures will be and the export is; and figures by name, as PNG."""
         total = len(METHODS) * (self._request.seeds * self._request.epochs + TOY_EPOCHS)
         with progress("training", total, self._request.as_json) as advance:
-            trained, parts = self._run(self._setting["seeds"][0], advance)
+            rescaled, parts = self._run(self._setting["seeds"][0], advance)
             for seed in self._setting["seeds"][1:]:
                 self._run(seed, advance)
             advance(0, "decision regions on a toy")
-            draw_regions(self._out / "regions.png", 0, advance)
-        draw_pairs(self._out / "pairs.png", parts.x_train[:BATCH], parts.y_train[:BATCH], seed=0)
+            figures = {"regions": draw_regions(0, advance)}
+        figures["pairs"] = draw_pairs(parts.x_train[:BATCH], parts.y_train[:BATCH], seed=0)
         joined = {name: np.concatenate(found) for name, found in self._predictions.items()}
-        draw_reliability(self._out / "reliability.png", np.concatenate(self._truths), joined)
-        assert trained.rescaled is not None  # The last of the methods mixes.
-        served = export_and_serve(trained.rescaled, pathlib.Path(self._request.export), parts.x_test[:100])
-        return {
+        figures["reliability"] = draw_reliability(np.concatenate(self._truths), joined)
+        served = export_and_serve(rescaled[EXPORTED], pathlib.Path(self._request.export), parts.x_test[:100])
+        results = {
             "setting": self._setting,
             "table": summary(self._scores),
             "runs": {name: [run._asdict() for run in runs] for name, runs in self._scores.items()},
             "figures": [str(self._out / f"{name}.png") for name in ("pairs", "regions", "reliability")],
             "export": {"path": self._request.export, "largest_difference_served": served},
         }
+        return results, figures
 
-    def _run(self, seed: int, advance: Any) -> tuple[Trained, Split]:
-        """Every method with one seed; returns the last."""
+    def _run(self, seed: int, advance: Any) -> tuple[dict[str, RescaledModel], Split]:
+        """Every method with one seed; returns the rescaled models by method."""
         parts = split(self._data, self._setting["training_samples"], self._setting["wrong_labels"], seed)
         self._truths.append(parts.y_test)
+        rescaled = {}
         for method, k in METHODS.items():
             advance(0, f"seed {seed}, {method}")
             trained = train(parts, len(self._data.classes), k, seed, self._request.epochs, advance)
-            for name, model in ((method, trained.model), (f"{method}, rescaled", trained.rescaled)):
-                if model is not None:
-                    predicted = probabilities(model, parts.x_test)
-                    self._predictions.setdefault(name, []).append(predicted)
-                    self._scores.setdefault(name, []).append(score(parts.y_test, predicted))
-        return trained, parts
+            self._keep(method, trained.model, parts)
+            if trained.rescaled is not None:
+                rescaled[method] = trained.rescaled
+                self._keep(f"{method}, rescaled", trained.rescaled, parts)
+        return rescaled, parts
+
+    def _keep(self, name: str, model: keras.Model, parts: Split) -> None:
+        """What it predicts, and how good that is."""
+        predicted = probabilities(model, parts.x_test)
+        self._predictions.setdefault(name, []).append(predicted)
+        self._scores.setdefault(name, []).append(score(parts.y_test, predicted))
 
 
 def summary(scores: dict[str, list[Scores]]) -> dict[str, dict[str, dict[str, float]]]:
@@ -159,7 +171,8 @@ def compared(table: dict[str, dict[str, dict[str, float]]]) -> Grid:
 
 def _described(setting: dict[str, Any]) -> str:
     return (
-        f"{setting['data']}: {setting['training_samples']} training samples of {setting['classes']} classes, "
+        f"{in_one_line(setting['data'])}: {setting['training_samples']} training samples of "
+        f"{setting['classes']} classes, "
         f"{setting['wrong_labels']:.0%} of them with wrong labels; {setting['test_samples']} test samples; "
         f"{setting['epochs']} epochs, batches of {setting['batch']}, alpha = {setting['alpha']:g}, "
         f"seeds 0 to {setting['seeds'][-1]} (mean ± standard deviation)."

@@ -6,8 +6,13 @@ from typing import NamedTuple
 import numpy as np
 
 from kmix_tf import _extras
-from kmix_tf.cli.audit.reading.arrays import DAMAGED
+from kmix_tf.cli.audit.reading.arrays import open_npz
 from kmix_tf.cli.terminal import UserError
+
+# Of x: volumes with channels. TensorFlow has no kernels for many more.
+_MOST_AXES = 5
+# Sums of squares of much larger numbers are infinite in float32.
+_LARGEST = 1e15
 
 
 class Data(NamedTuple):
@@ -38,28 +43,37 @@ def load_digits() -> Data:
 
 def load_file(path: str) -> Data:
     """Arrays `x` `(n, ...)` and `y` `(n,)` of an .npz file. Labels may be any integers or strings."""
-    if not pathlib.Path(path).is_file():
+    file = pathlib.Path(path)
+    if not file.is_file():
         raise UserError(f"--data: there is no file {path}.")
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-    except (*DAMAGED, AttributeError) as error:
-        raise UserError(f"--data: {path} is no .npz file of plain arrays ({error}).") from error
-    if not {"x", "y"} <= set(arrays):
-        raise UserError(f"--data: {path} must hold arrays x and y. Received: {sorted(arrays)}.")
+        names, arrays = open_npz(file)
+    except UserError as error:
+        raise UserError(f"--data: {error.message}") from error
+    if len(arrays) < 2:
+        raise UserError(f"--data: {path} must hold arrays x and y. Received: {names}.")
     return _checked(path, arrays["x"], arrays["y"])
 
 
 def _checked(path: str, x: np.ndarray, y: np.ndarray) -> Data:
     if y.ndim == 2 and 1 in y.shape:
         y = y.ravel()
-    if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+    if not 2 <= x.ndim <= _MOST_AXES or y.ndim != 1 or len(x) != len(y):
         raise UserError(
-            f"--data: x must be (n, ...) and y (n,), equally long. Received: x of shape {x.shape} and y of {y.shape}."
+            f"--data: x must be (n, ...), of up to {_MOST_AXES} axes, and y (n,), equally long. Received: x of shape "
+            f"{x.shape} and y of {y.shape}."
         )
-    if x.dtype.kind not in "fiub" or not np.isfinite(x).all():
-        raise UserError(f"--data: x must be finite numbers. Received: x of dtype {x.dtype} in {path}.")
-    if y.dtype.kind == "f" and not (y == np.round(y)).all():
+    if x.size == 0:
+        raise UserError(f"--data: x must have samples with features. Received: x of shape {x.shape} in {path}.")
+    with np.errstate(over="ignore"):
+        values = x.astype(np.float32) if x.dtype.kind in "fiub" else np.array(np.nan)
+    # Not so written, NaN would pass.
+    if not (np.abs(values) <= _LARGEST).all():
+        raise UserError(
+            f"--data: x must be finite numbers of size up to {_LARGEST:g}. Received: x of dtype {x.dtype} in {path}."
+        )
+    are_classes = y.dtype.kind in "iubSU" or (y.dtype.kind == "f" and (np.isfinite(y) & (y == np.round(y))).all())
+    if not are_classes:
         raise UserError(
             f"--data: y must be classes, integers or strings. Received: y of dtype {y.dtype}, e.g. {y[0]}."
         )
@@ -68,8 +82,8 @@ def _checked(path: str, x: np.ndarray, y: np.ndarray) -> Data:
         raise UserError(f"--data: y must have at least two classes. Received: only {classes.tolist()}.")
     if len(classes) > len(x) // 2:
         raise UserError(f"--data: y must be classes. Received: {len(classes)} different values in {len(y)} samples.")
-    x = x.astype(np.float32)
-    return Data(x[..., np.newaxis] if x.ndim == 3 else x, y.astype(np.int32), classes, pathlib.Path(path).name)
+    x = values[..., np.newaxis] if values.ndim == 3 else values
+    return Data(x, y.astype(np.int32), classes, pathlib.Path(path).name)
 
 
 def split(data: Data, training: int, wrong_labels: float, seed: int) -> Split:

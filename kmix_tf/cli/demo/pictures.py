@@ -1,8 +1,8 @@
-"""The demo's figures."""
+"""The demo's figures, as PNG."""
 
 import contextlib
 import functools
-import pathlib
+import io
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -27,20 +27,22 @@ def drawing() -> ModuleType:
 
 
 @contextlib.contextmanager
-def _saved(path: pathlib.Path, shape: tuple[int, int], size: tuple[float, float]) -> Iterator[list[Any]]:
-    """The Axes of a new figure, which is then written to a file."""
-    pyplot = drawing()
+def _drawn(shape: tuple[int, int], size: tuple[float, float]) -> Iterator[tuple[io.BytesIO, list[Any]]]:
+    """What a new figure is written to at the end, as PNG, and its Axes."""
+    pyplot, png = drawing(), io.BytesIO()
     figure, axes = pyplot.subplots(*shape, figsize=size, layout="constrained", squeeze=False)
-    yield axes.ravel().tolist()
-    figure.savefig(path, dpi=130)
-    pyplot.close(figure)
+    try:
+        yield png, axes.ravel().tolist()
+        figure.savefig(png, format="png", dpi=130)
+    finally:
+        pyplot.close(figure)
 
 
-def draw_pairs(path: pathlib.Path, x: np.ndarray, y: np.ndarray, seed: int) -> None:
+def draw_pairs(x: np.ndarray, y: np.ndarray, seed: int) -> bytes:
     """Pairs and mixtures of one batch for k = 1 and k = 16: images as images, all else in the plane."""
     is_image = x.ndim == 4 and x.shape[-1] in (1, 3)
     flat = x.reshape(len(x), -1)
-    with _saved(path, *(((2, 1), (9, 5)) if is_image else ((1, 2), (9, 4)))) as all_axes:
+    with _drawn(*(((2, 1), (9, 5)) if is_image else ((1, 2), (9, 4)))) as (png, all_axes):
         for axes, k in zip(all_axes, GROUPS, strict=True):
             # So large an alpha makes every ratio a half, where a mixture shows most of both.
             layer = KMixupLayer(k, alpha=1e6, features_only=True)
@@ -53,23 +55,26 @@ def draw_pairs(path: pathlib.Path, x: np.ndarray, y: np.ndarray, seed: int) -> N
             distance = np.sqrt(((flat - flat[partner]) ** 2).sum(axis=1).mean())
             title = f"k = {k}: pairs at a root mean squared distance of {distance:.1f}, mixed half and half"
             axes.set_title(title, fontsize=10)
+    return png.getvalue()
 
 
-def draw_reliability(path: pathlib.Path, y: np.ndarray, probabilities: dict[str, np.ndarray]) -> None:
+def draw_reliability(y: np.ndarray, probabilities: dict[str, np.ndarray]) -> bytes:
     """Reliability of all methods, over the test predictions of all seeds."""
-    with _saved(path, (1, 1), (5.5, 5)) as (axes,):
+    with _drawn((1, 1), (5.5, 5)) as (png, (axes,)):
         plot.plot_reliability(y, probabilities, axes=axes)
         axes.set_title("Reliability on the test sets of all seeds", fontsize=10)
+    return png.getvalue()
 
 
-def draw_regions(path: pathlib.Path, seed: int, on_epoch: Callable[[], None]) -> None:
+def draw_regions(seed: int, on_epoch: Callable[[], None]) -> bytes:
     """Decision regions of one network on two interleaved classes in the plane, trained by each method."""
     x, y = two_moons(256, np.random.default_rng(seed))
-    with _saved(path, (1, len(METHODS)), (10, 3.4)) as all_axes:
+    with _drawn((1, len(METHODS)), (10, 3.4)) as (png, all_axes):
         for axes, (method, k) in zip(all_axes, METHODS.items(), strict=True):
             model = _toy_model(x, y, k, seed, on_epoch)
             plot.plot_decision_regions(functools.partial(_second_class, model), x, y, axes=axes)
             axes.set_title(method, fontsize=10)
+    return png.getvalue()
 
 
 def two_moons(count: int, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from kmix_tf._writing import replacing
 from kmix_tf.analysis import expected_calibration_error
 from kmix_tf.cli.demo.data import Split
 from kmix_tf.cli.terminal import UserError
@@ -23,6 +24,8 @@ ALPHA = 1.0
 BATCH = 64
 # Groups of samples matched with one another; 0 stands for no mixing.
 METHODS = {"no mixup": 0, "mixup": 1, "k-mixup, k = 16": 16}
+# Of which the rescaled model is exported: one of those that mix.
+EXPORTED = "k-mixup, k = 16"
 # Runs with -I, so that the folder it starts in lends it no package. Prints one number.
 _CLIENT = """
 import sys
@@ -108,18 +111,26 @@ def score(y: np.ndarray, predicted: np.ndarray) -> Scores:
 
 
 def export_and_serve(model: RescaledModel, path: pathlib.Path, x: np.ndarray) -> float:
-    """Exports a model, serves `x` from a new process that has TensorFlow alone; returns how far answers differ."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    model.export(str(path))
+    """Exports a model, serves `x` from a new process that has TensorFlow alone; returns how far answers differ.
+
+    Raises:
+        UserError: if it is not served, or other numbers are. What was at `path` is then as it was.
+    """
     expected = model.predict(x, verbose=0)
+    with replacing(path) as place:
+        model.export(place)
+        result = _served(place, x, expected)
+        if result.returncode != 0:
+            raise UserError(f"The export for {path} could not be served: {result.stderr.strip().splitlines()[-1:]}")
+        difference = float(result.stdout.strip().splitlines()[-1])
+        if not difference <= 1e-4 * max(1.0, float(np.abs(expected).max())):
+            raise UserError(f"The export for {path} serves other numbers: they differ by {difference:g}.")
+    return difference
+
+
+def _served(path: str, x: np.ndarray, expected: np.ndarray) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory() as folder:
         arrays = pathlib.Path(folder) / "arrays.npz"
         np.savez(arrays, x=x, expected=expected)
-        command = [sys.executable, "-I", "-c", _CLIENT, str(path), str(arrays)]
-        result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise UserError(f"The export in {path} could not be served: {result.stderr.strip().splitlines()[-1:]}")
-    difference = float(result.stdout.strip().splitlines()[-1])
-    if not difference <= 1e-4 * max(1.0, float(np.abs(expected).max())):
-        raise UserError(f"The export in {path} serves other numbers: they differ by {difference:g}.")
-    return difference
+        command = [sys.executable, "-I", "-c", _CLIENT, path, str(arrays)]
+        return subprocess.run(command, capture_output=True, text=True, check=False)

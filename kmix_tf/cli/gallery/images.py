@@ -1,12 +1,14 @@
 """The gallery's images: two photographs and handwritten digits that ship with scikit-learn, or a person's own."""
 
 import pathlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _extras
+from kmix_tf.cli.audit.reading.image_folder import decode_image
 from kmix_tf.cli.terminal import UserError
 
 # Two groups of 16, so that k = 16 has full groups.
@@ -61,20 +63,21 @@ def folder_album(path: str, seed: int) -> Album:
     chosen = sorted(np.random.default_rng(seed).permutation(len(files))[:COUNT])
     files = [files[index] for index in chosen]
     names = [file.stem if file.parent == folder else file.parent.name for file in files]
-    return Album(f"Images of {folder.resolve().name}", _scaled([_read(file) for file in files]), names)
+    return Album(f"Images of {folder.resolve().name}", _scaled(map(_read, files)), names)
 
 
 def _read(file: pathlib.Path) -> np.ndarray:
     """A square from the middle of an image, uint8 `(side, side, 3)`."""
     try:
-        image = tf.io.decode_image(file.read_bytes(), channels=3, expand_animations=False).numpy()
-    except tf.errors.InvalidArgumentError as error:
-        raise UserError(f"--images: {file} cannot be read as an image.") from error
+        image = decode_image(file, channels=3)
+    except UserError as error:
+        raise UserError(f"--images: {file} cannot be read as an image: {error.message}") from error
     side = min(image.shape[:2])
     top, left = ((size - side) // 2 for size in image.shape[:2])
     return image[top : top + side, left : left + side]
 
 
-def _scaled(images: list[np.ndarray]) -> np.ndarray:
+def _scaled(images: Iterable[np.ndarray]) -> np.ndarray:
+    """One after another, so that not all photographs are held as large as they are."""
     scaled = [tf.image.resize(image, [SIZE, SIZE], method="area").numpy() / 255 for image in images]
     return np.clip(np.stack(scaled), 0, 1).astype(np.float32)

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import click
 import numpy as np
 
+from kmix_tf._writing import write_files
 from kmix_tf.cli import pages
 from kmix_tf.cli.gallery import mixtures
 from kmix_tf.cli.gallery.images import Album, digit_album, folder_album, photograph_album
-from kmix_tf.cli.terminal import UserError, progress, show
+from kmix_tf.cli.places import writable_file
+from kmix_tf.cli.terminal import escaped, progress, show
 
 
 class Section(NamedTuple):
@@ -24,31 +26,19 @@ class Section(NamedTuple):
 
 def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
     """Makes the page, and says where it is; see the command's help."""
-    path = _writable(out)
+    path = writable_file(_page_at(out))
     albums = [photograph_album(seed), digit_album(seed)] if images is None else [folder_album(images, seed)]
     sections = _sections(albums, seed, as_json)
-    path.write_text(_page(sections, seed), encoding="utf-8")
+    write_files({path: _page(sections, seed)})
     if as_json:
-        click.echo(json.dumps(_summary(path, sections, seed)))
+        click.echo(escaped(json.dumps(_summary(path, sections, seed))))
     else:
         show(f"{path}: {path.stat().st_size / 1e6:.1f} MB, to open in any browser.")
 
 
-def _writable(out: str) -> pathlib.Path:
-    """The page's path, whose folder exists and may be written to: known before minutes of work, not after."""
+def _page_at(out: str) -> pathlib.Path:
     path = pathlib.Path(out)
-    if path.suffix.lower() not in (".html", ".htm") or path.is_dir():
-        path = path / "gallery.html"
-    is_new = not path.exists()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("a", encoding="utf-8"):
-            pass
-        if is_new:
-            path.unlink()
-    except OSError as error:
-        raise UserError(f"--out: {path} cannot be written ({error.strerror}).") from error
-    return path
+    return path if path.suffix.lower() in (".html", ".htm") and not path.is_dir() else path / "gallery.html"
 
 
 def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:

@@ -53,7 +53,8 @@ def _one_hot(y: tf.Tensor, classes: int) -> tf.Tensor:
 class ApproximateMixupLoss(keras.losses.Loss):
     """A loss of plain targets `(batch, outputs)`; or of perturbed ones, with the terms that perturbations add.
 
-    Perturbed targets are `(batch, samples, 2, outputs)`: the target and its perturbation epsilon. Perturbed outputs
+    Perturbed targets are `(batch, samples, 2, outputs)`: the target and its perturbation epsilon. Of samples with
+    weights they have one entry more at the end, the weight, and the targets are multiplied by it. Perturbed outputs
     are `(batch, samples, order + 1, outputs)`: f, Df[delta], D^2 f[delta, delta].
 
     Source: On Mixup Regularization, eq. (33).
@@ -77,13 +78,26 @@ class ApproximateMixupLoss(keras.losses.Loss):
 def loss_terms(kind: str, terms: Sequence[str], y: tf.Tensor, outputs: tf.Tensor) -> dict[str, tf.Tensor]:
     """Base and chosen terms, each `(batch,)`, of perturbed targets and outputs: see `ApproximateMixupLoss`."""
     loss = LOSSES[kind]
-    target, epsilon = tf.unstack(tf.cast(y, outputs.dtype), axis=2)
+    target, weight, epsilon, turn = _apart(y, outputs)
     f, *derivatives = tf.unstack(outputs, axis=2)
-    values = {"base": loss.value(target, f)}
+    scale = weight[..., 0]
+    unit = tf.where(weight > 0, tf.math.divide_no_nan(target, weight), target)
+    values = {"base": scale * loss.value(unit, f)}
     if "r1_r3" in terms:
-        values["r1_r3"] = 0.5 * loss.curvature(f, derivatives[0]) - tf.reduce_sum(epsilon * derivatives[0], axis=-1)
+        pull = tf.reduce_sum((turn * loss.mean(f) - epsilon) * derivatives[0], axis=-1)
+        values["r1_r3"] = 0.5 * scale * loss.curvature(f, derivatives[0]) + pull
     if "r2" in terms:
-        values["r2"] = 0.5 * tf.reduce_sum((loss.mean(f) - target) * derivatives[1], axis=-1)
+        values["r2"] = 0.5 * tf.reduce_sum((weight * loss.mean(f) - target) * derivatives[1], axis=-1)
     if "r4" in terms:
-        values["r4"] = 0.5 * loss.target_curvature * tf.reduce_sum(tf.square(epsilon), axis=-1)
+        apart = tf.reduce_sum(tf.square(epsilon - turn * unit), axis=-1)
+        values["r4"] = 0.5 * loss.target_curvature * tf.math.divide_no_nan(apart, scale)
     return {name: tf.reduce_mean(value, axis=1) for name, value in values.items()}
+
+
+def _apart(y: tf.Tensor, outputs: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Targets and weights, and the perturbations of both; where there are no weights, all are 1."""
+    target, epsilon = tf.unstack(tf.cast(y, outputs.dtype), axis=2)
+    if target.shape[-1] == outputs.shape[-1]:
+        ones = tf.ones_like(target[..., :1])
+        return target, ones, epsilon, tf.zeros_like(ones)
+    return target[..., :-1], target[..., -1:], epsilon[..., :-1], epsilon[..., -1:]

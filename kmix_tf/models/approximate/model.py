@@ -11,6 +11,10 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
 from kmix_tf._graph import at_least_float32
+from kmix_tf._paths import leaf_name, leaf_paths
+from kmix_tf.batch.categories import Once, warn_of_integers
+from kmix_tf.batch.geometry import require_no_geometry
+from kmix_tf.batch.leaf import FEATURES, MIXED, Leaf
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
@@ -24,6 +28,11 @@ from kmix_tf.models.approximate.loss import (
     plain_targets,
 )
 from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
+from kmix_tf.models.approximate.weights import by_weight, partners_mean, weighed
+from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
+from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
+
+_HIDDEN_INSTEAD = "mix what an embedding makes of them, by ManifoldMixModel(model, ['embedding'], KMixupLayer(1))."
 
 
 class _Perturbed(NamedTuple):
@@ -31,7 +40,8 @@ class _Perturbed(NamedTuple):
 
     x: Any  # as the wrapped model takes them
     directions: Any  # leaves (batch, samples, ...), or () where no derivatives are wanted
-    targets: Any  # as the user gave them, for the metrics
+    targets: Any  # as the user gave them, for the metrics, as are
+    sample_weight: Any = None
 
 
 @register
@@ -71,8 +81,9 @@ class ApproximateMixupModel(keras.Model):
 
     Partners are drawn from the batch: the sample itself with probability 1 / n, n the number of samples adapted to,
     otherwise any other row. So the loss of a random batch is an unbiased estimate of Theorem 2 over the whole of the
-    data, for batches of at least two. Batches must be shuffled. Sample weights weigh the samples' losses, not
-    partners. Batch normalisation makes outputs depend on the whole batch, which the derivation does not know of.
+    data, for batches of at least two. Batches must be shuffled. Sample weights and class weights count as they do in
+    mixtures, by share x weight x loss, with their mean over the batch. Batch normalisation makes outputs depend on
+    the whole batch, which the derivation does not know of.
 
     Raises:
         TypeError, ValueError: for other arguments; from `fit` before `adapt`.
@@ -121,7 +132,10 @@ class ApproximateMixupModel(keras.Model):
         names = ("base", *self.terms) if self._is_perturbed else ()
         self._parts = [keras.metrics.Mean(name=name) for name in names]
         self._shapes: list[tuple[int, ...]] | None = None
+        self._first_integers = Once()
         self.built = True
+        if input_specs(model) is not None:
+            self._require_no_lookups(input_specs(model))
         self._step = self._weight("step", (), "int64")
         self._count = self._weight("count", (), "int64")
 
@@ -135,7 +149,7 @@ class ApproximateMixupModel(keras.Model):
 
         Args:
             data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it. Weights
-                do not weigh the means, because every sample is equally likely to be a partner. Integer y are classes
+                do not weigh these means, for every sample is equally likely to be a partner. Integer y are classes
                 where the model has several outputs; otherwise y is as the model's output.
             y: targets, when data is an array of features.
             batch_size: for arrays.
@@ -152,6 +166,7 @@ class ApproximateMixupModel(keras.Model):
                 f"adapt needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
                 f"Received: {type(data).__name__} with elements {spec}."
             )
+        self._require_averages(spec[0])
         moments = [StreamingMoments() for _ in range(len(tf.nest.flatten(spec[0])) + 1)]
         outputs = None
         for x, targets, *_ in data.as_numpy_iterator():
@@ -180,8 +195,8 @@ class ApproximateMixupModel(keras.Model):
         with _checks.speaking_as(self):
             self._require_adapted()
             x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
-            batch, targets = self._perturbed(x, y)
-        return super().train_step((batch, targets, sample_weight))
+            batch, targets, weight = self._perturbed(x, y, sample_weight)
+        return super().train_step((batch, targets, weight))
 
     def test_step(self, data: Any) -> dict[str, Any]:
         parts = {part.name for part in self._parts}  # which only training has
@@ -193,30 +208,59 @@ class ApproximateMixupModel(keras.Model):
         if x.directions:
             parts = loss_terms(self.loss_kind, self.terms, y, y_pred)
             for metric, values in zip(self._parts, parts.values(), strict=True):
-                metric.update_state(_weighted(values, sample_weight))
+                metric.update_state(values)
             y_pred = y_pred[:, 0, 0]
-        return super().compute_metrics(x.x, x.targets, y_pred, sample_weight)
+        return super().compute_metrics(x.x, x.targets, y_pred, x.sample_weight)
 
-    def export(self, path: str, **kwargs: Any) -> None:
-        """Writes the wrapped model as a SavedModel, which runs with TensorFlow alone; arguments as `Model.export`."""
-        self.model.export(path, **kwargs)
+    @_checks.speaks
+    def export(
+        self,
+        filepath: Any = None,
+        format: str = SAVED_MODEL,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        path: Any = None,
+        **options: Any,
+    ) -> None:
+        """Writes the wrapped model, by default as a SavedModel, which runs with TensorFlow alone.
 
-    def _perturbed(self, x: Any, y: Any) -> tuple[_Perturbed, tf.Tensor]:
-        """A batch shrunk, with the directions to differentiate along; and targets as the loss takes them."""
+        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
+
+        Args:
+            filepath, format, verbose, input_signature, options: as `keras.Model.export` of the installed Keras has
+                them; Keras 2 writes SavedModels only. path: another name of filepath.
+
+        Raises:
+            TypeError, ValueError, ImportError: for what Keras cannot export. OSError: naming the path, if it cannot
+                be written.
+        """
+        export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
+
+    def _perturbed(self, x: Any, y: Any, sample_weight: Any) -> tuple[_Perturbed, tf.Tensor, tf.Tensor | None]:
+        """A batch shrunk, with the directions to differentiate along; and targets and weights as the loss takes them.
+
+        Where samples have weights, these are shrunk and perturbed as targets are, and the targets times them, for a
+        mixture's loss is the sum of share x weight x loss.
+        """
         target = self._targets(y)
         leaves = [at_least_float32(tf.convert_to_tensor(leaf)) for leaf in tf.nest.flatten(x)]
         means = [tf.cast(mean, leaf.dtype) for mean, leaf in zip(self._means, [*leaves, target], strict=True)]
+        if sample_weight is not None:
+            target = weighed(target, sample_weight)
+            means[-1] = partners_mean(target, tf.convert_to_tensor(self._count))
         centred = [leaf - mean for mean, leaf in zip(means, [*leaves, target], strict=True)]
         *shrunk, target = [mean + self.moments.mean * leaf for mean, leaf in zip(means, centred, strict=True)]
         shrunk = tf.nest.pack_sequence_as(x, shrunk)
         if not self._is_perturbed:
-            return _Perturbed(shrunk, (), y), target
+            targets, weight = (target, None) if sample_weight is None else by_weight(target)
+            return _Perturbed(shrunk, (), y, sample_weight), targets, weight
         seed = step_seed(self._base_seed, tf.convert_to_tensor(self._step))
         self._step.assign_add(1)
         draws = draw(seed, tf.shape(target)[0], self.samples, tf.convert_to_tensor(self._count))
         *directions, epsilon = [perturbation(leaf, draws, self.moments) for leaf in centred]
         target = tf.broadcast_to(target[:, tf.newaxis], tf.shape(epsilon))
-        return _Perturbed(shrunk, tuple(directions), y), tf.stack([target, epsilon], axis=2)
+        # The weights are in the targets now.
+        return _Perturbed(shrunk, tuple(directions), y, sample_weight), tf.stack([target, epsilon], axis=2), None
 
     def _derivatives(self, batch: _Perturbed, training: bool | None) -> tf.Tensor:
         """Outputs and their derivatives, `(batch, samples, order + 1, outputs)`; all samples in one pass."""
@@ -243,6 +287,20 @@ class ApproximateMixupModel(keras.Model):
                 f"Received: targets of dtype {y.dtype.name} and shape {y.shape}."
             )
         return plain_targets(y, outputs)
+
+    def _require_averages(self, specs: Any) -> None:
+        """Refuses features of which averages mean nothing, and warns of integers, which may be such."""
+        leaves = [Leaf(FEATURES, path, MIXED, leaf_name(FEATURES, path), leaf) for path, leaf in leaf_paths(specs)]
+        for each in leaves:
+            require_no_geometry(each.path, each.tensor)
+        if self.alpha:
+            warn_of_integers(self._first_integers, leaves, None, _HIDDEN_INSTEAD)
+            if input_specs(self.model) is None:
+                self._require_no_lookups(specs_of(specs, [True] * len(leaves)))
+
+    def _require_no_lookups(self, specs: Any) -> None:
+        averaged = [self.alpha > 0] * len(tf.nest.flatten(specs))
+        require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _HIDDEN_INSTEAD)
 
     def _learn(self, moments: list[StreamingMoments]) -> None:
         if not moments[-1].total:
@@ -314,9 +372,3 @@ def _output_size(answer: Any) -> int:
             f"Received: an output of {type(answer).__name__} and shape {shape}."
         )
     return int(shape[1])
-
-
-def _weighted(values: tf.Tensor, sample_weight: Any) -> tf.Tensor:
-    if sample_weight is None:
-        return values
-    return values * tf.reshape(tf.cast(sample_weight, values.dtype), [-1])

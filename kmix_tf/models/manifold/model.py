@@ -12,9 +12,15 @@ from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.models.lookups import averaged_inputs, input_specs, require_no_lookups
 from kmix_tf.models.manifold.split import INPUT, parts_of
 from kmix_tf.models.manifold.step import CompiledStep, MixingStep, converted, draw_place
 from kmix_tf.models.wrapper import MixingWrapper, require_compilable, require_floating_inputs
+
+_WITHOUT_INPUT = (
+    "Mix what that layer, or one after it, makes of them: layers=[{layer!r}], without 'input'; or name them in the "
+    "mix's passthrough=."
+)
 
 
 @register
@@ -26,7 +32,8 @@ class ManifoldMixModel(MixingWrapper):
     distances there; `CutMixLayer` pastes boxes of feature maps. Losses and metrics in the logs of `fit` are those of
     the mixtures. `evaluate` and validation mix nothing, and convert targets as the mix does (integer labels become
     one-hot); `predict`, calls and `export` are the plain model's. The k-mixup paper finds no gain of matching hidden
-    features over k-mixup at the input, and that late layers can do harm.
+    features over k-mixup at the input, and that late layers can do harm. `fit` warns after each epoch if more than
+    half of the mixtures, or all of a batch, weighed nothing: see `ThresholdWeight`.
 
     Args:
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
@@ -74,6 +81,9 @@ class ManifoldMixModel(MixingWrapper):
         self.mix = dict(mix) if isinstance(mix, Mapping) else mix
         if INPUT in self.mix_layers:
             require_floating_inputs(model, self._mix_at(INPUT))
+            specs = input_specs(model)
+            averaged = averaged_inputs(self._mix_at(INPUT), specs)
+            require_no_lookups(model, specs, averaged, "mixed", _WITHOUT_INPUT)
         self._parts = _Untracked(parts_of(model, self.mix_layers))
         self._current = threading.local()
         self.supports_jit = all(mixer.supports_jit for mixer in self.mixers)
@@ -109,7 +119,7 @@ class ManifoldMixModel(MixingWrapper):
         # In the order in which the batch comes to them, which need not be that of the names.
         mixes = [self._mix_at(part.end) for part in self._parts.value if part.end is not None]
         step = (CompiledStep if compiled else MixingStep)(mixes, drawn, y, sample_weight, options)
-        with self._stepping(step):
+        with self._stepping(step), self._told.counting():
             # Keras' own step, so that whatever it does for losses, metrics and scaling is done.
             return super().train_step((x, y, sample_weight))
 

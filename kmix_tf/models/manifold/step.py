@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf._graph import compiled
+from kmix_tf.blend.linear import with_axes
 from kmix_tf.layers import MixLayer
 from kmix_tf.seeding import mix_seeds, random_uniform
 
@@ -136,15 +137,27 @@ def _opened(leaf: tf.Tensor) -> tf.Tensor:
 
 
 def _weighted_like(other: Passing, passing: Passing) -> Passing:
-    """A batch, with weights of 1 if it has none and the other one has."""
-    if passing.sample_weight is not None or other.sample_weight is None:
+    """A batch with weights of the structure and rank that the other's have: of 1, if it has none."""
+    if other.sample_weight is None:
         return passing
+    weight = passing.sample_weight
+    if weight is None:
+        weight = tf.nest.map_structure(_ones, other.sample_weight, passing.y)
+    elif tf.nest.is_nested(other.sample_weight) and not tf.nest.is_nested(weight):
+        weight = tf.nest.map_structure(lambda _, shared=weight: shared, other.sample_weight)
+    if tf.nest.is_nested(weight) and not tf.nest.is_nested(other.sample_weight):
+        return passing
+    # A pasted map has weights of its places, others one for each mixture: with axes of length 1 both will do.
+    return passing._replace(sample_weight=tf.nest.map_structure(_of_rank, weight, other.sample_weight))
 
-    def ones(weight: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-        rank = weight.shape.rank - 1
-        return tf.ones(tf.concat([tf.shape(target)[:1], tf.ones([rank], tf.int32)], 0), weight.dtype)
 
-    return passing._replace(sample_weight=tf.nest.map_structure(ones, other.sample_weight, passing.y))
+def _ones(weight: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    rank = weight.shape.rank - 1
+    return tf.ones(tf.concat([tf.shape(target)[:1], tf.ones([rank], tf.int32)], 0), weight.dtype)
+
+
+def _of_rank(weight: tf.Tensor, other: tf.Tensor) -> tf.Tensor:
+    return with_axes(weight, max(other.shape.rank - weight.shape.rank, 0))
 
 
 def _constant(leaf: Any) -> Any:

@@ -1,5 +1,6 @@
 """The means of features and targets of training data: what rescaling learns, in one pass or from several shards."""
 
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
+from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.maths.moments import StreamingMoments
 from kmix_tf.models.rescaled.outputs import targets_like_outputs
@@ -115,6 +117,7 @@ def measured(
     ):
         if seen is None:
             answer, kinds = look(x)
+            _warn_of_kept_targets(y, untouched)
             features = [None if is_selected(untouched, path) else StreamingMoments() for path, _ in leaf_paths(x)]
             seen = _Measuring(tf.nest.flatten(x), answer, kinds, features, [StreamingMoments() for _ in kinds])
         weight = require_weights(number, x, weights)
@@ -129,6 +132,17 @@ def measured(
         got = "an empty dataset" if seen is None else "sample weights that are all 0"
         raise _checks.problem(f"{task} needs at least one sample. Received: {got}.")
     return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(seen.answer), seen.features, seen.targets)
+
+
+def _warn_of_kept_targets(y: Any, untouched: tuple[str, ...]) -> None:
+    kept = [leaf_name("targets", path) for path, _ in leaf_paths(y) if is_selected(untouched, path)]
+    if kept:
+        warnings.warn(
+            f"{_checks.speaker()}: eq. (22) is derived for targets that are mixed as the features are. Received: "
+            f"{', '.join(kept)}, which passthrough names. What the model answers for them is stretched all the same.",
+            UserWarning,
+            stacklevel=4,
+        )
 
 
 def batches(task: str, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Dataset:
@@ -150,7 +164,10 @@ def batches(task: str, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Da
         )
     for name, part in zip(("features", "targets", "sample_weight"), spec, strict=False):
         for path, leaf in leaf_paths(part):
-            _require_dense(leaf_name(name, path), leaf, name == "features" and is_selected(untouched, path))
+            is_kept = is_selected(untouched, path)
+            _require_dense(leaf_name(name, path), leaf, name == "features" and is_kept)
+            if not is_kept and name != "sample_weight":
+                require_no_geometry(path, leaf)
     return data
 
 

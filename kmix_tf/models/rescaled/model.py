@@ -1,5 +1,6 @@
 """Rescaled prediction: what a model trained with mixup should be asked, and how its answer should be read."""
 
+import functools
 import warnings
 from typing import Any, Unpack
 
@@ -8,13 +9,17 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import register, require_tensorflow_backend, write_archive
+from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend, write_archive
 from kmix_tf._graph import at_least_float32
 from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
+from kmix_tf._writing import replacing
+from kmix_tf.batch.categories import Once, warn_of_integers
+from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
-from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
+from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.means import (
     TrainingMeans,
@@ -27,6 +32,9 @@ from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
 from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import mixed_as
+from kmix_tf.models.rescaled.training import unwrapped
+
+_NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if they were, train without mixing them."
 
 
 @register
@@ -42,12 +50,12 @@ class RescaledModel(keras.Model):
 
     Args:
         model: a Keras model, trained with mixup. It stays usable by itself and shares its weights. Of a `MixModel`,
-            the model within is wrapped.
+            or another model that trains one, the model within is wrapped.
         alpha: the alpha it was trained with, finite and >= 0; 0 changes nothing. Or what tells it: the mix layer,
             whose learnt alpha counts if it has one, and whose probability counts too; a `BetaRatio`; a
             `DistributionRatio`, of which a million draws are averaged (theta's standard error is then below 0.0003);
-            or `kmix_tf.analysis.theta_moments_of(...)`. Several interpolations and scopes do not change theta,
-            weights are not taken into account. May be left out where the model holds its mix layer, as a `MixModel`.
+            or `kmix_tf.analysis.theta_moments_of(...)`. Several interpolations and scopes do not change theta.
+            May be left out where the model holds its mix layer, as a `MixModel`, whose `clean_weight` counts too.
         output: what the model returns; one of the following for all of its outputs, or a structure of them like its
             outputs.
             "logits" (default): for a softmax over the last axis; for a single unit, the logit of class 1, which is
@@ -70,7 +78,10 @@ class RescaledModel(keras.Model):
             call, `export` or save before `adapt`.
 
     Warns:
-        UserWarning: if alpha is not that of the mix layer that the model holds.
+        UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
+            that eq. (22) does not hold: mixing of hidden layers, pairings other than random (by class, k-mixup with
+            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, schedules; for integer
+            features, once, which may be token ids.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
 
@@ -97,7 +108,7 @@ class RescaledModel(keras.Model):
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
         mixed = mixed_as(alpha, model)
-        self.model = model.model if isinstance(model, MixModel) else model
+        self.model = unwrapped(model)
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
@@ -108,6 +119,9 @@ class RescaledModel(keras.Model):
         if ends and not tf.nest.is_nested(output):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature: FeatureSignature | None = None
+        self._first_integers = Once()
+        if input_specs(self.model) is not None:
+            self._require_no_lookups(input_specs(self.model))
 
     @property
     def output_kind(self) -> Any:
@@ -229,18 +243,39 @@ class RescaledModel(keras.Model):
         ]
         return tf.nest.pack_sequence_as(answer, stretched)
 
-    def export(self, path: str, **kwargs: Any) -> None:
-        """Writes a SavedModel that serves the rescaled predictions where only TensorFlow is installed.
+    @_checks.speaks
+    def export(
+        self,
+        filepath: Any = None,
+        format: str = SAVED_MODEL,
+        verbose: bool | None = None,
+        input_signature: Any = None,
+        path: Any = None,
+        **options: Any,
+    ) -> None:
+        """Writes the rescaled predictions, by default as a SavedModel, which serves with TensorFlow alone.
+
+        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
 
         Args:
-            path: a folder, made or overwritten. The endpoint `serve` and the signature `serving_default` take
-                batches of any size, in the dtype and structure of the features given to `adapt`; inputs are named
-                `x`, or `x_0`, `x_1`, ..., or after the keys of a dictionary. The signature's outputs, float32 (or
-                float64), are named `output_0`, `output_1`, ..., or after the keys of a dictionary. Keys and positions
-                of deeper structures are joined by "_"; outputs are then served flat, in a dictionary.
+            filepath: a folder, or for other formats a file, made or overwritten; other files of the folder stay. The
+                endpoint `serve` and the signature `serving_default` take batches of any size, in the dtype and
+                structure of the features given to `adapt`; inputs are named `x`, or `x_0`, `x_1`, ..., or after the
+                keys of a dictionary. The signature's outputs, float32 (or float64), are named `output_0`, `output_1`,
+                ..., or after the keys of a dictionary. Keys and positions of deeper structures are joined by "_";
+                outputs are then served flat, in a dictionary.
+            format: "tf_saved_model" (default); with Keras 3 also "litert" (to a name ending in .tflite), and where
+                their packages are installed "onnx" and "openvino" (ending in .xml). "torch" needs another backend.
+            verbose: whether Keras prints what it has written; default no for a SavedModel.
+            input_signature: for other than batches of any size, a list of one `tf.TensorSpec`, or of a structure of
+                them like the features.
+            options: of the format, as `keras.Model.export` has them; of a SavedModel, `options`, which is a
+                `tf.saved_model.SaveOptions`.
+            path: another name of filepath.
 
         Raises:
-            ValueError: before `adapt`.
+            ValueError: before `adapt`. TypeError, ValueError, ImportError: for what Keras cannot export. OSError:
+                naming the path, if it cannot be written.
 
         Example:
             >>> import tempfile
@@ -249,10 +284,19 @@ class RescaledModel(keras.Model):
             >>> rescaled.adapt(tf.random.uniform([4, 3]), [0, 1, 0, 1])
             >>> rescaled.export(tempfile.mkdtemp())
         """
-        features = self._require_adapted()
-        is_flat = all(len(path) < 2 for path, _ in leaf_paths(self._outputs.structure))
+        specs = self._require_adapted().tensor_specs()
+        signature = [specs] if input_signature is None else input_signature
+        is_flat = all(len(each) < 2 for each, _ in leaf_paths(self._outputs.structure))
         served = self if is_flat else _Flat(self, self._outputs.names("output"))
-        write_archive(served, path, features.tensor_specs(), **kwargs)
+        filepath = checked_path(filepath, path)
+        if format == SAVED_MODEL:
+            if set(options) - {"options"}:
+                _checks.refuse("options", "options=tf.saved_model.SaveOptions(...) alone, of a SavedModel", options)
+            with replacing(filepath, is_quiet=not verbose) as place:
+                write_archive(served, place, signature, bool(verbose), options)
+        else:
+            write = functools.partial(keras.Model.export, served)
+            export(write, filepath, format, verbose, signature if IS_KERAS_3 else None, options)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
@@ -265,6 +309,8 @@ class RescaledModel(keras.Model):
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
         if self._names_given:
             require_used("passthrough", self._untouched, x)
+        if self.theta_bar < 1:
+            self._look_for_categories(x)
         answer = self.model(self._as_floats(x), training=False)
         kinds, names = self._heads.of(answer), list(output_names(answer))
         ends = endings(self.model)
@@ -282,6 +328,22 @@ class RescaledModel(keras.Model):
                     f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'."
                 )
         return answer, kinds
+
+    def _look_for_categories(self, x: Any) -> None:
+        """Refuses features of a subclassed model that it looks up, and warns of other integers."""
+        if input_specs(self.model) is None:
+            self._require_no_lookups(specs_of(x, not_selected(self._untouched, x)))
+        leaves = [
+            Leaf(
+                FEATURES, path, KEPT if is_selected(self._untouched, path) else MIXED, leaf_name(FEATURES, path), leaf
+            )
+            for path, leaf in leaf_paths(x)
+        ]
+        warn_of_integers(self._first_integers, leaves, None, "name them in passthrough=, if they were not mixed.")
+
+    def _require_no_lookups(self, specs: Any) -> None:
+        averaged = [self.theta_bar < 1 and use for use in not_selected(self._untouched, specs)]
+        require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
 
     def _both(self, x: Any) -> tuple[Any, Any]:
         self._require_like_adapted(x)

@@ -1,5 +1,6 @@
 """What a model's features look like, remembered across saving and turned into an export's signature."""
 
+import collections
 import re
 from typing import Any
 
@@ -38,7 +39,8 @@ class FeatureSignature:
     def names(self, alone: str) -> list[str]:
         """The names of leaves in an export, in `tf.nest.flatten` order, all different; of a single one, `alone`."""
         names = [_name(path, alone) for path, _ in leaf_paths(self._structure)]
-        return [name if names.count(name) == 1 else f"{name}_{i}" for i, name in enumerate(names)]
+        counts = collections.Counter(names)
+        return [name if counts[name] == 1 else f"{name}_{i}" for i, name in enumerate(names)]
 
     def dtypes(self) -> list[tf.DType]:
         return [tf.as_dtype(leaf.partition(":")[0]) for leaf in tf.nest.flatten(self._structure)]

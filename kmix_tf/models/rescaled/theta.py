@@ -1,16 +1,12 @@
 """How far a model's training mixed: theta, from an alpha, a ratio, a mix layer, or the model itself."""
 
 import warnings
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import keras
-
 from kmix_tf import _checks
-from kmix_tf.blend import LinearBlend
 from kmix_tf.layers import MixLayer
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_sampled
-from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.rescaled.training import Training, trained_through
 from kmix_tf.ratio import BetaRatio, DistributionRatio
 
 RULE = "a number, a mix layer, a ratio such as BetaRatio(0.5), or ThetaMoments"
@@ -26,29 +22,48 @@ class Mixed(NamedTuple):
 
 
 def mixed_as(alpha: Any, model: Any) -> Mixed:
-    """What `alpha` says, or where it is None, what the mix layer within the model says.
+    """What `alpha` says, or where it is None, what the mix within the model says.
 
     Raises:
         TypeError, ValueError: if it says nothing that can be understood.
 
     Warns:
-        UserWarning: if both are known and differ.
+        UserWarning: if both are known and differ; for what eq. (22) does not hold for in either.
     """
-    layers = list(_mix_layers(model))
-    if alpha is None:
-        if not layers:
-            _checks.refuse("alpha", f"{RULE}, for the model holds no mix layer to take it from", alpha)
-        alpha = layers[0]
-    mixed = _understood(alpha)
-    for layer in layers:
-        if layer is not alpha:
-            _warn_if_different(mixed, layer)
+    held = list(trained_through(model))
+    if alpha is None and not held:
+        _checks.refuse("alpha", f"{RULE}, for the model holds no mix layer to take it from", alpha)
+    told = held[0] if alpha is None else _told(alpha, held)
+    mixed = _understood(alpha) if told is None else _of_training(told)
+    known = [*held, *([] if told is None or told in held else [told])]
+    for doubt in dict.fromkeys(doubt for training in known for doubt in training.doubts):
+        _warn(doubt)
+    if told is not None and getattr(told.source, "schedule", None) is not None:
+        _warn("the layer's schedule is not taken into account: theta is that of its mixed batches")
+    for training in held:
+        if training is not told:
+            _warn_if_different(mixed, training)
     return mixed
 
 
+def _told(alpha: Any, held: list[Training]) -> Training | None:
+    """The training that a mix layer given as `alpha` means, which may be the model's own."""
+    if not isinstance(alpha, MixLayer):
+        return None
+    return next((training for training in held if training.source is alpha), Training(alpha))
+
+
+def _of_training(training: Training) -> Mixed:
+    if not isinstance(training.source, MixLayer):
+        return _understood(training.source.alpha)
+    mixed = _of_layer(training.source)
+    if not training.clean_weight:
+        return mixed
+    # The loss on mixtures and so much of that on the batch itself is that of batches mixed with this probability.
+    return mixed._replace(alpha=None, theta=_thinned(mixed.theta, 1 / (1 + training.clean_weight)))
+
+
 def _understood(alpha: Any) -> Mixed:
-    if isinstance(alpha, MixLayer):
-        return _of_layer(alpha)
     if isinstance(alpha, BetaRatio):
         return _understood(alpha.alpha)
     if isinstance(alpha, DistributionRatio):
@@ -64,10 +79,6 @@ def _understood(alpha: Any) -> Mixed:
 def _of_layer(layer: MixLayer) -> Mixed:
     learnt = layer.matched_alpha
     mixed = _understood(layer.ratio if learnt is None else learnt)
-    if not isinstance(layer.blend, LinearBlend):
-        _warn(f"eq. (22) is derived for linear mixing; the layer's blend is a {layer.blend.shown}")
-    if layer.schedule is not None:
-        _warn("the layer's schedule is not taken into account: theta is that of its mixed batches")
     if layer.probability != 1:
         mixed = Mixed(None, _thinned(mixed.theta, layer.probability))
     return mixed._replace(untouched=(*layer.passthrough, *layer.masks))
@@ -86,28 +97,17 @@ def _checked_moments(theta: ThetaMoments) -> ThetaMoments:
     return ThetaMoments(mean, variance, gamma_squared)
 
 
-def _mix_layers(model: Any) -> Iterator[MixLayer]:
-    """The mix layers that a model was trained through: of a MixModel, or among its layers."""
-    if isinstance(model, MixModel):
-        yield model.layer
-        yield from _mix_layers(model.model)
-    elif isinstance(model, MixLayer):
-        yield model
-    elif isinstance(model, keras.Model):
-        for layer in model.layers:
-            yield from _mix_layers(layer)
-
-
-def _warn_if_different(mixed: Mixed, layer: MixLayer) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of what else is to be known of the layer
-        other = _of_layer(layer)
+def _warn_if_different(mixed: Mixed, training: Training) -> None:
+    try:
+        other = _of_training(training)
+    except TypeError:
+        return  # A ratio of the user's own, of which only the user knows theta.
     # Sampled moments have errors of their own.
     tolerance = 2e-3 if mixed.alpha is None or other.alpha is None else 1e-6
     if abs(other.theta.mean - mixed.theta.mean) > tolerance:
         _warn(
             f"alpha should be that of the mix the model was trained with. Received: {_said(mixed)}; the model's "
-            f"{type(layer).__name__} has {_said(other)}",
+            f"{type(training.source).__name__} has {_said(other)}",
         )
 
 

@@ -213,7 +213,7 @@ def test_where_mixup_fails_local_mixup_comes_first_and_no_mixing_is_compared():
     assert found["notes"][0].startswith(
         "Import ExponentialWeight, KMixupLayer, LocalMixupLayer, ThresholdWeight from kmix_tf, and"
     )
-    assert "at most 2 apart" in found["why"] and "a batch of 128 then counts as 12.5 mixtures" in found["why"]
+    assert "at most 2 apart" in found["why"] and "12.5 of a batch of 128; the others stay unmixed" in found["why"]
 
 
 def test_where_samples_of_two_classes_coincide_no_distance_can_be_a_threshold():

@@ -105,11 +105,12 @@ def measure_intrusion(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], see
     chosen, classes = _drawn(y, _COMPARED, [seed, 2])
     # Several epochs, that samples of few data meet mixtures of other classes, too.
     epochs = int(np.clip(_COMPARED // len(chosen), 1, 10))
-    options: dict[str, Any] = {"epochs": epochs, "offenders": 5 * _NEAREST_NAMED}
     rows, examples = [], []
     for alpha in alphas:
         try:
-            found = intrusion_distances(x[chosen], classes, alpha, same_class=True, seed=seed, **options)
+            found = intrusion_distances(
+                x[chosen], classes, alpha, epochs=epochs, same_class=True, seed=seed, offenders=5 * _NEAREST_NAMED
+            )
         except ValueError:
             reason = "too few samples for each to meet a mixture of other classes"
             rows.append({"alpha": alpha, "least": None, "mean": None, "reason": reason})

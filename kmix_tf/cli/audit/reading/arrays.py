@@ -1,7 +1,9 @@
 """NumPy's files: an .npz with x and y, or a pair of .npy; mapped into memory where they are not compressed."""
 
 import lzma
+import math
 import pathlib
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -9,26 +11,41 @@ from typing import IO
 
 import numpy as np
 
-from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
 _ZIP_HEADER = 30
-# What damaged, encrypted and otherwise compressed files raise.
-DAMAGED = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, KeyError, RuntimeError)
+# Bytes that are read at a time where they are only looked at.
+_PIECE = 2**20
+# Of an array, for NumPy of whichever version.
+_MOST_AXES = 32
+# What damaged, encrypted and otherwise compressed files raise. Not MemoryError: claims of a file are held against its
+# size first, so that too little memory is no fault of the file's.
+DAMAGED = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, ValueError, EOFError, OSError, LookupError, RuntimeError,
+    TypeError, OverflowError, AttributeError, SyntaxError,
+)  # fmt: skip
 
 
 def read_npz(path: pathlib.Path) -> Source:
     """Arrays `x` `(n, ...)` and `y` of one file."""
+    names, arrays = open_npz(path)
+    if len(arrays) < 2:
+        raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(names) or 'none'}.")
+    return _source(path.name, arrays["x"], arrays["y"])
+
+
+def open_npz(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Names of all arrays of one file, and of them `x` and `y`, whole and of plain values; or a UserError."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        arrays = [_member(path, names[name]) for name in ("x", "y") if name in names]
+            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+            arrays: dict[str, np.ndarray] = {}
+            arrays |= {name: _member(path, archive, members[name]) for name in ("x", "y") if name in members}
     except DAMAGED as error:
         raise _no_such_file(path, ".npz file of plain arrays", error) from error
-    if len(arrays) < 2:
-        raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(sorted(names)) or 'none'}.")
-    return _source(path.name, *arrays)
+    return sorted(members), arrays
 
 
 def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
@@ -38,9 +55,9 @@ def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
         try:
             if not zipfile.is_zipfile(path):
                 with path.open("rb") as file:
-                    _read_header(file, "the array")
+                    _read_header(file, "the array", path.stat().st_size)
             arrays.append(np.load(path, mmap_mode="r", allow_pickle=False))
-        except (ValueError, EOFError, OSError) as error:
+        except DAMAGED as error:
             raise _no_such_file(path, ".npy file of one plain array", error) from error
         if not isinstance(arrays[-1], np.ndarray):
             raise UserError(f"{path} is no .npy file of one plain array: it holds several.")
@@ -48,30 +65,49 @@ def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
 
 
 def _no_such_file(path: pathlib.Path, kind: str, error: Exception) -> UserError:
-    reason = "it is empty" if path.stat().st_size == 0 else str(error).splitlines()[0]
+    reason = "it is empty" if path.stat().st_size == 0 else first_line(error)
     return UserError(f"{path} is no {kind} ({reason}).")
 
 
-def _member(path: pathlib.Path, info: zipfile.ZipInfo) -> np.ndarray:
-    """One array of an .npz: mapped if it is stored as it is, read otherwise."""
+def _member(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
+    """One array of an .npz: mapped if it is stored as it is, read otherwise; either way its check sum is right."""
     if info.compress_type != zipfile.ZIP_STORED:
-        with zipfile.ZipFile(path) as archive, archive.open(info) as file:
-            _read_header(file, info.filename)
+        with archive.open(info) as file:
+            _read_header(file, info.filename, info.file_size)
             file.seek(0)
-            return np.lib.format.read_array(file, allow_pickle=False)
+            array = np.lib.format.read_array(file, allow_pickle=False)
+            _read_on(file)
+            return array
+    if info.compress_size != info.file_size:
+        raise ValueError(f"{info.filename} is of two sizes")
+    with archive.open(info) as file:
+        _read_on(file)
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(_ZIP_HEADER)
         skip = int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
         file.seek(info.header_offset + _ZIP_HEADER + skip)
-        shape, fortran, dtype = _read_header(file, info.filename)
+        shape, fortran, dtype = _read_header(file, info.filename, file.tell() + info.file_size)
         if 0 in shape:
             return np.zeros(shape, dtype)
         return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")
 
 
-def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether in Fortran's order, and dtype, with the file left at the first value."""
+def _read_on(file: IO[bytes]) -> None:
+    """To the end, where a file in a zip knows whether it was what had been put there."""
+    while file.read(_PIECE):
+        pass
+
+
+def _read_header(file: IO[bytes], name: str, end: int) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether in Fortran's order, and dtype, with the file left at the first value.
+
+    Args:
+        end: where in the file the last value ends.
+
+    Raises:
+        ValueError: for what is no header, or claims more values than there are.
+    """
     try:
         version = np.lib.format.read_magic(file)
     except ValueError as error:
@@ -79,12 +115,20 @@ def _read_header(file: IO[bytes], name: str) -> tuple[tuple[int, ...], bool, np.
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"{name} is of version {version} of NumPy's format, whose names of fields are no numbers")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
+    try:
+        shape, fortran, dtype = read(file)
+    except Exception as error:
+        # It is read as an expression of Python, in which there is hardly an error that may not be.
+        raise ValueError(f"{name} has no header that NumPy can read: {first_line(error)}") from error
     if dtype.hasobject:
         raise ValueError(
             f"{name} holds Python objects, which are not opened; save strings as y.astype(str), numbers as "
             "x.astype('float32')"
         )
+    if len(shape) > _MOST_AXES or not all(0 <= size <= sys.maxsize for size in shape) or not dtype.itemsize:
+        raise ValueError(f"{name} claims to hold {dtype} of shape {shape}, which cannot be")
+    if file.tell() + math.prod(shape) * dtype.itemsize > end:
+        raise ValueError(f"{name} claims to hold {dtype} of shape {shape}, for which it is too short")
     return shape, fortran, dtype
 
 

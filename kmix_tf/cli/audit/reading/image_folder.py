@@ -36,10 +36,10 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
             f"{path} must be a folder with one subfolder of images for each class ({', '.join(sorted(SUFFIXES))}), "
             f"or a saved tf.data dataset. Received: {len(folders)} subfolders without images."
         )
-    counts = {folder.name: labels.count(folder.name) for folder in folders}
+    counts = _counts([folder.name for folder in folders], labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(files))[:limit])
-    # From all classes, which may differ in size.
-    looked_at = [_decoded(files[i]) for i in chosen[:: max(1, len(chosen) // _LOOKED_AT)]]
+    # From all classes, which may differ in size. Photographs are large, so only their shapes are kept.
+    looked_at = [_decoded(files[i]).shape for i in chosen[:: max(1, len(chosen) // _LOOKED_AT)]]
     shape, resized = _shape(looked_at, size)
     source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
     source.target = "the subfolders"
@@ -55,6 +55,11 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
             f"and by the bytes of their files among {source.searched:,} of {len(files):,}."
         )
     return source
+
+
+def _counts(names: list[str], labels: list[str]) -> dict[str, int]:
+    found = collections.Counter(labels)
+    return {name: found[name] for name in names}
 
 
 def _name(file: pathlib.Path) -> str:
@@ -74,26 +79,39 @@ def _notes(counts: dict[str, int], others: int, shape: tuple[int, ...], resized:
     return notes
 
 
-def _decoded(path: pathlib.Path) -> np.ndarray:
-    """uint8 `(height, width, channels)`; of an animation the first frame."""
+def decode_image(path: pathlib.Path, channels: int = 0) -> np.ndarray:
+    """uint8 `(height, width, channels)`, of an animation the first frame; or a UserError.
+
+    Args:
+        channels: 0 for those that it has.
+    """
     try:
-        image = tf.io.decode_image(path.read_bytes(), expand_animations=False).numpy()
+        return tf.io.decode_image(path.read_bytes(), channels, expand_animations=False).numpy()
     except tf.errors.OpError as error:
         reason = "it is empty" if path.stat().st_size == 0 else first_line(error)
         raise UserError(f"{path} is no image that can be read ({reason}).") from error
+
+
+def _decoded(path: pathlib.Path) -> np.ndarray:
+    """uint8 `(height, width, channels)`; of an animation the first frame."""
+    image = decode_image(path)
     # Grey with transparency is grey, and colours with transparency are colours.
     return image[..., : {2: 1, 4: 3}.get(image.shape[-1], image.shape[-1])]
 
 
-def _shape(images: list[np.ndarray], size: int | None) -> tuple[tuple[int, int, int], bool]:
-    """The shape that all images get, and whether any changes its size for it."""
-    channels = max(image.shape[-1] for image in images)
-    sides = {image.shape[:2] for image in images}
+def _shape(shapes: list[tuple[int, ...]], size: int | None) -> tuple[tuple[int, int, int], bool]:
+    """The shape that all images get, and whether any changes its size for it.
+
+    Args:
+        shapes: of the images looked at.
+    """
+    channels = max(shape[-1] for shape in shapes)
+    sides = {shape[:2] for shape in shapes}
     common = next(iter(sides)) if len(sides) == 1 else None
     if size is None and common is not None and max(common) <= LARGEST_SIDE:
-        return (*common, channels), False
+        return (common[0], common[1], channels), False
     if size is None:
-        median = np.median([min(image.shape[:2]) for image in images])
+        median = np.median([min(shape[:2]) for shape in shapes])
         size = LARGEST_SIDE // 2 if median <= LARGEST_SIDE // 2 else LARGEST_SIDE
     return (size, size, channels), sides != {(size, size)}
 
@@ -115,10 +133,14 @@ def _blocks(
     rows = min(256, rows_of_a_block(int(np.prod(shape))))
     others, coloured = 0, 0
     for start in range(0, len(paths), rows):
-        images = [_decoded(path) for path in paths[start : start + rows]]
-        others += sum(image.shape[:2] != shape[:2] for image in images)
-        coloured += sum(image.shape[-1] > shape[-1] for image in images)
-        yield Block(np.stack([_resized(image, shape) for image in images]), labels[start : start + rows])
+        images = []
+        for path in paths[start : start + rows]:
+            image = _decoded(path)
+            others += image.shape[:2] != shape[:2]
+            coloured += image.shape[-1] > shape[-1]
+            # At once, so that not all of a block's photographs are held as large as they are.
+            images.append(_resized(image, shape))
+        yield Block(np.stack(images), labels[start : start + rows])
     if others and not resized:
         notes.append(f"Images of another size than {shape[0]} x {shape[1]} were resized to it: {others}.")
     if coloured:

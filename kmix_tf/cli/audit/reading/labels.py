@@ -88,7 +88,7 @@ def _whole_numbers(labels: np.ndarray, target: str) -> np.ndarray:
             f"{labels[broken[0]]:g} at sample {broken[0]}. To look at a regression target, cut it into bins first, "
             "for instance with np.digitize."
         )
-    if np.abs(labels).max() > _LARGEST:
+    if float(np.abs(labels).max()) > _LARGEST:
         raise UserError(f"{target} must hold classes. Received: {labels[np.abs(labels).argmax()]:g}.")
     return labels.astype(np.int64)
 

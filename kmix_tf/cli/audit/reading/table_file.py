@@ -1,5 +1,6 @@
 """A CSV file: numbers in columns, one of which is the target."""
 
+import collections
 import csv
 import itertools
 import math
@@ -13,6 +14,7 @@ from kmix_tf.cli.audit.reading.labels import is_number
 from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
+_NAMED = 20
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 
 
@@ -89,22 +91,28 @@ def _is_header(first: list[str], second: list[str]) -> bool:
 
 
 def _choose(path: pathlib.Path, names: list[str], target: str | None, drop: list[str]) -> _Columns:
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    listed, dropped = _listed(names), set(drop)
+    counts = collections.Counter(names)
     for option, name in [("--target", target), *(("--drop", name) for name in drop)]:
-        if name is not None and names.count(name) != 1:
-            found = f"{names.count(name)} columns" if name in names else "no column"
+        if name is not None and counts[name] != 1:
+            found = f"{counts[name]} columns" if counts[name] else "no column"
             raise UserError(f"{option}: {path} has {found} {name!r}. Its columns: {listed}.")
     if target is None and not names[-1] and "" not in drop:
         raise UserError(
             f"{path}: the last column has no name, as if lines ended with a delimiter. Others: "
             f"{', '.join(filter(None, names[:20]))}. Leave it out with --drop '', or name the target with --target."
         )
-    left = [i for i, name in enumerate(names) if name not in drop]
+    left = [i for i, name in enumerate(names) if name not in dropped]
     label = names.index(target) if target is not None else (left or [-1])[-1]
     features = [i for i in left if i != label]
     if label not in left or not features:
         raise UserError(f"{path} must have a target column and at least one other, after --drop. Columns: {listed}.")
     return _Columns(path, names, label, features)
+
+
+def _listed(names: list[str]) -> str:
+    """The first of them: tables have thousands of columns, too."""
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
 
 
 def _refuse_strings(columns: _Columns, row: list[str]) -> None:
@@ -122,16 +130,16 @@ def _refuse_strings(columns: _Columns, row: list[str]) -> None:
         )
     drops = " ".join(f"--drop {name!r}" for name in list(strings)[:3])
     raise UserError(
-        f"{path}: features must be numbers; strings are in: {', '.join(strings)}. Encode them first (one-hot, for "
-        f"instance), leave them out with {drops}, or name the target: --target {name!r}."
+        f"{path}: features must be numbers; strings are in: {_listed(list(strings))}. Encode them first (one-hot, "
+        f"for instance), leave them out with {drops}, or name the target: --target {name!r}."
     )
 
 
 def _notes(names: list[str], headed: bool, drop: list[str]) -> list[str]:
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(name for name, count in collections.Counter(names).items() if count > 1)
     told = {
         "The first line holds numbers as the next does, so it counts as a sample: columns have no names.": not headed,
-        f"Several columns have one name, and all of them count: {', '.join(map(repr, twice))}.": bool(twice),
+        f"Several columns have one name, and all of them count: {_listed(list(map(repr, twice)))}.": bool(twice),
         f"Columns left out as asked: {', '.join(drop)}.": bool(drop),
     }
     return [note for note, is_so in told.items() if is_so]

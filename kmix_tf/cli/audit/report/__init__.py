@@ -15,6 +15,7 @@ from kmix_tf.cli.audit import advice
 from kmix_tf.cli.audit.cautions import cautions
 from kmix_tf.cli.audit.measuring import ALPHAS
 from kmix_tf.cli.audit.reading.sample import Sample
+from kmix_tf.cli.terminal import escaped
 
 FORMAT = 2
 # Keys of measures that hold rows of the sample.
@@ -62,6 +63,8 @@ def _located(value: Any, sample: Sample, key: str = "") -> Any:
 def strict_json(value: Any, ascii_only: bool = False) -> str:
     """JSON that every reader takes: no NaN, and infinities as the strings "infinity" and "-infinity".
 
+    Control characters are escaped, so that a terminal may show it.
+
     Raises:
         ValueError: for NaN. What could not be measured is None in a report, with its reason beside it.
     """
@@ -72,4 +75,4 @@ def strict_json(value: Any, ascii_only: bool = False) -> str:
         return constant.lower()
 
     plain = json.loads(json.dumps(value, default=lambda part: part.tolist()), parse_constant=worded)
-    return json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ascii_only)
+    return escaped(json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=ascii_only))

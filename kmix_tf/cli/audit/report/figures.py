@@ -15,6 +15,7 @@ from kmix_tf import _extras
 from kmix_tf.analysis.crossing import CrossMatchShare, cross_match_bound
 from kmix_tf.analysis.locality import DistanceProfile
 from kmix_tf.cli.audit.report.wording import percent
+from kmix_tf.cli.terminal import in_one_line
 from kmix_tf.plot import plot_cross_matches, plot_distances
 
 BLUE, ORANGE, GREEN, GREY = "#2b6cb0", "#c2571a", "#2f7d5b", "#7d8894"
@@ -207,7 +208,7 @@ def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], 
         look = {"s": 20 if len(x) < 100 else 8, "alpha": 0.6, "linewidths": 0}
         for label in range(len(classes)):
             axes.scatter(*x[y == label].T, label=str(label), color=COLORS[label % len(COLORS)], **look)
-        axes.set(xlabel=names[0], ylabel=names[1])
+        axes.set(xlabel=in_one_line(names[0]), ylabel=in_one_line(names[1]))
         if len(classes) <= len(COLORS):
             # Afterwards, as Matplotlib leaves out what is labelled with an underscore in front.
             for text, name in zip(_legend_above(axes, 4).get_texts(), classes, strict=True):
@@ -217,6 +218,7 @@ def scatter(x: np.ndarray, y: np.ndarray, classes: list[str], names: list[str], 
 
 
 def _shortened(name: str) -> str:
+    name = in_one_line(name)
     return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
 
 

@@ -1,4 +1,4 @@
-"""Metrics that understand mixed targets."""
+"""How far confidences are from accuracies."""
 
 from typing import Any
 
@@ -9,67 +9,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after, require
 from kmix_tf.batch.packing import unpack_for
-
-
-@register
-class MixAccuracy(keras.metrics.Mean):
-    """Counts a prediction as right by the share of each of the two classes in the mixture.
-
-    That is ratio * [a hit] + (1 - ratio) * [b hit]. Takes packed targets, mixed soft labels (for which it is the
-    label's share of the predicted class: the same), one-hot labels and integer classes (for which it is accuracy).
-
-    Args:
-        threshold: for models of one output unit, above which class 1 is predicted; default 0.5, 0 for logits.
-        name, dtype: as in `keras.metrics.Mean`.
-
-    Call:
-        `update_state(y_true, y_pred, sample_weight=None)`, y_pred `(batch, ..., classes)`. The weights in packed
-        targets do not count, sample weights do: give the metric as `metrics` or as `weighted_metrics`.
-
-    Raises:
-        ValueError: for targets that fit no form.
-
-    Source: the metric of mixup's published code, Zhang et al. 2018.
-
-    Example:
-        >>> metric = MixAccuracy()
-        >>> y = pack_targets([2, 0], [1, 1], ratio=[0.75, 0.5])
-        >>> _ = metric.update_state(y, [[0.1, 0.2, 0.7], [0.1, 0.8, 0.1]])
-        >>> float(metric.result())
-        0.625
-    """
-
-    @_checks.speaks
-    def __init__(self, name: str = "mix_accuracy", dtype: Any = None, threshold: float = 0.5):
-        super().__init__(name=name, dtype=dtype)
-        self.threshold = _checks.number("threshold", threshold, minimum=float("-inf"))
-
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-        return super().update_state(self._hits(y_true, y_pred), sample_weight=sample_weight)
-
-    def _hits(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        with _checks.speaking_as(self):
-            packed = unpack_for(y_true, y_pred)
-        if packed is None:
-            return self._hit(y_true, y_pred)
-        y_a, y_b, ratio, _ = packed
-        ratio = tf.cast(ratio, tf.float32)
-        return ratio * self._hit(y_a, y_pred) + (1 - ratio) * self._hit(y_b, y_pred)
-
-    def _hit(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
-        """The share of the predicted class in the target, of y_pred's shape without its last axis."""
-        classes = y_pred.shape[-1]
-        if classes == 1:
-            y = tf.cast(tf.reshape(y_true, tf.shape(y_pred)[:-1]), tf.float32)
-            return tf.where(y_pred[..., 0] > self.threshold, y, 1 - y)
-        predicted = tf.argmax(y_pred, axis=-1, output_type=tf.int32)
-        if y_true.shape.rank == y_pred.shape.rank and y_true.shape[-1] == classes:
-            return tf.reduce_sum(tf.cast(y_true, tf.float32) * tf.one_hot(predicted, classes), axis=-1)
-        return tf.cast(tf.equal(tf.reshape(tf.cast(y_true, tf.int32), tf.shape(predicted)), predicted), tf.float32)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "threshold": self.threshold}
+from kmix_tf.metrics.weights import place_weights
 
 
 @register
@@ -128,7 +68,7 @@ class ExpectedCalibrationError(keras.metrics.Metric):
     def _update(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: Any) -> None:
         shares = _shares(y_true, y_pred)
         probabilities = self._probabilities(y_pred)
-        weight = _weights(sample_weight, tf.shape(shares)[:-1])
+        weight = place_weights(sample_weight, tf.shape(shares)[:-1])
         valid = _valid(probabilities, shares, weight)
         problem = (
             "y_pred must be probabilities that sum to 1 (or from_logits=True), targets "
@@ -184,19 +124,6 @@ def _share(y: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
     label = tf.cast(tf.reshape(y, places), tf.float64)
     is_whole = tf.equal(label, tf.floor(label))
     return tf.one_hot(tf.where(is_whole, tf.cast(label, tf.int64), -1), classes, dtype=tf.float64)
-
-
-def _weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
-    """float64 of the given shape: weights of samples count for all their places."""
-    if sample_weight is None:
-        return tf.ones(shape, tf.float64)
-    weight = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
-    rank = tf.size(shape)
-    given = tf.shape(weight)
-    missing = tf.maximum(rank - tf.size(given), 0)
-    # Keras also hands over weights with a last axis of length 1 more than there are places.
-    full = tf.concat([given, tf.ones([missing], tf.int32)], axis=0)[:rank]
-    return tf.broadcast_to(tf.reshape(weight, full), shape)
 
 
 def _valid(probabilities: tf.Tensor, shares: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:

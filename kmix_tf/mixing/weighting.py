@@ -1,0 +1,66 @@
+"""Sample weights of a mixed batch: one for each target where they differ, times what each mixture counts."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf.batch.batch import Batch
+from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
+from kmix_tf.batch.mixture import has_places, places_of_mask
+from kmix_tf.batch.weights import is_mask_of
+from kmix_tf.blend.base import Blended
+from kmix_tf.blend.linear import with_axes
+
+
+def one_weight_each(batch: Batch, blended: Blended) -> Batch:
+    """The batch with a weight for each target, where one was for all and mixtures count differently in some."""
+    targets, weights = ([leaf for leaf in batch.leaves if leaf.part == part] for part in (TARGETS, WEIGHTS))
+    if len(targets) < 2 or len(weights) != 1 or weights[0].path != ():
+        return batch
+    masks, places = batch.tensors(FEATURES, MASK), places_of_mask(blended)
+    are_of_places = [has_places(leaf.tensor.shape, places) for leaf in targets]
+    are_masked = [is_mask_of(leaf.tensor, mask) for leaf in targets for mask in masks]
+    if not any([*are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):
+        return batch
+    shared = weights[0].tensor
+    each = [leaf._replace(part=WEIGHTS, role=KEPT if leaf.role == KEPT else MIXED, tensor=shared) for leaf in targets]
+    x, y, _ = batch.structure
+    return Batch([*(leaf for leaf in batch.leaves if leaf.part != WEIGHTS), *each], (x, y, y))
+
+
+def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
+    """Makes a weight, float32 `(mixtures,)`, each target's sample weight, or a factor of those it has.
+
+    A target with more axes, such as a map `(mixtures, height, width, classes)`, gets weights `(mixtures, 1, 1)`.
+    """
+    x, y, sample_weight = batch.structure
+    if y is None:
+        raise _checks.problem(
+            "weights go with targets, and there are none to return them with. Received: features alone."
+        )
+    if sample_weight is None:
+        # One for each target: Keras wants sample weights of the targets' structure, and of the losses' rank.
+        targets = [leaf for leaf in batch.leaves if leaf.part == TARGETS]
+        tensors = [_of_rank(weight, _rank(leaf.tensor) - 1) for leaf in targets]
+        weights = [
+            leaf._replace(part=WEIGHTS, role=MIXED, tensor=tensor)
+            for leaf, tensor in zip(targets, tensors, strict=True)
+        ]
+        return Batch([*batch.leaves, *weights], (x, y, y))
+    return batch.replace(
+        [
+            leaf.tensor * _of_rank(tf.cast(weight, leaf.tensor.dtype), _rank(leaf.tensor))
+            if leaf.part == WEIGHTS
+            else leaf.tensor
+            for leaf in batch.leaves
+        ]
+    )
+
+
+def _rank(leaf: Any) -> int:
+    return leaf.shape.rank or 0
+
+
+def _of_rank(weight: tf.Tensor, rank: int) -> tf.Tensor:
+    return with_axes(weight, max(rank, 1) - 1)
