@@ -23,7 +23,8 @@ def mix(
 
     Each batch is paired with a seed of its own before the work is spread over threads. So the same seed gives the
     same stream whatever the parallelism; each batch and each epoch (each new iterator) draws anew; and a
-    checkpoint of the iterator resumes in mid-epoch with the draws that would have come.
+    checkpoint of the iterator resumes in mid-epoch with the draws that would have come. (In later epochs as well if
+    the dataset repeats before it is mixed. After it, TensorFlow's prefetching may save what is ahead of it.)
 
     With `tf.data` service, mix after `distribute()`: then all this holds. Before it, workers would make the stage
     anew for each epoch and draw the same again and again; so they refuse, unless `salted`. Datasets that are sharded

@@ -12,7 +12,7 @@ from kmix_tf import CutMixBlend, ExponentialWeight, KMixupLayer, mix
 # A dispatcher and two workers, in a process that never imports the package; it prints the address and lives as long as
 # its standard input. Workers that shard files have addresses that are known beforehand.
 SERVER = """
-import socket, sys
+import os, socket, sys
 import tensorflow as tf
 service = tf.data.experimental.service
 sockets = [socket.create_server(("localhost", 0)) for _ in range(2)]
@@ -27,6 +27,7 @@ running = [
 ]
 print(address, flush=True)
 sys.stdin.read()
+os._exit(0)  # Servers that are stopped one after the other wait minutes for each other.
 """
 
 RNG = np.random.default_rng(6)
