@@ -97,6 +97,31 @@ def after(checks: Sequence[tf.Operation], leaves: Sequence[tf.Tensor]) -> list[t
         return [tf.identity(leaf) for leaf in leaves] if checks else list(leaves)
 
 
+def _home() -> tf.Tensor:
+    """A variable, found by its name: graphs that are sent elsewhere take along other variables, but not this one."""
+    return tf.raw_ops.VarHandleOp(dtype=tf.bool, shape=[], shared_name="kmix_tf_home")
+
+
+def mark_home() -> None:
+    """Makes this process known to graphs that `require_home`."""
+    if tf.executing_eagerly():
+        with tf.device("CPU:0"):
+            tf.raw_ops.AssignVariableOp(resource=_home(), value=True)
+
+
+def require_home(text: str) -> list[tf.Operation]:
+    """`require`, of a graph, that it runs in a process in which `mark_home` was called.
+
+    Not asked within a strategy, whose steps may run in other processes with the variables of this one, and not of
+    graphs without an eager process round them.
+    """
+    is_asked = not (tf.executing_eagerly() or is_for_xla() or tf.distribute.has_strategy())
+    if not is_asked or not tf.compat.v1.executing_eagerly_outside_functions():
+        return []
+    with tf.device("CPU:0"):
+        return require(tf.raw_ops.VarIsInitializedOp(resource=_home()), text)
+
+
 def is_for_xla() -> bool:
     """Whether the graph being made is one that XLA compiles."""
     if tf.executing_eagerly() or _is_in_xla is None:

@@ -1,4 +1,4 @@
-"""Seeds for the batches of a dataset: seeded, resumable, and none twice where the dataset is split or sent elsewhere."""
+"""Seeds for the batches of a dataset: resumable, and none twice where the dataset is split or sent elsewhere."""
 
 import tensorflow as tf
 
@@ -28,8 +28,8 @@ def seeds_and_steps(seed: int | None, first_step: int, salted: bool) -> tf.data.
 
     @tf.autograph.experimental.do_not_convert
     def epoch(mark: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
-        # Auto-sharding by files asks each source for files, and takes this for one of them because it could read some.
-        # What it shards is the dataset whose elements come here: each shard begins with another.
+        # Auto-sharding by files asks each source for files, and takes this for one because it could read some. What
+        # it shards is the dataset whose elements come here: each shard begins with another.
         tf.data.TFRecordDataset([])
         if not salted:
             assertion(~tf.reduce_any(tf.reduce_all(mark == ours, axis=1)), _SENT_ELSEWHERE)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._graph import mark_home, require_home
 
 # Odd, so that multiplication is one to one; from the 32-bit linear congruential generators of Numerical Recipes.
 _MULTIPLIER, _INCREMENT = 1664525, 1013904223
@@ -92,6 +93,12 @@ def random_uniform(shape: Any, seed: tf.Tensor) -> tf.Tensor:
     return tf.cast(random_bits(shape, seed) & 0x7FFFFF, tf.float32) * 2.0**-23
 
 
+_SENT_ELSEWHERE = (
+    "a worker of tf.data service makes a map anew for each epoch, so draws would begin again in every epoch and on "
+    "every worker. Received: such a worker. Map after the data came back: dataset.apply(distribute(...)).map(layer). "
+    "Or mix on workers by kmix_tf.mix(layer, salted=True)."
+)
+
 # Of all streams: a lock of its own could not be pickled or copied with a layer.
 _MAKING = threading.Lock()
 
@@ -127,7 +134,9 @@ class SeedStream:
                 if self._generator is None:
                     with tf.init_scope():
                         self._generator = tf.random.Generator.from_seed(self._seed)
-        return self._generator.make_seeds(1)[:, 0]
+                        mark_home()
+        with tf.control_dependencies(require_home(_SENT_ELSEWHERE)):
+            return self._generator.make_seeds(1)[:, 0]
 
     def _require_lasting(self) -> None:
         if self._is_made_in_graph and not tf.executing_eagerly():

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kmix_tf import CutMixBlend, ExponentialWeight, KMixupLayer, mix
 
-# A dispatcher and two workers, in a process that never imports the package; it prints the address and lives as long as
-# its standard input. Workers that shard files have addresses that are known beforehand.
+# A dispatcher and two workers, in a process that never imports the package; it prints the address and lives as long
+# as its standard input. Workers that shard files have addresses that are known beforehand.
 SERVER = """
 import os, socket, sys
 import tensorflow as tf
@@ -121,8 +121,31 @@ def test_a_stage_that_follows_the_global_seed_refuses_as_well(address, files):
         mixed = distributed(from_files(files, "OFF").apply(in_batches()), address)
     finally:
         tf.random.set_seed(None)
-    with pytest.raises(tf.errors.InvalidArgumentError, match="mix: a worker of tf.data service"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"mix: a worker of tf\.data service"):
         list(mixed)
+
+
+@pytest.mark.parametrize("seed", [None, 0])
+def test_a_layer_that_is_mapped_refuses_to_repeat_its_draws_on_workers(seed, address, files):
+    mapped = from_files(files, "OFF").map(KMixupLayer(1, passthrough=["number"], seed=seed))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"KMixupLayer: a worker of tf\.data service .* salted"):
+        list(distributed(mapped, address))
+    # Here, it goes on.
+    draws = [draw for _ in range(2) for draw in drawn(mapped)[1]]
+    assert len(set(draws)) == 32
+
+
+def test_a_layer_that_is_mapped_over_what_comes_back_draws_anew_in_every_epoch(address, files):
+    mapped = distributed(from_files(files, "OFF"), address).map(
+        KMixupLayer(1, scope="sample", passthrough=["number"], seed=0)
+    )
+    draws = [draw for _ in range(2) for draw in drawn(mapped)[1]]
+    assert len(draws) == len(set(draws)) == 64
+
+
+def test_what_only_converts_is_the_same_on_workers(address, files):
+    mapped = from_files(files, "OFF").map(KMixupLayer(1, passthrough=["number"]).for_evaluation())
+    assert set(drawn(distributed(mapped, address))[1]) == {np.eye(4, dtype=np.float32).tobytes()}
 
 
 @pytest.mark.parametrize("policy", POLICIES)
