@@ -245,8 +245,8 @@ class MixLayer(keras.layers.Layer):
         return Evaluation(self)
 
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
-        """A batch as with `training=False`, and those of its tensors that would be mixed, to differentiate by."""
-        batch = unmixed(self._read(x, y, sample_weight, training=False), self._is_packed)
+        """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
+        batch = unmixed(self._read(x, y, sample_weight, training=False, by_class=y is not None), self._is_packed)
         return batch.tensors(FEATURES), batch.write()
 
     def build(self, *shapes: Any, **named_shapes: Any) -> None:
@@ -428,9 +428,10 @@ class MixLayer(keras.layers.Layer):
             return batch.tensors(FEATURES)
         return measure(batch, self.match_on, self.embedding, scales)
 
-    def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None) -> Batch:
+    def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None, by_class: bool | None = None) -> Batch:
         features_only = self.features_only or not _trains(training)
-        class_weight = self._class_weight if _trains(training) and self.class_weight is not None else None
+        by_class = _trains(training) if by_class is None else by_class
+        class_weight = self._class_weight if by_class and self.class_weight is not None else None
         rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight)
         return read(x, y, sample_weight, rules)
 

@@ -35,9 +35,9 @@ def apply(
         is_one = second is first
         first = one_weight_each(first, blended)
         second = first if is_one else one_weight_each(second, blended)
-    masks = first.tensors(FEATURES, MASK), second.tensors(FEATURES, MASK)
+    ours, theirs = ([leaf.tensor for leaf in batch.leaves if leaf.role == MASK] for batch in (first, second))
     label_ratio = blended.ratio if blended.label_ratio is None else blended.label_ratio
-    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, masks)
+    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, (ours, theirs))
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]

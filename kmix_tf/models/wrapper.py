@@ -97,6 +97,19 @@ class MixingWrapper(TellingModel):
         warn_of_metrics(arguments, self.mixers[0], self.model)
         super().compile(*args, **kwargs)
 
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """As `keras.Model.fit`; says after each epoch what its steps have counted.
+
+        Raises:
+            ValueError: for `class_weight` where the mix has one, too: classes would count by both.
+        """
+        if kwargs.get("class_weight") is not None and any(mixer.class_weight is not None for mixer in self.mixers):
+            with _checks.speaking_as(self):
+                _checks.refuse(
+                    "class_weight", "given once, to fit or to the mix, which has one", kwargs["class_weight"]
+                )
+        return super().fit(*args, **kwargs)
+
     def compute_loss(
         self,
         x: Any = None,

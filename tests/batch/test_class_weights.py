@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import CutMixLayer, KMixupLayer, ManifoldMixModel, MixLayer
+from kmix_tf import CutMixLayer, KMixupLayer, ManifoldMixModel, MixLayer, MixModel
 
 RNG = np.random.default_rng(21)
 SIZE, CLASSES = 6, 4
@@ -160,3 +160,30 @@ def test_labels_that_a_list_lacks_are_refused():
 def test_features_alone_are_refused():
     with pytest.raises(ValueError, match="KMixupLayer: class_weight needs targets"):
         KMixupLayer(1, class_weight=TABLE, features_only=True)(X)
+
+
+def test_the_clean_batch_counts_by_class_too():
+    # Of a batch that is not mixed, the loss and that of the clean batch are one: two steps of the plain model in one.
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Flatten(), keras.layers.Dense(CLASSES)]
+    model = keras.Sequential([keras.Input((8, 8, 2)), *layers])
+    before = model.get_weights()
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    layer = KMixupLayer(1, num_classes=CLASSES, class_weight=TABLE, probability=0.0)
+    mixing = MixModel(model, layer, seed=0, clean_weight=1.0)
+    mixing.compile(keras.optimizers.SGD(0.1), loss)
+    mixing.train_on_batch(X, LABELS)
+    after = model.get_weights()
+    model.set_weights(before)
+    model.compile(keras.optimizers.SGD(0.2), loss)
+    model.train_on_batch(X, ONE_HOT, sample_weight=TABLE[LABELS])
+    for ours, expected in zip(after, model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_class_weights_are_given_once():
+    model = keras.Sequential([keras.Input((8, 8, 2)), keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
+    mixing = MixModel(model, KMixupLayer(1, num_classes=CLASSES, class_weight=TABLE))
+    mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    with pytest.raises(ValueError, match="MixModel: class_weight must be given once"):
+        mixing.fit(X, LABELS, class_weight={0: 2.0, 1: 1.0, 2: 1.0, 3: 1.0}, verbose=0)

@@ -193,7 +193,7 @@ np.save(sys.argv[1] + "/answer.npy", served.serve(np.load(sys.argv[1] + "/x.npy"
 """
     np.save(tmp_path / "x.npy", X)
     elsewhere(program, tmp_path)
-    np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), model.predict(X, verbose=0), rtol=1e-5)
+    np.testing.assert_allclose(np.load(tmp_path / "answer.npy"), model.predict(X, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 def test_a_functional_model_mixes_targets_too():
