@@ -1,7 +1,7 @@
 """One mix is four decisions, and all combine: 16-mixup, five ordered CutMix boxes of each pair, local weights.
 
-Targets come packed for `LocalMixupLoss`, which takes integer labels as they are; validation data need nothing. Half
-of the first epoch warms up, the last one is not mixed.
+Targets come packed for `LocalMixupLoss`, which takes integer labels as they are; validation data are packed, too, but
+not mixed. Half of the first epoch warms up, the last one is not mixed.
 """
 
 import keras
@@ -33,4 +33,4 @@ model = keras.Sequential(
 )
 loss = LocalMixupLoss(keras.losses.SparseCategoricalCrossentropy(from_logits=True))
 model.compile("adam", loss, metrics=[MixAccuracy()])
-model.fit(mixed, steps_per_epoch=12, epochs=10, validation_data=test, verbose=2)
+model.fit(mixed, steps_per_epoch=12, epochs=10, validation_data=test.map(layer.for_evaluation()), verbose=2)
