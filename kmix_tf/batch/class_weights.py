@@ -134,10 +134,21 @@ def weighed_by_class(leaves: Sequence[Leaf], y: Any, weights: ClassWeights) -> l
 def _weight_of(target: Leaf, given: Leaf | None, table: Any) -> Leaf:
     name = f"{WEIGHTS} of {target.name}" if given is None else given.name
     factors = [] if given is None else [given.tensor]
-    if table is not None and target.role != KEPT:
+    if table is not None and target.role == KEPT:
+        raise _checks.problem(
+            f"class_weight is of targets that are mixed. Received: one for {target.name}, which rides along. Give it "
+            "sample_weight, or None here."
+        )
+    if table is not None:
         factors.append(_of_labels(target, table))
-    tensor = _product(factors) if factors else tf.ones(tf.shape(target.tensor)[:1])
+    tensor = _product(factors) if factors else _ones(target)
     return target._replace(part=WEIGHTS, name=name, tensor=tensor)
+
+
+def _ones(target: Leaf) -> tf.Tensor:
+    """A weight of 1 for each sample, of the loss' rank: Keras 3 would lay `(batch,)` along other axes of it."""
+    ones = tf.ones(tf.shape(target.tensor)[:1])
+    return ones if target.role == KEPT else with_axes(ones, max(target.tensor.shape.rank - 2, 0))
 
 
 def _product(factors: Sequence[tf.Tensor]) -> tf.Tensor:

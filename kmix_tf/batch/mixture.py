@@ -78,6 +78,15 @@ def places_of_mask(blended: Blended) -> tf.TensorShape | None:
     return None if blended.mask is None else blended.mask.shape[blended.ratio.shape.rank :]
 
 
+def is_of_places(target: tf.Tensor, places: tf.TensorShape | None) -> bool:
+    """Whether a target has a value at each of these places: of integers, which are to be packed, a class."""
+    if places is None or not target.dtype.is_integer:
+        return has_places(target.shape, places)
+    # Labels `(batch, 1)` are of samples.
+    is_column = any(size == 1 and place is None for size, place in zip(target.shape[1:], places, strict=False))
+    return begins_with(target.shape, places) and not is_column
+
+
 def has_places(shape: tf.TensorShape, places: tf.TensorShape | None) -> bool:
     """Whether a target has a value at each of these places: `(batch, *places, ...)`.
 

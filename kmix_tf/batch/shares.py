@@ -7,7 +7,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._images import joined, those
 from kmix_tf.batch.leaf import TARGETS, WEIGHTS, Leaf
-from kmix_tf.batch.mixture import Mixture, begins_with, has_places, pairs_of, places_of_mask
+from kmix_tf.batch.mixture import Mixture, begins_with, is_of_places, pairs_of, places_of_mask
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.weights import counted, counts_of, like, weight_of
 from kmix_tf.blend.linear import interpolate_leaf, interpolate_leaves, interpolate_places, with_axes
@@ -53,7 +53,7 @@ def _alike(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture, pa
 def _interpolated(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture) -> list[tf.Tensor]:
     """Targets mixed with the ratio realised; maps of them, place by place."""
     partner, blended = mixture.partner, mixture.blended
-    are_maps = [has_places(leaf.shape, places_of_mask(blended)) for leaf in first]
+    are_maps = [is_of_places(leaf, places_of_mask(blended)) for leaf in first]
     if blended.mask is None or not any(are_maps):
         return interpolate_leaves(first, second, partner, mixture.label_ratio)
     ours, theirs = those(are_maps, first, second)
@@ -67,7 +67,7 @@ def _interpolated(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixt
 
 
 def _packed(ours: tf.Tensor, theirs: tf.Tensor, mixture: Mixture) -> tf.Tensor:
-    pairs = pairs_of(mixture, mixture.label_ratio, has_places(ours.shape, places_of_mask(mixture.blended)))
+    pairs = pairs_of(mixture, mixture.label_ratio, is_of_places(ours, places_of_mask(mixture.blended)))
     return _pack(pairs.own(ours), pairs.other(theirs), pairs.share, mixture)
 
 
@@ -85,7 +85,7 @@ def _weighed(
     """One target whose samples count differently, and what its mixtures count."""
     if mixture.blended.shares is not None:
         return _summed_by_weight(ours, counts[0], mixture.blended.shares, packed)
-    is_map = has_places(ours.shape, places_of_mask(mixture.blended))
+    is_map = is_of_places(ours, places_of_mask(mixture.blended))
     pairs = pairs_of(mixture, mixture.label_ratio, is_map)
     share, total = counted(pairs, *counts)
     if share.shape.rank > max(leaf.shape.rank for leaf in counts[0]):

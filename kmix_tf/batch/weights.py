@@ -11,7 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
 from kmix_tf.batch.leaf import KEPT, TARGETS, WEIGHTS, Leaf
-from kmix_tf.batch.mixture import Pairs, begins_with, has_places
+from kmix_tf.batch.mixture import Pairs, is_of_places
 from kmix_tf.blend.linear import with_axes
 
 
@@ -66,7 +66,14 @@ def counts_of(target: Leaf, weights: Sequence[Leaf], masks: Sequence[tf.Tensor])
     """What multiplies a target's share, each `(batch, *places)`: its weight, and which elements are there at all."""
     weight = weight_of(target, weights)
     given = [] if weight is None else [_trimmed(weight.tensor)]
-    return given + [_presence(target, _trimmed(mask)) for mask in masks if is_mask_of(target.tensor, mask)]
+    fitting = [_trimmed(mask) for mask in masks if is_mask_of(target.tensor, mask)]
+    if len(fitting) > 1:
+        raise _checks.problem(
+            "masks must be of different lengths where targets have places, to say which elements of them are there. "
+            f"Received: {len(fitting)} masks that may be of {target.name}, of shape {target.tensor.shape}. Name in "
+            "masks= the one that is, and join the others by hand; or pad to lengths that differ."
+        )
+    return given + [_presence(target, mask) for mask in fitting]
 
 
 def _presence(target: Leaf, mask: tf.Tensor) -> tf.Tensor:
@@ -85,10 +92,7 @@ def _presence(target: Leaf, mask: tf.Tensor) -> tf.Tensor:
 
 def is_mask_of(target: tf.Tensor, mask: tf.Tensor) -> bool:
     """Whether a mask says which elements of a target are there."""
-    places = trimmed_shape(mask.shape)[1:]
-    if target.dtype.is_integer:  # classes, one at each place, to be packed
-        return begins_with(target.shape, places)
-    return has_places(target.shape, places)
+    return is_of_places(target, trimmed_shape(mask.shape)[1:])
 
 
 def _trimmed(leaf: tf.Tensor) -> tf.Tensor:

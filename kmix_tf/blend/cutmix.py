@@ -82,7 +82,8 @@ def paste_boxes(first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], partner
     several = has_interpolations(partner, boxes.side)
     shape = list(boxes.side.shape)
     images, others = those(are_cut, first, second)
-    pasted, realised, mask = _paste(images, others, partner, boxes, axes=axes, rank=len(shape), several=several)
+    ranks = len(shape), boxes.centre.shape.rank
+    pasted, realised, mask = _paste(images, others, partner, boxes, axes=axes, ranks=ranks, several=several)
     realised.set_shape(shape)
     mask.set_shape([*shape, *images[0].shape[1 : 1 + axes]])
     ours, theirs = those([not cut for cut in are_cut], first, second)
@@ -98,13 +99,13 @@ def _paste(
     boxes: Boxes,
     *,
     axes: int,
-    rank: int,
+    ranks: tuple[int, int],
     several: bool,
 ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
     """The pasted leaves, each with a box of its own size; the ratio realised in the first, and its mask."""
     # Shapes that have varied once are unknown in a compiled function; the ranks must not be.
-    side = tf.ensure_shape(boxes.side, [None] * rank)
-    centre = tf.ensure_shape(boxes.centre, [None] * (boxes.centre.shape.rank - 1) + [axes])
+    side = tf.ensure_shape(boxes.side, [None] * ranks[0])
+    centre = tf.ensure_shape(boxes.centre, [None] * (ranks[1] - 1) + [axes])
     insides = [inside_box(Boxes(centre, side), _sizes(leaf, axes)) for leaf in first]
     masks = [box_mask(inside) for inside in insides]
     leaves = [

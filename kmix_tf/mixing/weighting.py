@@ -7,7 +7,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.batch.batch import Batch
 from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
-from kmix_tf.batch.mixture import has_places, places_of_mask
+from kmix_tf.batch.mixture import is_of_places, places_of_mask
 from kmix_tf.batch.weights import is_mask_of
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import with_axes
@@ -19,7 +19,7 @@ def one_weight_each(batch: Batch, blended: Blended) -> Batch:
     if len(targets) < 2 or len(weights) != 1 or weights[0].path != ():
         return batch
     masks, places = batch.tensors(FEATURES, MASK), places_of_mask(blended)
-    are_of_places = [has_places(leaf.tensor.shape, places) for leaf in targets]
+    are_of_places = [is_of_places(leaf.tensor, places) for leaf in targets]
     are_masked = [is_mask_of(leaf.tensor, mask) for leaf in targets for mask in masks]
     if not any([*are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):
         return batch

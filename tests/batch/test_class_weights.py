@@ -187,3 +187,18 @@ def test_class_weights_are_given_once():
     mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
     with pytest.raises(ValueError, match="MixModel: class_weight must be given once"):
         mixing.fit(X, LABELS, class_weight={0: 2.0, 1: 1.0, 2: 1.0, 3: 1.0}, verbose=0)
+
+
+def test_targets_without_class_weights_get_ones_of_the_losss_rank():
+    # Keras 3 would lay weights (batch,) along the steps.
+    y = {"steps": X[:, :, 0, :1], "kind": LABELS}
+    num_classes, class_weight = {"steps": None, "kind": CLASSES}, {"steps": None, "kind": TABLE}
+    _, _, weight = KMixupLayer(1, num_classes=num_classes, class_weight=class_weight)(X, y, seed=1)
+    assert weight["steps"].shape == (SIZE, 1)
+    assert weight["kind"].shape == (SIZE,)
+
+
+def test_targets_that_ride_along_have_no_class_weights():
+    layer = KMixupLayer(1, num_classes={"a": CLASSES, "b": None}, class_weight={"b": {0: 2.0}}, passthrough="b")
+    with pytest.raises(ValueError, match="KMixupLayer: class_weight is of targets that are mixed"):
+        layer(X, {"a": LABELS, "b": LABELS}, seed=1)

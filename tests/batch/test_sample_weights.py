@@ -187,6 +187,35 @@ class TestPlaces:
             source = mixed["x"].numpy()[..., 0].astype(int)
             assert (mixed["there"].numpy() == np.take_along_axis(there, source, axis=0)).all()
 
+    @pytest.mark.parametrize("weighted", [False, True])
+    def test_packed_tags_are_pasted_with_their_steps(self, weighted):
+        signal = np.arange(SIZE * 9, dtype=np.float32).reshape(SIZE, 9, 1)
+        tags, weight = RNG.integers(0, CLASSES, (SIZE, 9)), RNG.uniform(0.5, 2, (SIZE, 9)).astype(np.float32)
+        given = (weight,) if weighted else ()
+        shown, packed, *ours = CutMixLayer(axes=1, targets="packed")(signal, tags, *given, seed=2)
+        source = shown.numpy()[..., 0].astype(int)
+        assert (source != np.arange(SIZE * 9).reshape(SIZE, 9)).any()
+        y_a, y_b, ratio, _ = (part.numpy()[:, :, 0] for part in unpack_targets(packed))
+        assert set(np.unique(ratio)) == {0, 1}
+        assert (np.where(ratio == 1, y_a[..., 0], y_b[..., 0]) == tags.ravel()[source]).all()
+        if weighted:
+            np.testing.assert_allclose(ours[0], weight.ravel()[source], rtol=1e-6)
+
+    def test_two_masks_that_may_be_of_a_target_are_refused(self):
+        x = {"x": X[:, :, 0], "encoder": np.ones((SIZE, 8), bool), "decoder": np.ones((SIZE, 8), bool)}
+        layer = MixLayer(masks=["encoder", "decoder"])
+        with pytest.raises(ValueError, match="MixLayer: masks must be of different lengths"):
+            layer(x, np.ones((SIZE, 8, 1), np.float32), seed=1)
+        x["encoder"] = np.ones((SIZE, 5), bool)
+        layer(x, np.ones((SIZE, 8, 1), np.float32), seed=1)
+
+    def test_labels_of_samples_have_no_mask(self):
+        batch = {"x": X[:, :, 0], "m": np.ones((SIZE, 8), bool)}, LABELS[:, np.newaxis]
+        open_length = ({"x": tf.TensorSpec([None, None, 2]), "m": tf.TensorSpec([None, None], tf.bool)},)
+        spec = (*open_length, tf.TensorSpec([None, 1], tf.int64))
+        data = tf.data.Dataset.from_generator(lambda: [batch], output_signature=spec)
+        assert len(list(data.map(MixLayer(masks="m", targets="packed")))) == 1
+
     def test_a_mask_of_another_length_is_refused(self):
         layer = MixLayer(masks="there", num_classes=CLASSES)
         signature = ({"x": tf.TensorSpec([4, None, 3]), "there": tf.TensorSpec([4, None], tf.bool)},)

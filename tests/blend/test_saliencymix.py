@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from kmix_tf import CutMixBlend
+from kmix_tf import CutMixBlend, MixLayer, RandomPairing, RepeatedPairing
 from kmix_tf._compat import register
 from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
 from kmix_tf.saliency import SpectralResidualSaliency
@@ -262,3 +262,12 @@ def test_the_configuration_makes_an_equal_strategy(source):
     x = [tf.constant(RNG.uniform(size=(4, 12, 12, 1)).astype(np.float32))]
     partner, ratio = tf.constant([1, 2, 3, 0]), tf.fill([4], 0.6)
     assert (back(x, x, partner, ratio, 5).x[0].numpy() == blend(x, x, partner, ratio, 5).x[0].numpy()).all()
+
+
+def test_one_partner_and_several_are_taken_by_turns():
+    # A compiled function forgets ranks that have varied.
+    images = RNG.uniform(size=(5, 7, 9, 1)).astype(np.float32)
+    blend = SaliencyMixBlend()
+    for pairing, count in ((RandomPairing(), 5), (RepeatedPairing(RandomPairing(), 2), 10), (RandomPairing(), 5)):
+        x, y = MixLayer(pairing, blend=blend)(images, np.eye(5, dtype=np.float32), seed=1)
+        assert len(x) == len(y) == count
