@@ -50,6 +50,13 @@ def _require_room(target: Leaf, weight: Leaf) -> None:
             f"(batch, steps, classes). Received: {weight.name} of shape {weight.tensor.shape} for {target.name} of "
             f"shape {target.tensor.shape}."
         )
+    if shapes[0].rank == shapes[1].rank == 2 and not target.tensor.dtype.is_integer:
+        raise _checks.problem(
+            "sample_weight cannot be of each number of a target, which losses take the mean of: Keras would lay it "
+            f"along other axes. Received: {weight.name} of shape {weight.tensor.shape} for {target.name} of shape "
+            f"{target.tensor.shape}. Give each number a place of its own: targets[..., tf.newaxis], an output with "
+            "that axis, and these weights."
+        )
 
 
 def trimmed_shape(shape: tf.TensorShape) -> tf.TensorShape:

@@ -288,12 +288,13 @@ class TestStructures:
                 r"sample_weight must be \(batch,\), or have the target",
             ),
             (LABELS, np.ones((SIZE, 3, 2)), r"sample_weight must be \(batch,\), or have the target"),
+            (X[:, 0, 0], np.ones((SIZE, 2)), "sample_weight cannot be of each number of a target"),
         ],
-        ids=["structure", "size", "axes"],
+        ids=["structure", "size", "axes", "numbers"],
     )
     def test_weights_that_fit_no_target_are_refused(self, y, weight, message):
         with pytest.raises(ValueError, match=f"KMixupLayer: {message}"):
-            KMixupLayer(1, num_classes=CLASSES)(X, y, weight)
+            KMixupLayer(1, num_classes=CLASSES if y is LABELS else None)(X, y, weight)
 
     def test_negative_weights_are_refused(self):
         with pytest.raises(tf.errors.InvalidArgumentError, match="KMixupLayer: sample_weight must be >= 0"):
