@@ -10,7 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._graph import after, require
 from kmix_tf._paths import leaf_paths
 from kmix_tf.batch.leaf import KEPT, TARGETS, WEIGHTS, Leaf
-from kmix_tf.batch.weights import weight_of
+from kmix_tf.batch.weights import product, weight_of
 from kmix_tf.blend.linear import with_axes
 
 _RULE = (
@@ -141,7 +141,7 @@ def _weight_of(target: Leaf, given: Leaf | None, table: Any) -> Leaf:
         )
     if table is not None:
         factors.append(_of_labels(target, table))
-    tensor = _product(factors) if factors else _ones(target)
+    tensor = product(factors) if factors else _ones(target)
     return target._replace(part=WEIGHTS, name=name, tensor=tensor)
 
 
@@ -149,14 +149,6 @@ def _ones(target: Leaf) -> tf.Tensor:
     """A weight of 1 for each sample, of the loss' rank: Keras 3 would lay `(batch,)` along other axes of it."""
     ones = tf.ones(tf.shape(target.tensor)[:1])
     return ones if target.role == KEPT else with_axes(ones, max(target.tensor.shape.rank - 2, 0))
-
-
-def _product(factors: Sequence[tf.Tensor]) -> tf.Tensor:
-    rank = max(leaf.shape.rank for leaf in factors)
-    first, *rest = [with_axes(leaf, rank - leaf.shape.rank) for leaf in factors]
-    for leaf in rest:
-        first = first * tf.cast(leaf, first.dtype)
-    return first
 
 
 def _of_labels(target: Leaf, weights: Any) -> tf.Tensor:

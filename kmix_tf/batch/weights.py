@@ -134,3 +134,12 @@ def _aligned(leaf: tf.Tensor, rank: int, dtype: tf.DType) -> tf.Tensor:
 def like(total: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
     """What mixtures count, in the dtype of the weights that came, with axes of length 1 at the end as they had."""
     return with_axes(tf.cast(total, weight.dtype), max(weight.shape.rank - total.shape.rank, 0))
+
+
+def product(factors: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The product of factors `(batch, *places)`, of samples or of places."""
+    rank = max(leaf.shape.rank for leaf in factors)
+    first, *rest = [with_axes(leaf, rank - leaf.shape.rank) for leaf in factors]
+    for leaf in rest:
+        first = first * tf.cast(leaf, first.dtype)
+    return first

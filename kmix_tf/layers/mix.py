@@ -31,6 +31,7 @@ from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
 from kmix_tf.mixing.measure import measure
+from kmix_tf.mixing.weighting import of_what_is_there
 from kmix_tf.pairing import Pairing, RandomPairing, as_pairing
 from kmix_tf.ratio import BetaRatio, as_ratio
 from kmix_tf.seeding import SeedStream
@@ -246,7 +247,8 @@ class MixLayer(keras.layers.Layer):
 
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
-        batch = unmixed(self._read(x, y, sample_weight, training=False, by_class=y is not None), self._is_packed)
+        batch = of_what_is_there(self._read(x, y, sample_weight, training=False, by_class=y is not None))
+        batch = unmixed(batch, self._is_packed)
         return batch.tensors(FEATURES), batch.write()
 
     def build(self, *shapes: Any, **named_shapes: Any) -> None:

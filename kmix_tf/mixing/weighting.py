@@ -8,17 +8,34 @@ from kmix_tf import _checks
 from kmix_tf.batch.batch import Batch
 from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
 from kmix_tf.batch.mixture import is_of_places, places_of_mask
-from kmix_tf.batch.weights import is_mask_of
+from kmix_tf.batch.weights import counts_of, is_mask_of, product, weight_of
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import with_axes
 
 
-def one_weight_each(batch: Batch, blended: Blended) -> Batch:
+def of_what_is_there(batch: Batch) -> Batch:
+    """An unmixed batch whose absent elements weigh nothing, as in its mixtures; where it has weights at all."""
+    masks = batch.tensors(FEATURES, MASK)
+    if not masks or batch.structure[2] is None:
+        return batch
+    batch = one_weight_each(batch, None)
+    targets, weights = ([leaf for leaf in batch.leaves if leaf.part == part] for part in (TARGETS, WEIGHTS))
+    tensors = {}
+    for target in targets:
+        weight = weight_of(target, weights)
+        if weight is not None and target.role == MIXED:
+            tensors[weight.path] = product(counts_of(target, weights, masks))
+    return batch.replace(
+        [tensors.get(leaf.path, leaf.tensor) if leaf.part == WEIGHTS else leaf.tensor for leaf in batch.leaves]
+    )
+
+
+def one_weight_each(batch: Batch, blended: Blended | None) -> Batch:
     """The batch with a weight for each target, where one was for all and mixtures count differently in some."""
     targets, weights = ([leaf for leaf in batch.leaves if leaf.part == part] for part in (TARGETS, WEIGHTS))
     if len(targets) < 2 or len(weights) != 1 or weights[0].path != ():
         return batch
-    masks, places = batch.tensors(FEATURES, MASK), places_of_mask(blended)
+    masks, places = batch.tensors(FEATURES, MASK), None if blended is None else places_of_mask(blended)
     are_of_places = [is_of_places(leaf.tensor, places) for leaf in targets]
     are_masked = [is_mask_of(leaf.tensor, mask) for leaf in targets for mask in masks]
     if not any([*are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):

@@ -348,3 +348,18 @@ def by_model(model, x, y):
 )
 def test_balanced_class_weights_teach_one_half(fit):
     assert abs(positive_share(fit) - 0.5) < 0.03
+
+
+@pytest.mark.parametrize("shape", [(2, 4), (2,)], ids=["of places", "of samples"])
+def test_the_clean_batch_counts_what_is_there(shape):
+    there = np.array([[1, 1, 0, 0], [1, 0, 0, 0]], bool)
+    inputs = {"x": keras.Input((4, 1), name="x"), "m": keras.Input((4,), dtype="bool", name="m")}
+    bias = keras.layers.Dense(1, kernel_initializer="zeros")(inputs["x"])
+    model = keras.Model(inputs, bias)
+    mixing = MixModel(model, KMixupLayer(1, masks="m"), seed=0, clean_weight=1.0)
+    mixing.compile(keras.optimizers.SGD(1.0), "mse")
+    x = {"x": np.zeros((2, 4, 1), np.float32), "m": there}
+    # Fillers of 1000 would move the bias, if they counted.
+    y = np.where(there, 0, 1000).astype(np.float32)[..., np.newaxis]
+    mixing.train_on_batch(x, y, sample_weight=np.ones(shape, np.float32))
+    assert float(model.get_weights()[1][0]) == 0
