@@ -4,13 +4,23 @@ import functools
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kmix_tf import _checks
 
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 
 register = keras.saving.register_keras_serializable(package="kmix_tf")
+
+# Gives what Keras knows of the call of a layer or model that is going on, for which there is no public name. Its
+# `training` is None if the call was not told; Keras 2 has `in_call` besides. None, if there is no such call.
+if IS_KERAS_3:
+    from keras.src.backend.common import global_state
+
+    call_context: Any = functools.partial(global_state.get_global_attribute, "current_call_ctx")
+else:
+    from keras.src.engine import base_layer_utils
+
+    call_context = base_layer_utils.call_context
 
 
 def require_tensorflow_backend() -> None:
@@ -21,28 +31,6 @@ def require_tensorflow_backend() -> None:
             f"KERAS_BACKEND={keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before importing keras.",
             RuntimeError,
         )
-
-
-def in_inference_of_a_model() -> bool:
-    """Whether a layer is being called by another one, that has not been told whether it trains.
-
-    Keras tells layers nothing then, in a model called by hand and in `model.export`, and they infer. It has no public
-    name for the call that is going on.
-    """
-    if IS_KERAS_3:
-        from keras.src.backend.common import global_state
-
-        context = global_state.get_global_attribute("current_call_ctx")
-        return context is not None and context.training is None
-    from keras.src.engine import base_layer_utils
-
-    context = base_layer_utils.call_context()
-    return bool(context.in_call) and context.training is None
-
-
-def is_symbolic(structure: Any) -> bool:
-    """Whether it holds a tensor of a functional model that is being made."""
-    return any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(structure))
 
 
 def in_stateless_scope() -> bool:

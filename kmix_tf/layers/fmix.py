@@ -6,8 +6,7 @@ from typing import Any, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import FMixBlend
-from kmix_tf.layers.mix import KerasOptions
-from kmix_tf.layers.options import checked_keras_options, option_of
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_of
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio

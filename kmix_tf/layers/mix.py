@@ -1,38 +1,29 @@
 """The general layer: one mix is four decisions."""
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, TypedDict, Unpack
+from typing import Any, Unpack
 
-import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import in_inference_of_a_model, is_symbolic, register, require_tensorflow_backend
+from kmix_tf._compat import register
 from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
-from kmix_tf.batch.batch import Batch, no_targets, read, require_alike
+from kmix_tf.batch.batch import Batch, read, require_alike
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.blend import LinearBlend, as_blend
-from kmix_tf.decision import arguments_of, restored, saved
-from kmix_tf.layers.adaptation import (
-    Adaptation,
-    batches_of,
-    column_scales,
-    matched_alpha,
-    with_progress,
-)
-from kmix_tf.layers.evaluation import Evaluation
+from kmix_tf.layers.adaptation import Adaptation
+from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.options import checked_classes, checked_keras_options, require_counts_that_fit
-from kmix_tf.maths.theta import checked_alphas
+from kmix_tf.layers.options import KerasOptions, checked_classes, require_counts_that_fit
+from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
 from kmix_tf.mixing.measure import measure
 from kmix_tf.mixing.weighting import of_what_is_there
-from kmix_tf.pairing import Pairing, RandomPairing, as_pairing
+from kmix_tf.pairing import RandomPairing, as_pairing
 from kmix_tf.ratio import BetaRatio, as_ratio
 from kmix_tf.seeding import SeedStream
 from kmix_tf.weight import EqualWeight, as_weight
@@ -40,16 +31,8 @@ from kmix_tf.weight import EqualWeight, as_weight
 PACKINGS = ("mixed", "packed")
 
 
-class KerasOptions(TypedDict, total=False):
-    """What Keras' own layers take besides."""
-
-    name: str | None
-    dtype: Any
-    trainable: bool
-
-
 @register
-class MixLayer(keras.layers.Layer):
+class MixLayer(Adapts, Stage):
     """Mixes the samples of a batch, and their targets, by four decisions that combine freely.
 
     Args:
@@ -127,10 +110,6 @@ class MixLayer(keras.layers.Layer):
         (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
     """
 
-    # Autograph takes what has this for converted already. There is nothing to convert, and the layer's errors would
-    # come after pages of frames.
-    autograph_info__: ClassVar[dict[str, Any]] = {}
-
     @_checks.speaks
     def __init__(
         self,
@@ -153,9 +132,7 @@ class MixLayer(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
-        # Keras would cast labels along with features to the compute dtype; the layer casts what it should.
-        super().__init__(autocast=False, **checked_keras_options(type(self), kwargs))
-        require_tensorflow_backend()
+        super().__init__(**kwargs)
         self.pairing = as_pairing(RandomPairing() if pairing is None else pairing)
         self.ratio = as_ratio(BetaRatio() if ratio is None else ratio)
         self.blend = as_blend(LinearBlend() if blend is None else blend)
@@ -183,7 +160,7 @@ class MixLayer(keras.layers.Layer):
     @property
     def decisions(self) -> Decisions:
         """The four decisions of this mix; with the alpha that `adapt` learnt, where it did."""
-        ratio, alpha = self.ratio, self.matched_alpha
+        ratio, alpha = self.ratio, self._adaptation.alpha
         if alpha is not None and isinstance(ratio, BetaRatio):
             ratio = BetaRatio(alpha, ratio.scope, ratio.interpolations)
         return Decisions(self.pairing, ratio, self.blend, self.weight)
@@ -198,84 +175,11 @@ class MixLayer(keras.layers.Layer):
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
         return self.decisions.runs_on_host
 
-    @property
-    def adapted(self) -> dict[str, Any] | None:
-        """What `adapt` learnt, as `get_config` gives it; None if nothing."""
-        return self._adaptation.get_config()
-
-    @property
-    def matched_alpha(self) -> float | None:
-        """The alpha that `adapt(match_alpha=True)` learnt and ratios are drawn with; None if it did not."""
-        return self._adaptation.alpha
-
-    @property
-    def matched_alpha_error(self) -> float | None:
-        """The standard error of `matched_alpha`; None if nothing was learnt, or nothing is known of larger alphas."""
-        return self._adaptation.alpha_error
-
-    @property
-    def matched_perturbation(self) -> float | None:
-        """xi, the root mean square perturbation reached with `matched_alpha`, in what distances are measured on."""
-        return self._adaptation.perturbation
-
-    @property
-    def matched_perturbation_error(self) -> float | None:
-        """The standard error of `matched_perturbation`."""
-        return self._adaptation.perturbation_error
-
-    @property
-    def plain_perturbation(self) -> float | None:
-        """xi of plain mixup with `alpha`, which `adapt(match_alpha=True)` was to reach."""
-        return self._adaptation.plain_perturbation
-
-    def for_evaluation(self) -> Evaluation:
-        """What to map over data to validate or test on: it converts them as the layer does, and mixes nothing.
-
-        `dataset.map(layer)` would mix them, too, for nothing in a map says that it is not training. Integer labels
-        become soft ones, targets are packed, dtypes are the layer's; weights of samples stay as they are, and weights
-        of classes do not count, as in Keras. The same as `layer(x, y, training=False)`. It can be saved by
-        `keras.saving.serialize_keras_object`.
-
-        Example:
-            >>> layer = MixLayer(num_classes=3)
-            >>> data = tf.data.Dataset.from_tensors((tf.eye(3), tf.constant([2, 0, 1])))
-            >>> x, y = next(iter(data.map(layer.for_evaluation())))
-            >>> bool(tf.reduce_all(x == tf.eye(3)))
-            True
-        """
-        return Evaluation(self)
-
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
         batch = of_what_is_there(self._read(x, y, sample_weight, training=False, by_class=y is not None))
         batch = unmixed(batch, self._is_packed)
         return batch.tensors(FEATURES), batch.write()
-
-    def build(self, *shapes: Any, **named_shapes: Any) -> None:
-        """Nothing to make: the layer has no weights of its own."""
-        self.built = True
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
-            with _checks.speaking_as(self):
-                raise no_targets("features alone, in a model that is being made")
-        # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.
-        if len(args) < 4 and kwargs.get("training") is None and in_inference_of_a_model():
-            kwargs["training"] = False
-        return super().__call__(*args, **kwargs)
-
-    @tf.autograph.experimental.do_not_convert
-    def call(
-        self,
-        x: Any,
-        y: Any = None,
-        sample_weight: Any = None,
-        training: bool | None = None,
-        seed: Any = None,
-        step: Any = None,
-        saliency: Any = None,
-    ) -> Any:
-        return self.mixed(x, y, sample_weight, training, seed, step, saliency)
 
     @tf.autograph.experimental.do_not_convert
     def mixed(
@@ -352,77 +256,6 @@ class MixLayer(keras.layers.Layer):
         features = [tf.convert_to_tensor(leaf) for leaf in features]
         return draw(self.decisions, Sides(features, features, targets), seed, self._chance(step)).plan
 
-    @_checks.speaks
-    def adapt(
-        self,
-        data: Any,
-        batch_size: int = 256,
-        steps: int | None = None,
-        scale: bool = True,
-        match_alpha: bool = False,
-        largest: float | None = None,
-        precision: float = 0.03,
-    ) -> None:
-        """Learns from data before it mixes: the scales of columns and, on request, the alpha of k-mixup.
-
-        Distances are then measured with every column, an entry of a feature's last axis, at standard deviation 1: the
-        columns of a table differ in units. Mixing itself is not touched. What is learnt is saved with the layer. Call
-        it before the layer is mapped: pipelines made before keep what they were made with.
-
-        Args:
-            data: a finite dataset of batches as the layer takes them, or arrays of features, or of features and
-                targets. Arrays are shuffled, in whatever order they come. Batches of a dataset are taken for those
-                that training will meet, shuffled as there: of data sorted by class, pairs are those of a class, and
-                alpha is another. Where labels show that, it is warned of.
-            batch_size: for arrays; that of training. steps: how many batches to take; default all. Of a dataset they
-                are the first ones, and should speak for all.
-            scale: whether to learn scales, in one pass.
-            match_alpha: whether to replace alpha by alpha_k, with which this layer's pairs perturb as much as random
-                ones do with alpha: `matched_alpha`. It takes as many passes as the precision needs, at most 10,000
-                batches and one pass.
-            largest: alpha_k is at most this, a finite number >= alpha > 0: where such a perturbation is out of reach,
-                no error but this is taken, the paper's threshold gamma. `matched_perturbation` then says what is
-                reached, and `plain_perturbation` what was asked for. Default None: without bound.
-            precision: the part of alpha_k within which two standard errors shall be, > 0, default 0.03. What falls
-                short of it is warned of; `matched_alpha_error` is the standard error.
-
-        Raises:
-            ValueError: for an empty dataset, or if no alpha_k exists, with the largest perturbation that is reached.
-
-        Source: k-mixup, Algorithm 1, for alpha_k.
-
-        Example:
-            >>> table = np.random.default_rng(0).normal(size=(128, 3)) * [1, 100, 1e4]
-            >>> layer = MixLayer(OptimalTransportPairing(8), BetaRatio(0.5))
-            >>> layer.adapt(table, batch_size=64, match_alpha=True)
-            >>> layer.matched_alpha > 0.5, layer.matched_alpha_error < 0.03 * layer.matched_alpha
-            (True, True)
-        """
-        batches = batches_of(data, _checks.integer("batch_size", batch_size, minimum=1), steps)
-        ratio, precision = self.ratio, _checks.positive("precision", precision)
-        if match_alpha and not isinstance(ratio, BetaRatio):
-            _checks.refuse("ratio", "a BetaRatio where match_alpha=True", ratio)
-        if largest is not None and not match_alpha:
-            _checks.refuse("largest", "None where match_alpha=False", largest)
-        learnt = Adaptation(**(self.adapted or {}))
-        if scale:
-            shown = with_progress(batches, f"{type(self).__name__}: scales of columns")
-            learnt.scales = column_scales(self._looked_at(element, None)[0] for element in shown)
-        if match_alpha and isinstance(ratio, BetaRatio):
-            alpha, largest = checked_alphas(ratio.alpha, largest)
-            look = functools.partial(self._looked_at, scales=learnt.scales)
-            learnt = learnt.with_alpha(matched_alpha(batches, look, self._partners, alpha, largest, precision))
-        self._adaptation = learnt
-
-    def _looked_at(self, element: Any, scales: Any) -> tuple[list[tf.Tensor], Any]:
-        """The features of a batch that distances are measured on, and its targets."""
-        x, *rest = element if isinstance(element, tuple) else (element,)
-        batch = self._read(x, rest[0] if rest else None, None, training=False)
-        return measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
-
-    def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
-        return Pairing(*self.pairing(features, seed, *([targets] if self.pairing.needs_targets else [])))
-
     def _measured(self, batch: Batch) -> list[tf.Tensor]:
         """What distances are measured on: the features themselves, if nothing else is said."""
         scales = self._adaptation.scales
@@ -463,17 +296,6 @@ class MixLayer(keras.layers.Layer):
     @property
     def _is_packed(self) -> bool:
         return self.targets == "packed"
-
-    @_checks.speaks
-    def get_config(self) -> dict[str, Any]:
-        """Every option, as JSON can hold it; what a preset makes of its options is not among them."""
-        options = {name: saved(getattr(self, name), name) for name in arguments_of(type(self)) if name != "adapted"}
-        return {**super().get_config(), **options, "adapted": self.adapted}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Self:
-        """The layer that `get_config` describes."""
-        return cls(**{name: restored(value) for name, value in config.items() if name != "autocast"})
 
 
 def _three(side: Any) -> tuple[Any, Any, Any]:

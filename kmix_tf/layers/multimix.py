@@ -5,8 +5,7 @@ from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.layers.mix import KerasOptions
-from kmix_tf.layers.options import checked_keras_options
+from kmix_tf.layers.options import KerasOptions, checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing, PairingStrategy, RepeatedPairing
 from kmix_tf.ratio import BetaRatio

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import tensorflow as tf
 
@@ -10,6 +10,15 @@ from kmix_tf import _checks
 from kmix_tf.decision import arguments_of
 from kmix_tf.pairing import PairingStrategy
 from kmix_tf.ratio import RatioStrategy
+
+
+class KerasOptions(TypedDict, total=False):
+    """What Keras' own layers take besides."""
+
+    name: str | None
+    dtype: Any
+    trainable: bool
+
 
 _KERAS = ("name", "dtype", "trainable")
 

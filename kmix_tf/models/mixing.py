@@ -11,7 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.layers import MixLayer
-from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs

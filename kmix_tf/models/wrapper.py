@@ -13,7 +13,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import require_tensorflow_backend
 from kmix_tf._images import those
 from kmix_tf.layers import MixLayer
-from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.counting import StepCounter
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.fitting import require_fitting, require_outputs, warn_of_metrics

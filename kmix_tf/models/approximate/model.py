@@ -15,7 +15,7 @@ from kmix_tf._paths import leaf_name, leaf_paths
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.batch.leaf import FEATURES, MIXED, Leaf
-from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, directional_derivatives, require_differentiable
 from kmix_tf.maths.losses import LOSSES, targets_of
 from kmix_tf.maths.moments import StreamingMoments

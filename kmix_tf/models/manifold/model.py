@@ -11,7 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf.layers import MixLayer
-from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.lookups import averaged_inputs, input_specs, require_no_lookups
 from kmix_tf.models.manifold.split import INPUT, parts_of
 from kmix_tf.models.manifold.step import CompiledStep, MixingStep, converted, draw_place

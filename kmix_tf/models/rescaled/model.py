@@ -16,7 +16,7 @@ from kmix_tf._writing import replacing
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
-from kmix_tf.layers.mix import KerasOptions
+from kmix_tf.layers.options import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of

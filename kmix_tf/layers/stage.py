@@ -1,0 +1,135 @@
+"""What every layer of the data stage is to Keras and to `tf.data`, whatever it does to a batch."""
+
+from typing import Any, ClassVar, Self, Unpack
+
+import keras
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf._compat import call_context, require_tensorflow_backend
+from kmix_tf.batch.batch import no_targets
+from kmix_tf.decision import arguments_of, restored, saved
+from kmix_tf.layers.evaluation import Evaluation
+from kmix_tf.layers.options import KerasOptions, checked_keras_options
+
+
+class Stage(keras.layers.Layer):
+    """A layer that takes batches `(x, y, sample_weight)` on their way to training, and gives such.
+
+    A subclass says what it does in `mixed` and `between`; its options are the arguments of its `__init__`, and each
+    is an attribute of the same name.
+
+    Attributes, which a subclass has:
+        features_only: whether features may come without targets. schedule: a callable of the step, or None.
+        seed: an integer, or None. runs_on_host: whether a part of it calls back to the host.
+    """
+
+    # Autograph takes what has this for converted already. There is nothing to convert, and the layer's errors would
+    # come after pages of frames.
+    autograph_info__: ClassVar[dict[str, Any]] = {}
+
+    features_only: bool
+    schedule: Any
+    seed: int | None
+
+    def __init__(self, **kwargs: Unpack[KerasOptions]):
+        # Keras would cast labels along with features to the compute dtype; the layer casts what it should.
+        super().__init__(autocast=False, **checked_keras_options(type(self), kwargs))
+        require_tensorflow_backend()
+
+    @property
+    def runs_on_host(self) -> bool:
+        """Whether a part of it calls back to the host, where XLA cannot follow: `solver="host"`."""
+        raise NotImplementedError
+
+    def mixed(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
+        saliency: Any = None,
+        allowed: Any = None,
+    ) -> Any:
+        """What a call gives, without Keras around it.
+
+        Args:
+            allowed: a bool scalar tensor, False for a batch that is not to be mixed, whatever else says it is.
+        """
+        raise NotImplementedError
+
+    def between(
+        self, first: Any, second: Any, training: bool | None = None, seed: Any = None, step: Any = None
+    ) -> Any:
+        """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader."""
+        raise NotImplementedError
+
+    def for_evaluation(self) -> Evaluation:
+        """What to map over data to validate or test on: it converts them as the layer does, and mixes nothing.
+
+        `dataset.map(layer)` would mix them, too, for nothing in a map says that it is not training. Integer labels
+        become soft ones, targets are packed, dtypes are the layer's; weights of samples stay as they are, and weights
+        of classes do not count, as in Keras. The same as `layer(x, y, training=False)`. It can be saved by
+        `keras.saving.serialize_keras_object`.
+
+        Example:
+            >>> layer = MixLayer(num_classes=3)
+            >>> data = tf.data.Dataset.from_tensors((tf.eye(3), tf.constant([2, 0, 1])))
+            >>> x, y = next(iter(data.map(layer.for_evaluation())))
+            >>> bool(tf.reduce_all(x == tf.eye(3)))
+            True
+        """
+        return Evaluation(self)
+
+    def build(self, *shapes: Any, **named_shapes: Any) -> None:
+        """Nothing to make: the layer has no weights of its own."""
+        self.built = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
+            with _checks.speaking_as(self):
+                raise no_targets("features alone, in a model that is being made")
+        # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.
+        if len(args) < 4 and kwargs.get("training") is None and _in_inference_of_a_model():
+            kwargs["training"] = False
+        return super().__call__(*args, **kwargs)
+
+    @tf.autograph.experimental.do_not_convert
+    def call(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
+        saliency: Any = None,
+    ) -> Any:
+        return self.mixed(x, y, sample_weight, training, seed, step, saliency)
+
+    @_checks.speaks
+    def get_config(self) -> dict[str, Any]:
+        """Every option, as JSON can hold it; what a preset makes of its options is not among them."""
+        options = {name: saved(getattr(self, name), name) for name in arguments_of(type(self))}
+        return {**super().get_config(), **options}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """The layer that `get_config` describes."""
+        return cls(**{name: restored(value) for name, value in config.items() if name != "autocast"})
+
+
+def _is_symbolic(structure: Any) -> bool:
+    """Whether it holds a tensor of a functional model that is being made."""
+    return any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(structure))
+
+
+def _in_inference_of_a_model() -> bool:
+    """Whether a layer is being called by another one, that has not been told whether it trains.
+
+    Keras tells layers nothing then, in a model called by hand and in `model.export`, and they infer.
+    """
+    context = call_context()
+    return context is not None and getattr(context, "in_call", True) and context.training is None
