@@ -1,4 +1,4 @@
-"""k-mixup among tensorflow-addons: its image ops before the mix, its optimiser, loss and metric after it.
+"""When to use it: your pipeline has image ops, an optimiser, a loss or a metric of tensorflow-addons.
 
 Needs the environment of the extra `addons`: TensorFlow 2.15, Keras 2.15, tensorflow-addons 0.23.
 """

@@ -1,5 +1,6 @@
-"""One mix is four decisions, and all combine: 16-mixup, five ordered CutMix boxes of each pair, local weights.
+"""When to use it: no preset is what you want, and you choose pairing, ratio, blend and weight yourself.
 
+All combine: here 16-mixup, five ordered CutMix boxes of each pair, and local weights.
 Targets come packed for `LocalMixupLoss`, which takes integer labels as they are; validation data are packed, too, but
 not mixed. Half of the first epoch warms up, the last one is not mixed.
 """

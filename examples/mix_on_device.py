@@ -1,4 +1,4 @@
-"""Mixing in the training step, compiled with the model: for accelerators, where the host should not be waited for.
+"""When to use it: you train on an accelerator, which should not wait for the host: the mix is compiled with the step.
 
 The model takes integer labels; the mix makes them soft in training, and one-hot in evaluation.
 """

@@ -1,4 +1,4 @@
-"""Your own arrays, here a table with a continuous target: seeded mixing, and a regression model rescaled.
+"""When to use it: you have arrays, here a table with a continuous target, and want a regression model rescaled.
 
 Columns that differ in units should be brought to one scale first, because pairs are matched by distance.
 """

@@ -1,4 +1,4 @@
-"""The main use in a few lines: mix in the pipeline, train, rescale, export."""
+"""When to use it: you classify images, and want to mix, train, rescale and export in a few lines."""
 
 import keras
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""Two independent loaders, as in the k-mixup paper: each group of the first is matched with one of the second."""
+"""When to use it: samples are to be mixed with those of another loader, as in the k-mixup paper, not of their own batch."""
 
 import keras
 import tensorflow as tf

@@ -31,12 +31,37 @@ def run_example(name, folder):
     return result.stdout
 
 
+# What an example prints last as a dictionary, and a bound that a model which had learnt nothing would not pass.
+LEARNT = {
+    "custom_loop": ("accuracy", 0.7),
+    "dict_datasets": ("accuracy", 0.7),
+    "feature_space": ("accuracy", 0.7),
+    "fine_tuning": ("accuracy", 0.4),
+    "layer_inside": ("sparse_categorical_accuracy", 0.7),
+    "multi_label": ("mix_auc", 0.7),
+    "series_windows": ("explained", 0.8),
+    "spectrograms": ("accuracy", 0.6),
+    "two_outputs": ("price", 0.8),
+}
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_short_and_says_when_to_use_it(name):
+    text = (ROOT / "examples" / f"{name}.py").read_text()
+    assert len(text.splitlines()) < 60
+    assert ast.get_docstring(ast.parse(text)).startswith("When to use it: ")
+
+
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "quickstart"])
 def test_example_runs(name, tmp_path, elsewhere):
     if name == "addons_pipeline" and IS_KERAS_3:
         pytest.skip("tensorflow-addons imports with TensorFlow 2.15 at most; this runs in the addons environment")
     output = elsewhere(RUN, ROOT / "examples" / f"{name}.py", ROOT / "examples", ROOT, folder=tmp_path)
     assert output.strip() and "nan" not in output.lower()
+    if name in LEARNT:
+        score, least = LEARNT[name]
+        printed = [line for line in output.splitlines() if line.startswith("{")]
+        assert ast.literal_eval(printed[-1])[score] > least
 
 
 def test_the_quickstart_is_short_learns_and_exports(tmp_path):
