@@ -1,7 +1,7 @@
 """When to use it: each sample may have several labels at once, or none, as multi-hot rows.
 
-Multi-hot rows are mixed as they are: a mixture has a share of every label of both samples. Binary cross-entropy is linear in
-the label, so that is right to the formula. Metrics that count labels need to be told of shares: MixMetric does that.
+Multi-hot rows are mixed as they are: a mixture has a share of every label of both samples. Binary cross-entropy is
+linear in the label, so that is right to the formula. Metrics that count labels must know of shares: see MixMetric.
 """
 
 import keras

@@ -1,4 +1,4 @@
-"""When to use it: samples are to be mixed with those of another loader, as in the k-mixup paper, not of their own batch."""
+"""When to use it: samples are to be mixed with those of another loader, as in the k-mixup paper, not of their own."""
 
 import keras
 import tensorflow as tf
