@@ -31,7 +31,7 @@ def train_step(images, labels):
     return loss
 
 
-checkpoint = tf.train.Checkpoint(weights=model.variables, optimizer=optimizer.variables, batches=batches)
+checkpoint = tf.train.Checkpoint(weights=model.variables, optimizer=list(optimizer.variables), batches=batches)
 for _ in range(100):
     train_step(*next(batches))
 path = checkpoint.write("checkpoint/at_100")
