@@ -20,8 +20,8 @@ _is_within: contextvars.ContextVar[bool] = contextvars.ContextVar("kmix_tf_is_wi
 def of_any_back_end(method: Callable) -> Callable:
     """Makes a method that is written in TensorFlow take the arrays of Keras' back end, and give such.
 
-    As with Keras' own layers: by hand, whatever comes in, arrays of the back end come out; in a graph of TensorFlow's,
-    such as a map, its tensors. On the TensorFlow back end this is the method itself, and costs nothing.
+    As with Keras' own layers: by hand, whatever comes in, arrays of the back end come out; in a graph of
+    TensorFlow's, such as a map, its tensors. On the TensorFlow back end this is the method itself, and costs nothing.
     """
     return method if ON_TENSORFLOW else _wrapped(method)
 
@@ -40,6 +40,10 @@ def _wrapped(method: Callable) -> Callable:
         finally:
             _is_within.reset(before)
 
+    if _name() == "torch":
+        import torch
+
+        call = torch.compiler.disable(call)  # It could not follow, and need not.
     return tf.autograph.experimental.do_not_convert(call)
 
 
@@ -53,7 +57,7 @@ def _in_tensorflow(call: Callable[[], Any]) -> Any:
         raise _checks.problem(
             "callables that a mix asks must be made of TensorFlow ops, whatever the back end: in a map they get "
             f"tensors of a TensorFlow graph. Received: one that does otherwise, on the back end {_name()!r}. "
-            "keras.ops are that back end's there. A Keras model may be embedding= itself, without a function round it."
+            "keras.ops are not, there. A Keras model may be embedding= itself, without a function round it."
         ) from error
 
 
@@ -69,21 +73,31 @@ def to_tensorflow(structure: Any) -> Any:
     return tf.nest.map_structure(_readable, structure)
 
 
+def values_of(structure: Any) -> Any:
+    """`to_tensorflow` of what a callable answered: its values alone, whatever gradients it carries."""
+    return tf.nest.map_structure(lambda leaf: to_numpy(leaf) if _is_foreign(leaf) else leaf, structure)
+
+
+def _is_foreign(leaf: Any) -> bool:
+    is_known = isinstance(leaf, (np.ndarray, np.generic)) or tf.is_tensor(leaf)
+    return not is_known and hasattr(leaf, "__array__")
+
+
 def _readable(leaf: Any) -> Any:
-    if isinstance(leaf, (np.ndarray, np.generic)) or tf.is_tensor(leaf) or not hasattr(leaf, "__array__"):
+    if not _is_foreign(leaf):
         return leaf
     if type(leaf).__name__ == "KerasTensor":
         raise _checks.problem(
-            f"a layer of the data stage can be part of a model on the TensorFlow back end only. Received: a tensor of "
-            f"a model that is being made, on {_name()!r}. Take it out of the model, and map it over the data that the "
-            "model is trained on: dataset.map(layer)."
+            "a layer of the data stage can be part of a model on the TensorFlow back end only. Received: a tensor "
+            f"of a model that is being made, on {_name()!r}. Take the layer out of the model, and map it over the "
+            "data that the model is trained on: dataset.map(layer)."
         )
     if _is_traced(leaf):
         raise _in_compiled_function()
     if getattr(leaf, "requires_grad", False):
         raise _checks.problem(
-            "arrays must not require a gradient: a mix of the data stage passes none back. Received: a tensor of shape "
-            f"{tuple(leaf.shape)} with requires_grad=True. Give tensor.detach(), or mix before the model."
+            "arrays must not require a gradient: a mix of the data stage passes none back. Received: a tensor of "
+            f"shape {tuple(leaf.shape)} with requires_grad=True. Give tensor.detach(), or mix before the model."
         )
     return to_numpy(leaf)
 
@@ -117,7 +131,9 @@ def _to_back_end(structure: Any) -> Any:
 
 
 def _array(leaf: Any) -> Any:
-    is_numeric = isinstance(leaf, tf.Tensor) and (leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool)
+    is_numeric = isinstance(leaf, tf.Tensor) and (
+        leaf.dtype.is_floating or leaf.dtype.is_integer or leaf.dtype.is_bool
+    )
     if not is_numeric:
         return leaf
     value, dtype = leaf.numpy(), _held(leaf.dtype.name)

@@ -16,7 +16,7 @@ from kmix_tf._compat import ON_TENSORFLOW
 from kmix_tf._graph import at_least_float32, is_for_xla
 from kmix_tf.backends.arrays import to_numpy
 
-# Each registered callee of a host call stays for good. So there is one for all models, and models are found by a number.
+# Each registered callee of a host call stays for good. So there is one, which finds models by a number.
 _ASKED: weakref.WeakValueDictionary[int, "_Asked"] = weakref.WeakValueDictionary()
 _OF_MODEL: weakref.WeakKeyDictionary[Any, dict[str, "_Asked"]] = weakref.WeakKeyDictionary()
 _NUMBERS = itertools.count()
@@ -25,6 +25,22 @@ _NUMBERS = itertools.count()
 def is_asked_on_host(function: Any) -> bool:
     """Whether it is a Keras model or layer whose back end is not TensorFlow."""
     return not ON_TENSORFLOW and isinstance(function, keras.layers.Layer)
+
+
+def require_gradients_in_tensorflow(model: Any) -> None:
+    """Refuses a model whose gradients are to be taken within TensorFlow, on another back end.
+
+    Raises:
+        RuntimeError: naming what will do.
+    """
+    if not ON_TENSORFLOW:
+        raise _checks.problem(
+            "gradients of a model are taken in TensorFlow. Received: "
+            f"model={model.name!r}, on the back end {keras.backend.backend()!r}. Give no model: "
+            "SpectralResidualSaliency() needs none. Or a callable of TensorFlow ops, saliency=(features, targets) -> "
+            "(batch, *axes); or what you computed before, layer(x, y, saliency=...).",
+            RuntimeError,
+        )
 
 
 def ask_model(model: Any, x: Any) -> Any:
@@ -46,7 +62,7 @@ def ask_model(model: Any, x: Any) -> Any:
     if is_for_xla():
         raise _checks.problem(
             f"XLA cannot compile what calls back to the host, as a Keras model on {keras.backend.backend()!r} does. "
-            f"Received: embedding={model.name!r} and jit_compile=True. Leave jit_compile out, or embed the data before."
+            f"Received: embedding={model.name!r} and jit_compile=True. Leave jit_compile out, or embed data before."
         )
     # NumPy's bfloat16 is not everybody's.
     x = tf.nest.map_structure(lambda leaf: at_least_float32(leaf) if leaf.dtype == tf.bfloat16 else leaf, x)
@@ -124,17 +140,18 @@ def _compiled(model: Callable[[], Any]) -> Callable[[Any], Any]:
 
     @functools.wraps(run)
     def ask(x: Any) -> Any:
-        return run(_values(model().trainable_variables), _values(model().non_trainable_variables), x)
+        return run(*_weights(model()), x)
 
     return ask
 
 
-def _values(variables: Any) -> list[Any]:
-    """What variables hold. While it trains a model on JAX, `fit` takes the weights away; Keras gives others instead."""
-    if any(getattr(variable, "_value", 0) is None for variable in variables):
+def _weights(model: Any) -> tuple[list[Any], list[Any]]:
+    """A model's weights, trainable and others. `fit` on JAX takes them away, and Keras would give new ones."""
+    if any(getattr(variable, "_value", 0) is None for variable in model.variables):
         raise ValueError(
             "embedding must be another model than the one in fit, whose weights are not in it while JAX trains them. "
-            "Received: that model, or one that shares layers with it. Give a copy: keras.models.clone_model(model), "
-            "and set_weights."
+            f"Received: embedding={model.name!r}, in fit itself or in part. Before fit, make a copy: "
+            "keras.models.clone_model(model), and set_weights."
         )
-    return [variable.value for variable in variables]
+    trainable, others = model.trainable_variables, model.non_trainable_variables
+    return [variable.value for variable in trainable], [variable.value for variable in others]
