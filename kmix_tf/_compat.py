@@ -4,10 +4,14 @@ import functools
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kmix_tf import _checks
 
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
+
+# Whether Keras computes in TensorFlow. Its back end is chosen before it is imported, and stays.
+ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 
 register = keras.saving.register_keras_serializable(package="kmix_tf")
 
@@ -31,6 +35,13 @@ def require_tensorflow_backend() -> None:
             f"KERAS_BACKEND={keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before importing keras.",
             RuntimeError,
         )
+
+
+def in_tensorflow_graph() -> bool:
+    """Whether tensors of a TensorFlow graph are wanted, as in a map; also where Keras says so of eager ones."""
+    if not tf.executing_eagerly():
+        return True
+    return IS_KERAS_3 and bool(global_state.get_global_attribute("in_tf_graph_scope", False))
 
 
 def in_stateless_scope() -> bool:

@@ -11,6 +11,7 @@ from scipy.stats import chi2
 
 from kmix_tf import _checks
 from kmix_tf._progress import progress
+from kmix_tf.backends import to_tensorflow
 from kmix_tf.maths.distance import pair_distances
 from kmix_tf.maths.matched import (
     Costs,
@@ -102,7 +103,7 @@ def _inverse_deviations(moment: StreamingMoments) -> np.ndarray:
 def batches_of(data: Any, batch_size: int, steps: int | None) -> tf.data.Dataset:
     """A finite dataset of batches: that which was given, or arrays in batches as training meets them, shuffled."""
     if not isinstance(data, tf.data.Dataset):
-        rows = tf.data.Dataset.from_tensor_slices(data)
+        rows = tf.data.Dataset.from_tensor_slices(to_tensorflow(data))
         data = rows.shuffle(max(int(rows.cardinality()), 1), seed=0).batch(batch_size)
     data = data if steps is None else data.take(_checks.integer("steps", steps, minimum=1))
     if data.cardinality() == tf.data.INFINITE_CARDINALITY:

@@ -9,6 +9,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
+from kmix_tf.backends import is_asked_on_host, of_any_back_end
 from kmix_tf.batch.batch import Batch, read, require_alike
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
@@ -173,7 +174,7 @@ class MixLayer(Adapts, Stage):
     @property
     def runs_on_host(self) -> bool:
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
-        return self.decisions.runs_on_host
+        return self.decisions.runs_on_host or is_asked_on_host(self.embedding)
 
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
@@ -209,6 +210,7 @@ class MixLayer(Adapts, Stage):
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
             return apply(batch, batch, drawn, decisions.blend, packed, saliency).write()
 
+    @of_any_back_end
     @tf.autograph.experimental.do_not_convert
     @_checks.speaks
     def between(
@@ -245,6 +247,7 @@ class MixLayer(Adapts, Stage):
         drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
         return apply(ours, theirs, drawn, decisions.blend, self._is_packed).write()
 
+    @of_any_back_end
     @_checks.speaks
     def plan(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None, step: Any = None) -> MixPlan:
         """Draws partners and ratios for a batch, a deterministic function of its features and the seed.

@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import call_context, require_tensorflow_backend
+from kmix_tf._compat import ON_TENSORFLOW, call_context
+from kmix_tf.backends import of_any_back_end
 from kmix_tf.batch.batch import no_targets
 from kmix_tf.decision import arguments_of, restored, saved
 from kmix_tf.layers.evaluation import Evaluation
@@ -35,7 +36,9 @@ class Stage(keras.layers.Layer):
     def __init__(self, **kwargs: Unpack[KerasOptions]):
         # Keras would cast labels along with features to the compute dtype; the layer casts what it should.
         super().__init__(autocast=False, **checked_keras_options(type(self), kwargs))
-        require_tensorflow_backend()
+        if not ON_TENSORFLOW:
+            # Keras would make arrays of its back end of the tensors of a map.
+            self._convert_input_args, self._allow_non_tensor_positional_args = False, True
 
     @property
     def runs_on_host(self) -> bool:
@@ -87,6 +90,7 @@ class Stage(keras.layers.Layer):
         """Nothing to make: the layer has no weights of its own."""
         self.built = True
 
+    @of_any_back_end
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if _is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
             with _checks.speaking_as(self):

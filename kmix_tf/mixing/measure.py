@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_paths, require_used
+from kmix_tf.backends import ask_model, values_of
 from kmix_tf.batch.batch import Batch, checked_leaves
 from kmix_tf.batch.leaf import FEATURES
 
@@ -47,8 +48,8 @@ def _chosen(batch: Batch, match_on: Sequence[str], embedding: Callable | None) -
     if embedding is None:
         return checked_leaves(FEATURES, x)
     # A Keras model is asked as in inference, so that dropout and batch statistics stay out of distances.
-    options = {"training": False} if isinstance(embedding, keras.layers.Layer) else {}
-    return [tf.stop_gradient(leaf) for leaf in checked_leaves("embedding(features)", embedding(x, **options))]
+    answer = ask_model(embedding, x) if isinstance(embedding, keras.layers.Layer) else values_of(embedding(x))
+    return [tf.stop_gradient(leaf) for leaf in checked_leaves("embedding(features)", answer)]
 
 
 def _scaled(leaf: tf.Tensor, scale: np.ndarray) -> tf.Tensor:

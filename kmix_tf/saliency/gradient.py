@@ -10,6 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import at_least_float32
 from kmix_tf._images import image_of
+from kmix_tf.backends import require_gradients_in_tensorflow
 from kmix_tf.saliency.inputs import as_taken, only
 from kmix_tf.saliency.levelled import is_half, levelled_gradient
 from kmix_tf.saliency.pooling import gaussian_sizes, smooth
@@ -67,6 +68,7 @@ class GradientSaliency(SaliencySource):
         float64; of any scale, each sample's its own.
 
     Raises:
+        RuntimeError: with Keras on another back end than TensorFlow, whose gradients a map cannot take.
         TypeError: for something else than a Keras model, or a loss that is none, or returns no tensor.
         ValueError: for other numbers, or a name that Keras does not know; on a call, without targets, with other
             numbers, sizes or names of features than the model has inputs, for a loss that doesn't fit outputs and
@@ -87,6 +89,7 @@ class GradientSaliency(SaliencySource):
     def __init__(self, model: keras.Model, loss: Any, *, axes: int = 2, smoothing: Any = None):
         if not isinstance(model, keras.Model):
             _checks.refuse("model", "a Keras model", model, TypeError)
+        require_gradients_in_tensorflow(model)
         self.model, self.loss, self._function = model, loss, _checked_loss(loss)
         self.axes = _checks.axes(axes)
         self.smoothing = None if smoothing is None else gaussian_sizes("smoothing", smoothing, self.axes)
