@@ -1,6 +1,7 @@
 """Targets, weights and masks of a mixture, of the shares that the blend realised."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,11 +35,24 @@ def mixed_targets(ours: Sequence[Leaf], theirs: Sequence[Leaf], mixture: Mixture
             made.setdefault(place, like(total, ours[place].tensor))
     first, second = ([side[at].tensor for at in alike] for side in (ours, theirs))
     made.update(zip(alike, _alike(first, second, mixture, packed), strict=True))
+    made.update({at: _counted_alone(*pair, mixture) for at, *pair in _unmade(made, ours, theirs)})
     return [made[at] for at in range(len(ours))]
 
 
 def _places_of(wanted: Leaf | None, leaves: Sequence[Leaf]) -> list[int]:
     return [at for at, leaf in enumerate(leaves) if leaf is wanted]
+
+
+def _unmade(made: dict[int, tf.Tensor], ours: Sequence[Leaf], theirs: Sequence[Leaf]) -> list[Any]:
+    return [(at, one, other) for at, (one, other) in enumerate(zip(ours, theirs, strict=True)) if at not in made]
+
+
+def _counted_alone(one: Leaf, other: Leaf, mixture: Mixture) -> tf.Tensor:
+    """What mixtures count whose targets are boxes."""
+    if mixture.blended.shares is not None:
+        return _summed(one.tensor, mixture.blended.shares, packed=False)
+    pairs = pairs_of(mixture, mixture.label_ratio, by_place=False)
+    return like(counted(pairs, [one.tensor], [other.tensor])[1], one.tensor)
 
 
 def _alike(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture, packed: bool) -> list[tf.Tensor]:

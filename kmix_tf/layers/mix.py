@@ -12,9 +12,11 @@ from kmix_tf._compat import in_inference_of_a_model, is_symbolic, register, requ
 from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
 from kmix_tf.batch.batch import Batch, no_targets, read, require_alike
+from kmix_tf.batch.box_options import checked_box_options
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
+from kmix_tf.batch.one_dictionary import is_one_dictionary, taken_apart
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.decision import arguments_of, restored, saved
 from kmix_tf.layers.adaptation import (
@@ -26,7 +28,7 @@ from kmix_tf.layers.adaptation import (
 )
 from kmix_tf.layers.evaluation import Evaluation
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.options import checked_classes, checked_keras_options, require_counts_that_fit
+from kmix_tf.layers.options import checked_classes, checked_keras_options, option_of, require_counts_that_fit
 from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
@@ -85,6 +87,13 @@ class MixLayer(keras.layers.Layer):
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
             those of both samples. In targets `(batch, *elements, ...)` absent elements do not count: each place has
             the target of the sample that has it. Sample weights say by how much; without any, none are made.
+        bounding_box_format: how bounding boxes are written, which blends that paste must know to cut them: "xyxy",
+            "yxyx", "xywh", "center_xywh", "center_yxhw", or one of them in units of the image's sides, such as
+            "rel_xyxy". Default None: unknown.
+        box_visibility: of an object in part covered, the least part of its box's area that must be seen for it to be
+            kept, in [0, 1], default 0.1. What is seen of nothing is never kept.
+        box_weights: True adds "box_weights" `(batch, n)` to boxes: what each counts, of the mixture and the weights
+            that came; 0 for padding. Default False.
         adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
             pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`. A copy of the layer begins the stream anew.
@@ -103,6 +112,13 @@ class MixLayer(keras.layers.Layer):
         `(batch, height, width)`, count place by place, and pasted maps get weights of places. The
         i-th result is mostly the i-th sample where ratios are near 1. With K interpolations, results are K x batch
         long: result k * batch + i is mixture k of sample i.
+        One dictionary, as Keras' own layers take it, is taken and given as well: "images" with "labels",
+        "bounding_boxes" or "segmentation_masks", which are targets, and nothing else but what rides along.
+        Bounding boxes come as {"boxes": (batch, n, 4), "labels": (batch, n)} in features or targets, "classes" for
+        "labels" in KerasCV, ragged or padded with class -1. A mixture has those of both samples, its own first,
+        `(batch, 2 n, 4)` and `(batch, 2 n)`; what is not seen becomes padding: class -1, box 0. Classes of objects stay
+        integers. Whatever else stands beside them is of objects, too, `(batch, n, ...)`, and goes with them. Without
+        training there are n of them.
         training: False only converts, so that evaluation data look like training data: for a map of those there is
             `layer.for_evaluation()`. None means True, also in a map; but inside a
             model, which says whether it trains, what the model says, and False if it says nothing.
@@ -149,6 +165,9 @@ class MixLayer(keras.layers.Layer):
         embedding: Callable | None = None,
         passthrough: Any = None,
         masks: Any = None,
+        bounding_box_format: str | None = None,
+        box_visibility: float = 0.1,
+        box_weights: bool = False,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
@@ -174,6 +193,7 @@ class MixLayer(keras.layers.Layer):
         self.match_on = as_selectors("match_on", match_on)
         self.passthrough = as_selectors("passthrough", passthrough)
         self.masks = as_selectors("masks", masks)
+        self._boxes = checked_box_options(bounding_box_format, box_visibility, box_weights)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
         self._first_integers = Once()
@@ -192,6 +212,10 @@ class MixLayer(keras.layers.Layer):
     def class_weight(self) -> Any:
         """What each class counts, of plain numbers; None if all count alike."""
         return self._class_weight.given
+
+    bounding_box_format = option_of("_boxes", "bounding_box_format")
+    box_visibility = option_of("_boxes", "box_visibility")
+    box_weights = option_of("_boxes", "box_weights")
 
     @property
     def runs_on_host(self) -> bool:
@@ -256,7 +280,8 @@ class MixLayer(keras.layers.Layer):
         self.built = True
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
+        is_alone = len(args) < 2 and kwargs.get("y") is None and not self.features_only
+        if is_alone and is_symbolic(args[:1]) and not self._takes_apart(args[0]):
             with _checks.speaking_as(self):
                 raise no_targets("features alone, in a model that is being made")
         # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.
@@ -434,8 +459,17 @@ class MixLayer(keras.layers.Layer):
         features_only = self.features_only or not _trains(training)
         by_class = _trains(training) if by_class is None else by_class
         class_weight = self._class_weight if by_class and self.class_weight is not None else None
-        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight)
+        rules = Rules(
+            self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight, self._boxes
+        )
+        if y is None and self._takes_apart(x):
+            x, y, keys = taken_apart(x)
+            return read(x, y, sample_weight, rules)._replace(keys=keys)
         return read(x, y, sample_weight, rules)
+
+    def _takes_apart(self, x: Any) -> bool:
+        """Whether x is one dictionary of images and their targets. Where there are none, it is features as any."""
+        return isinstance(x, dict) and not self.features_only and is_one_dictionary(x, self.passthrough)
 
     @property
     def mixes(self) -> bool:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
+from kmix_tf.batch.leaf import BOXES, FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
 from kmix_tf.batch.mixture import is_of_places, places_of_mask
 from kmix_tf.batch.weights import counts_of, is_mask_of, product, weight_of
 from kmix_tf.blend.base import Blended
@@ -36,8 +36,9 @@ def one_weight_each(batch: Batch, blended: Blended | None) -> Batch:
     if len(targets) < 2 or len(weights) != 1 or weights[0].path != ():
         return batch
     masks, places = batch.tensors(FEATURES, MASK), None if blended is None else places_of_mask(blended)
-    are_of_places = [is_of_places(leaf.tensor, places) for leaf in targets]
-    are_masked = [is_mask_of(leaf.tensor, mask) for leaf in targets for mask in masks]
+    no_boxes = [leaf for leaf in targets if leaf.role != BOXES]
+    are_of_places = [is_of_places(leaf.tensor, places) for leaf in no_boxes]
+    are_masked = [is_mask_of(leaf.tensor, mask) for leaf in no_boxes for mask in masks]
     if not any([*are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):
         return batch
     shared = weights[0].tensor
