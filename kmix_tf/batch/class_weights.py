@@ -152,6 +152,8 @@ def _weight_of(target: Leaf, given: Leaf | None, table: Any) -> Leaf:
 def _ones(target: Leaf) -> tf.Tensor:
     """A weight of 1 for each sample, of the loss' rank: Keras 3 would lay `(batch,)` along other axes of it."""
     ones = tf.ones(tf.shape(target.tensor)[:1])
+    if target.role == BOXES:
+        return with_axes(ones, 1)
     return ones if target.role == KEPT else with_axes(ones, max(target.tensor.shape.rank - 2, 0))
 
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.leaf import BOXES, FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
+from kmix_tf.batch.leaf import BOXES, FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import is_of_places, places_of_mask
 from kmix_tf.batch.weights import counts_of, is_mask_of, product, weight_of
 from kmix_tf.blend.base import Blended
@@ -60,7 +60,7 @@ def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
     if sample_weight is None:
         # One for each target: Keras wants sample weights of the targets' structure, and of the losses' rank.
         targets = [leaf for leaf in batch.leaves if leaf.part == TARGETS]
-        tensors = [_of_rank(weight, _rank(leaf.tensor) - 1) for leaf in targets]
+        tensors = [_of_rank(weight, _rank_of_loss(leaf)) for leaf in targets]
         weights = [
             leaf._replace(part=WEIGHTS, role=MIXED, tensor=tensor)
             for leaf, tensor in zip(targets, tensors, strict=True)
@@ -74,6 +74,11 @@ def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
             for leaf in batch.leaves
         ]
     )
+
+
+def _rank_of_loss(target: Leaf) -> int:
+    """Of objects there is a loss for each, of the class as of the box; of other targets, one without the last axis."""
+    return 2 if target.role == BOXES else _rank(target.tensor) - 1
 
 
 def _rank(leaf: Any) -> int:

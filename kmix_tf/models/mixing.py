@@ -155,8 +155,10 @@ class MixModel(MixingWrapper):
             self._carried.gradients = None
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        converted = self.layer(*keras.utils.unpack_x_y_sample_weight(data), training=False)
-        return super().test_step(converted)
+        data = keras.utils.unpack_x_y_sample_weight(data)
+        with _checks.speaking_as(self):
+            _require_targets_apart(data, self.layer)
+        return super().test_step(self.layer(*data, training=False))
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has converted: on the
