@@ -9,7 +9,7 @@ from kmix_tf import _checks
 from kmix_tf.batch.box_options import BoxOptions, from_corners, to_corners
 from kmix_tf.batch.boxes import CLASSES, CORNERS, OTHER, SHARE, BoxLeaf, are_there
 from kmix_tf.batch.leaf import Leaf
-from kmix_tf.batch.mixture import Mixture, Pairs, pairs_of
+from kmix_tf.batch.mixture import Mixture, pairs_of
 from kmix_tf.batch.weights import weight_of
 from kmix_tf.blend.linear import join_interpolations, with_axes
 
@@ -103,8 +103,8 @@ def _require_movable(leaves: Sequence[Leaf], mixture: Mixture) -> None:
 
 def _counts(leaf: Leaf, mixture: Mixture) -> list[Any]:
     """What each side's samples count beside the mixture's own weight, `(mixtures,)`; 1 without sample weights."""
-    weights = [weight_of(leaf, side) for side in mixture.weights]
-    if None in weights or not leaf.about.options.box_weights:
+    weights = [weight for side in mixture.weights if (weight := weight_of(leaf, side)) is not None]
+    if not weights or not leaf.about.options.box_weights:
         return [1.0, 1.0]
     pairs = pairs_of(mixture, mixture.label_ratio, by_place=False)
     own, other = (tf.cast(tf.reshape(each.tensor, [-1]), tf.float32) for each in weights)

@@ -2,9 +2,9 @@
 
 A group of boxes is a dictionary, as Keras, KerasCV and TFDS have it:
 
-    {"boxes": (batch, n, 4), "labels": (batch, n)}      "classes" in KerasCV; "bbox" and "label" below "objects" in TFDS
+    {"boxes": (batch, n, 4), "labels": (batch, n)}
 
-with what else each object has, such as its weight. Of an image without so many objects, the rest is padding, which is
+"classes" for "labels" in KerasCV; "bbox" and "label" below "objects" in TFDS; with what else each object has, such as its weight. Of an image without so many objects, the rest is padding, which is
 known by its class alone: -1.
 """
 
@@ -17,6 +17,7 @@ from kmix_tf import _checks
 from kmix_tf._graph import after, require_all
 from kmix_tf._paths import is_selected, leaf_name, leaves_of
 from kmix_tf.batch.box_options import BoxOptions
+from kmix_tf.batch.geometry import set_of
 from kmix_tf.batch.leaf import BOXES, PARTS, Leaf, Rules
 
 # What a leaf of a group is.
@@ -27,9 +28,9 @@ _CORNERS = ("boxes", "bbox", "bboxes")
 _CLASSES = ("labels", "classes", "label")
 _SHARES = (SHARE_KEY, "weights")
 # What else data sets say of each object. Below "bounding_boxes" and "objects", everything is of objects.
-_OF_OBJECTS = frozenset(
+_OF_OBJECTS = set_of(
     "confidence confidences score scores is_crowd iscrowd area id ids track_id track_ids difficult is_difficult "
-    "truncated is_truncated occluded is_occluded is_group_of is_depiction is_inside pose ignore keypoints".split()
+    "truncated is_truncated occluded is_occluded is_group_of is_depiction is_inside pose ignore keypoints"
 )
 _CONTAINERS = ("bounding_boxes", "objects")
 
@@ -131,16 +132,22 @@ def _kind(key: Any) -> str:
 def _are_as_long(corners: Leaf, leaf: Leaf) -> list[tuple[tf.Tensor, str]]:
     """What is to hold for ragged leaves to have a value for each box of each image, and four numbers for each box."""
     are_ragged = [isinstance(each.tensor, tf.RaggedTensor) for each in (corners, leaf)]
-    received = f"Received: {corners.name} of shape {corners.tensor.shape} and {leaf.name} of shape {leaf.tensor.shape}"
+    received = (
+        f"Received: {corners.name} of shape {corners.tensor.shape} and {leaf.name} of shape {leaf.tensor.shape}"
+    )
     if are_ragged[0] != are_ragged[1]:
         raise _checks.problem(f"boxes and what belongs to them must all be ragged, or all dense. {received}.")
     if not are_ragged[0]:
         return []
     if leaf is not corners:
         # As text, for numbers of rows that differ cannot be compared row by row.
-        lengths = [tf.strings.reduce_join(tf.strings.as_string(each.tensor.row_lengths()), separator=" ")
-                   for each in (corners, leaf)]
-        message = f"each box must have a class, and whatever else boxes have. {received}, of other lengths in a batch."
+        lengths = [
+            tf.strings.reduce_join(tf.strings.as_string(each.tensor.row_lengths()), separator=" ")
+            for each in (corners, leaf)
+        ]
+        message = (
+            f"each box must have a class, and whatever else boxes have. {received}, of other lengths in a batch."
+        )
         return [(tf.equal(*lengths), message)]
     if leaf.tensor.shape[-1] not in (None, 4) or not isinstance(leaf.tensor.values, tf.RaggedTensor):
         return []
@@ -210,7 +217,11 @@ def _as_many(members: Sequence[Leaf], tensors: Sequence[tf.Tensor], boxes: tf.Te
             f"Received: {leaf.name} of shape {tensor.shape} with boxes of shape {boxes.shape}. Name it in "
             "passthrough= if it is of the image."
         )
-        if tensor.shape.rank is None or tensor.shape.rank < 2 or not tensor.shape[:2].is_compatible_with(boxes.shape[:2]):
+        if (
+            tensor.shape.rank is None
+            or tensor.shape.rank < 2
+            or not tensor.shape[:2].is_compatible_with(boxes.shape[:2])
+        ):
             raise _checks.problem(message)
         if tensor is not boxes and not (tensor.shape[:2].is_fully_defined() and boxes.shape[:2].is_fully_defined()):
             checks.append((tf.reduce_all(tf.shape(tensor)[:2] == tf.shape(boxes)[:2]), message))
@@ -237,4 +248,3 @@ def are_there(labels: tf.Tensor) -> tf.Tensor:
     if labels.shape.rank == 2:
         return labels >= 0
     return tf.reduce_any(labels >= 0 if labels.shape[-1] == 1 else labels > 0, axis=-1)
-

@@ -46,7 +46,7 @@ _ABOUT = set_of(
 LAYOUT = "{'bounding_boxes': {'boxes': (batch, n, 4), 'labels': (batch, n)}}"
 _INSTEAD = {
     "bounding boxes": f"With their classes, as {LAYOUT}, a mixture has the boxes of both samples. ",
-    "key points": f"Of objects with boxes, a mixture has those of both samples: 'keypoints' (batch, n, ...) in {LAYOUT}. ",
+    "key points": f"Of objects with boxes, a mixture has those of both: 'keypoints' (batch, n, ...) in {LAYOUT}. ",
     "outlines": "",
 }
 

@@ -1,6 +1,6 @@
 """Features and targets in one dictionary, as Keras' own layers take and give them.
 
-    layer({"images": x, "labels": y, "bounding_boxes": {...}, "segmentation_masks": m})
+layer({"images": x, "labels": y, "bounding_boxes": {...}, "segmentation_masks": m})
 """
 
 from typing import Any
@@ -12,7 +12,7 @@ KEYS_OF_TARGETS = ("labels", "bounding_boxes", "segmentation_masks", "keypoints"
 
 
 def is_one_dictionary(x: Any, passthrough: tuple[str, ...] = ()) -> bool:
-    """Whether these features are images with their targets: under Keras' names, and nothing else but what rides along.
+    """Whether these features are images and targets, under Keras' names, with nothing else but what rides along.
 
     Any other dictionary holds features alone.
     """
@@ -35,8 +35,8 @@ def joined(x: dict[str, Any], y: dict[str, Any], sample_weight: Any, keys: tuple
     """
     if sample_weight is not None:
         raise _checks.problem(
-            "weights of samples need a place of their own. Received: one dictionary of images and targets, and a weight "
-            "or class_weight that makes them. Map the dataset to (x, y) first: "
+            "weights of samples need a place of their own. Received: one dictionary of images and targets, and a "
+            "weight or class_weight that makes them. Map the dataset to (x, y) first: "
             "dataset.map(lambda data: (data['images'], data['labels']))."
         )
     both = {**x, **y}

@@ -99,7 +99,7 @@ class Kept(Role):
 
 
 class Boxes(Role):
-    """Boxes, their classes and what else objects have: a mixture has those of both samples. See `boxes.read_boxes`."""
+    """Boxes, their classes and what else objects have: a mixture has those of both samples."""
 
     any_kind = True
 

@@ -1,7 +1,6 @@
 """Targets, weights and masks of a mixture, of the shares that the blend realised."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import tensorflow as tf
 
@@ -35,16 +34,13 @@ def mixed_targets(ours: Sequence[Leaf], theirs: Sequence[Leaf], mixture: Mixture
             made.setdefault(place, like(total, ours[place].tensor))
     first, second = ([side[at].tensor for at in alike] for side in (ours, theirs))
     made.update(zip(alike, _alike(first, second, mixture, packed), strict=True))
-    made.update({at: _counted_alone(*pair, mixture) for at, *pair in _unmade(made, ours, theirs)})
+    rest = [at for at in range(len(ours)) if at not in made]
+    made.update({at: _counted_alone(ours[at], theirs[at], mixture) for at in rest})
     return [made[at] for at in range(len(ours))]
 
 
 def _places_of(wanted: Leaf | None, leaves: Sequence[Leaf]) -> list[int]:
     return [at for at, leaf in enumerate(leaves) if leaf is wanted]
-
-
-def _unmade(made: dict[int, tf.Tensor], ours: Sequence[Leaf], theirs: Sequence[Leaf]) -> list[Any]:
-    return [(at, one, other) for at, (one, other) in enumerate(zip(ours, theirs, strict=True)) if at not in made]
 
 
 def _counted_alone(one: Leaf, other: Leaf, mixture: Mixture) -> tf.Tensor:

@@ -29,8 +29,8 @@ class FMixLayer(CuttingLayer):
         axes: how many axes a mask spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         scope, cost, solver: as in `KMixupLayer`.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also says
-            what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; on a call, for features without axes to lay a mask on.

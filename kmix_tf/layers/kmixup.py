@@ -29,8 +29,8 @@ class KMixupLayer(PresetLayer):
             compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.
         interpolations: mixtures of each pair, an integer >= 1; see `MultiMixLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also says
-            what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.

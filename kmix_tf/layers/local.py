@@ -28,8 +28,8 @@ class LocalMixupLayer(PresetLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
         scope, cost, solver, interpolations: as in `KMixupLayer`.
         blend, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also says
-            what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.

@@ -116,9 +116,9 @@ class MixLayer(keras.layers.Layer):
         "bounding_boxes" or "segmentation_masks", which are targets, and nothing else but what rides along.
         Bounding boxes come as {"boxes": (batch, n, 4), "labels": (batch, n)} in features or targets, "classes" for
         "labels" in KerasCV, ragged or padded with class -1. A mixture has those of both samples, its own first,
-        `(batch, 2 n, 4)` and `(batch, 2 n)`; what is not seen becomes padding: class -1, box 0. Classes of objects stay
-        integers. Whatever else stands beside them is of objects, too, `(batch, n, ...)`, and goes with them. Without
-        training there are n of them.
+        `(batch, 2 n, 4)` and `(batch, 2 n)`; what is not seen becomes padding: class -1, box 0. Classes of objects
+        stay integers. Whatever else stands beside them is of objects, too, `(batch, n, ...)`, and goes with them.
+        Without training there are n of them.
         training: False only converts, so that evaluation data look like training data: for a map of those there is
             `layer.for_evaluation()`. None means True, also in a map; but inside a
             model, which says whether it trains, what the model says, and False if it says nothing.

@@ -36,8 +36,8 @@ class MultiMixLayer(PresetLayer):
             make of a batch: `dataset.batch(interpolations * batch).map(KMixupLayer(1, alpha))`.
         cost, solver: as in `KMixupLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also says
-            what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range, or more interpolations than memory holds.

@@ -30,8 +30,8 @@ class SaliencyMixLayer(CuttingLayer):
             `get_config`.
         scope, cost, solver: as in `KMixupLayer`.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also says
-            what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut from.

@@ -37,10 +37,9 @@ def apply(
         second = first if is_one else one_weight_each(second, blended)
     ours, theirs = ([leaf.tensor for leaf in batch.leaves if leaf.role == MASK] for batch in (first, second))
     label_ratio = blended.ratio if blended.label_ratio is None else blended.label_ratio
-    weights = tuple([leaf for leaf in batch.leaves if leaf.part == WEIGHTS] for batch in (first, second))
-    mixture = Mixture(
-        drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, (ours, theirs), weights
-    )
+    counts = [[leaf for leaf in batch.leaves if leaf.part == WEIGHTS] for batch in (first, second)]
+    masks, weights = (ours, theirs), (counts[0], counts[1])
+    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, masks, weights)
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]

@@ -44,7 +44,9 @@ def one_weight_each(batch: Batch, blended: Blended | None) -> Batch:
     shared = weights[0].tensor
     each = [leaf._replace(part=WEIGHTS, role=KEPT if leaf.role == KEPT else MIXED, tensor=shared) for leaf in targets]
     x, y, _ = batch.structure
-    return Batch([*(leaf for leaf in batch.leaves if leaf.part != WEIGHTS), *each], (x, y, y))
+    return batch._replace(
+        leaves=[*(leaf for leaf in batch.leaves if leaf.part != WEIGHTS), *each], structure=(x, y, y)
+    )
 
 
 def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
@@ -65,7 +67,7 @@ def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
             leaf._replace(part=WEIGHTS, role=MIXED, tensor=tensor)
             for leaf, tensor in zip(targets, tensors, strict=True)
         ]
-        return Batch([*batch.leaves, *weights], (x, y, y))
+        return batch._replace(leaves=[*batch.leaves, *weights], structure=(x, y, y))
     return batch.replace(
         [
             leaf.tensor * _of_rank(tf.cast(weight, leaf.tensor.dtype), _rank(leaf.tensor))
@@ -77,7 +79,7 @@ def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
 
 
 def _rank_of_loss(target: Leaf) -> int:
-    """Of objects there is a loss for each, of the class as of the box; of other targets, one without the last axis."""
+    """Of objects, one for each, of the class as of the box; of other targets, one without the last axis."""
     return 2 if target.role == BOXES else _rank(target.tensor) - 1
 
 

@@ -193,7 +193,7 @@ def _require_targets_apart(data: Any, layer: MixLayer) -> None:
     if y is None and not layer.features_only and is_one_dictionary(x, layer.passthrough):
         raise _checks.problem(
             f"fit takes features and targets apart, as (x, y). Received: one dictionary with keys {list(x)}. Map the "
-            "dataset first: dataset.map(lambda data: (data['images'], data['labels'])), or 'bounding_boxes' for labels."
+            "dataset first: dataset.map(lambda data: (data['images'], data['labels'])), or whatever is its target."
         )
 
 
