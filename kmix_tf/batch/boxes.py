@@ -4,8 +4,8 @@ A group of boxes is a dictionary, as Keras, KerasCV and TFDS have it:
 
     {"boxes": (batch, n, 4), "labels": (batch, n)}
 
-"classes" for "labels" in KerasCV; "bbox" and "label" below "objects" in TFDS; with what else each object has, such as its weight. Of an image without so many objects, the rest is padding, which is
-known by its class alone: -1.
+"classes" for "labels" in KerasCV; "bbox" and "label" below "objects" in TFDS; with what else each object has, such as
+its weight. Of an image without so many objects, the rest is padding, which is known by its class alone: -1.
 """
 
 from collections.abc import Sequence
