@@ -162,14 +162,15 @@ def seen_of(corners: tf.Tensor, mask: tf.Tensor, is_alone: tf.Tensor) -> Seen:
     height, width = tf.unstack(tf.shape(mask))[1:]
     of_x, of_y = _covered(corners[..., 0::2], width), _covered(corners[..., 1::2], height)
     area = tf.reduce_sum(of_x, -1) * tf.reduce_sum(of_y, -1)
-    visible, hidden = (tf.reduce_sum(tf.matmul(of_y, share) * of_x, -1) for share in (mask, 1 - mask))
+    columns, rows = tf.matmul(of_y, mask), tf.matmul(of_x, mask, transpose_b=True)
+    visible = tf.reduce_sum(columns * of_x, -1)
+    # Of what is seen whole, it is 0 to the bit.
+    hidden = tf.reduce_sum(tf.matmul(of_y, 1 - mask) * of_x, -1)
     # Of what has no area, or lies beyond the edge, it cannot be said how much is seen.
     is_whole = tf.where(area > 0, hidden <= 0, is_alone)
     part = tf.where(is_whole, tf.ones([], mask.dtype), tf.math.divide_no_nan(visible, area))
-    in_x, in_y = (tf.cast(of > 0, mask.dtype) for of in (of_x, of_y))
-    is_shown = tf.cast(mask > 0, mask.dtype)
-    ends_x = _ends((tf.matmul(in_y, is_shown) > 0) & (of_x > 0), corners[..., 0::2])
-    ends_y = _ends((tf.matmul(in_x, is_shown, transpose_b=True) > 0) & (of_y > 0), corners[..., 1::2])
+    ends_x = _ends((columns > 0) & (of_x > 0), corners[..., 0::2])
+    ends_y = _ends((rows > 0) & (of_y > 0), corners[..., 1::2])
     cut = tf.stack([ends_x[0], ends_y[0], ends_x[1], ends_y[1]], axis=-1)
     return Seen(part, cut, is_whole)
 

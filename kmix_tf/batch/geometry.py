@@ -51,11 +51,12 @@ _INSTEAD = {
 }
 
 
-def require_no_geometry(path: Sequence[Any], leaf: Any) -> None:
+def require_no_geometry(path: Sequence[Any], leaf: Any, can_be_joined: bool = False) -> None:
     """Refuses a leaf whose name says that it is geometry.
 
     Args:
-        path: the keys and positions that lead to it. leaf: it may be ragged, or of any kind.
+        path: the keys and positions that lead to it. leaf: it may be ragged, or of any kind. can_be_joined: whether
+            a mixture could have that of both samples, in another layout.
 
     Raises:
         ValueError: naming the ways out.
@@ -66,7 +67,7 @@ def require_no_geometry(path: Sequence[Any], leaf: Any) -> None:
         if word is not None:
             raise _checks.problem(
                 f"{_KINDS[word]} cannot be mixed, for their average is that of no object. Received: "
-                f"{'/'.join(map(str, path))!r}. {_INSTEAD[_KINDS[word]]}Leave them out of the batch; or, if they "
+                f"{'/'.join(map(str, path))!r}. {_INSTEAD[_KINDS[word]] if can_be_joined else ''}Leave them out of the batch; or, if they "
                 "should ride along unmixed although the image does not, name them in passthrough=. If it is no such "
                 f"thing and can be averaged, give it a name without the word {word!r}."
             )

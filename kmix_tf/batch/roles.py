@@ -137,7 +137,7 @@ def _role_of(part: str, path: tuple, leaf: Any, rules: Rules) -> str:
     if rules.masks and part == FEATURES and is_selected(rules.masks, path):
         return MASK
     if path:
-        require_no_geometry(path, leaf)
+        require_no_geometry(path, leaf, can_be_joined=True)
     return MIXED
 
 

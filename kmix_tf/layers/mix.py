@@ -141,6 +141,10 @@ class MixLayer(keras.layers.Layer):
         >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.eye(4), seed=3)
         >>> x.shape, y.shape
         (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
+        >>> boxes = {"boxes": tf.constant([[[0.0, 0, 4, 4]], [[2.0, 2, 8, 8]]]), "labels": tf.constant([[7], [9]])}
+        >>> mixed = MixLayer()({"images": tf.random.uniform([2, 8, 8, 1]), "bounding_boxes": boxes})
+        >>> mixed["bounding_boxes"]["labels"].numpy().tolist()
+        [[7, 9], [9, 7]]
     """
 
     # Autograph takes what has this for converted already. There is nothing to convert, and the layer's errors would

@@ -122,12 +122,14 @@ def test_key_points_by_the_name_of_kerascv_are_refused_as_such():
 def test_mix_model_says_how_to_take_it_apart():
     inputs = keras.Input((8, 10, 3), name="images")
     model = keras.Model(inputs, keras.layers.Dense(4)(keras.layers.Flatten()(inputs)))
+    data = tf.data.Dataset.from_tensors({"images": IMAGES.astype(np.float32), "labels": LABELS})
+    for name in ("fit", "evaluate"):
+        mixing = MixModel(model, KMixupLayer(1))
+        mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        with pytest.raises(ValueError, match=r"MixModel: fit takes features and targets apart.*data\['images'\]"):
+            getattr(mixing, name)(data, verbose=0)
     mixing = MixModel(model, KMixupLayer(1))
     mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-    data = tf.data.Dataset.from_tensors({"images": IMAGES.astype(np.float32), "labels": LABELS})
-    for call in (mixing.fit, mixing.evaluate):
-        with pytest.raises(ValueError, match=r"MixModel: fit takes features and targets apart.*data\['images'\]"):
-            call(data, verbose=0)
     mixing.fit(data.map(lambda element: (element["images"], element["labels"])), verbose=0)
 
 
