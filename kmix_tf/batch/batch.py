@@ -8,8 +8,10 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require_all
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
+from kmix_tf.batch.boxes import boxes_among, read_boxes
 from kmix_tf.batch.class_weights import weighed_by_class
-from kmix_tf.batch.leaf import FEATURES, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
+from kmix_tf.batch.leaf import BOXES, FEATURES, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
+from kmix_tf.batch.one_dictionary import joined
 from kmix_tf.batch.roles import ROLES, roles_of
 from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING
 from kmix_tf.batch.weights import require_targets_of_weights
@@ -19,11 +21,13 @@ class Batch(NamedTuple):
     """A batch that has been read.
 
     leaves: of features, then targets, then weights, each in the order of `tf.nest.flatten`. structure: `(x, y,
-    sample_weight)` as they came, or as they are to be returned.
+    sample_weight)` as they came, or as they are to be returned. keys: of the one dictionary that features and targets
+    came in, or None.
     """
 
     leaves: list[Leaf]
-    structure: tuple[Any, Any, Any]
+    structure: tuple[Any, ...]
+    keys: tuple[str, ...] | None = None
 
     def tensors(self, part: str, role: str = MIXED) -> list[tf.Tensor]:
         """The tensors of one part that have a role; those that are mixed, by default."""
@@ -42,8 +46,10 @@ class Batch(NamedTuple):
         return None if structure is None else tf.nest.pack_sequence_as(structure, leaves)
 
     def write(self) -> Any:
-        """As a map returns it: x, `(x, y)` or `(x, y, sample_weight)`."""
+        """As a map returns it: x, `(x, y)` or `(x, y, sample_weight)`; or one dictionary of x and y."""
         x, y, sample_weight = (self.part(name) for name in PARTS)
+        if self.keys is not None:
+            return joined(x, y, sample_weight, self.keys)
         if y is None:
             return x
         return (x, y) if sample_weight is None else (x, y, sample_weight)
@@ -55,11 +61,11 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
     Raises:
         TypeError: for ragged, sparse or non-numeric leaves that do not ride along.
         ValueError: for a missing batch axis, an unknown number of axes, unequal lengths, labels that contradict
-            `num_classes`, names that mean no leaf, or bounding boxes.
+            `num_classes`, names that mean no leaf, or bounding boxes in an unknown layout.
         InvalidArgumentError: on the batch, for NaN, infinite or out-of-range values, and for unequal lengths
             that the static shapes do not show.
     """
-    structure = (x, y, sample_weight)
+    structure: tuple[Any, ...] = (x, y, sample_weight)
     _require_targets(x, y, sample_weight, rules.features_only)
     rules = _checked_rules(x, y, rules)
     named = leaves_of(zip(PARTS, structure, strict=True))
@@ -67,6 +73,8 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
         Leaf(part, path, role, name, as_tensor(name, tensor, ROLES[role].any_kind))
         for (part, path, name, tensor), role in zip(named, roles_of(named, rules), strict=True)
     ]
+    if any(leaf.role == BOXES for leaf in leaves):
+        leaves, structure = read_boxes(leaves, structure, rules)
     if not any(_is_mixed(leaf, FEATURES) for leaf in leaves):
         raise _checks.problem(f"features must hold at least one tensor to be mixed. Received: x={x!r}.")
     for leaf in leaves:
@@ -79,6 +87,7 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
     if sample_weight is not None:
         require_targets_of_weights(leaves)
     if rules.class_weight is not None:
+        x, y, _ = structure
         leaves, structure = weighed_by_class(leaves, y, rules.class_weight), (x, y, y)
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
     return batch_after(require_all([*lengths, *are_finite(mixed), *_are_weights(leaves)]), Batch(leaves, structure))
@@ -92,8 +101,11 @@ def _checked_rules(x: Any, y: Any, rules: Rules) -> Rules:
     if rules.num_classes is None or isinstance(rules.num_classes, int):
         return rules
     counts = leaves_of([(TARGETS, rules.num_classes)])
-    if not same_structure(y, rules.num_classes):
-        names = [name for _, _, name, _ in leaves_of([(TARGETS, y)])]
+    targets = leaves_of([(TARGETS, y)])
+    boxes = boxes_among([target[:2] for target in targets], rules.passthrough)
+    paths = [path for at, (_, path, *_) in enumerate(targets) if at not in boxes]
+    if not same_structure(y, rules.num_classes) and paths != [path for _, path, *_ in counts]:
+        names = [name for _, _, name, _ in targets]
         raise _checks.problem(
             "num_classes must be an integer, None, or a structure like the targets'. "
             f"Received: num_classes={rules.num_classes!r} for targets {names}."
@@ -107,7 +119,7 @@ def batch_after(checks: Sequence[tf.Operation], batch: Batch) -> Batch:
         return batch
     with tf.control_dependencies(checks):
         return batch.replace(
-            [tf.identity(leaf.tensor) if leaf.role == MIXED else leaf.tensor for leaf in batch.leaves]
+            [tf.identity(leaf.tensor) if leaf.role in (MIXED, BOXES) else leaf.tensor for leaf in batch.leaves]
         )
 
 
@@ -277,5 +289,7 @@ def no_targets(received: str) -> Exception:
     return _checks.problem(
         f"targets must come with the features, as (x, y), to be mixed alike. Received: {received}. "
         "Map the dataset to (x, y) first; or, if there are no targets, set features_only=True. Within a model a "
-        "layer gets no targets: take it out, and train MixModel(model, layer)."
+        "layer gets no targets: take it out, and train MixModel(model, layer). One dictionary of both has the keys "
+        "of Keras' layers, 'images' with 'labels', 'bounding_boxes' or 'segmentation_masks'; others ride along if "
+        "passthrough= names them."
     )

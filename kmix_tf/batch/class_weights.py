@@ -9,7 +9,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
 from kmix_tf._paths import leaf_paths
-from kmix_tf.batch.leaf import KEPT, TARGETS, WEIGHTS, Leaf
+from kmix_tf.batch.leaf import BOXES, KEPT, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.weights import product, weight_of
 from kmix_tf.blend.linear import with_axes
 
@@ -127,7 +127,10 @@ def weighed_by_class(leaves: Sequence[Leaf], y: Any, weights: ClassWeights) -> l
         raise _checks.problem("class_weight needs targets, which say the classes. Received: features alone.")
     weights.require_targets(y)
     targets, given = ([leaf for leaf in leaves if leaf.part == part] for part in (TARGETS, WEIGHTS))
-    made = [_weight_of(target, weight_of(target, given), weights.of(target.path)) for target in targets]
+    tables = [None if target.role == BOXES else weights.of(target.path) for target in targets]
+    made = [
+        _weight_of(target, weight_of(target, given), table) for target, table in zip(targets, tables, strict=True)
+    ]
     return [*(leaf for leaf in leaves if leaf.part != WEIGHTS), *made]
 
 
@@ -142,12 +145,15 @@ def _weight_of(target: Leaf, given: Leaf | None, table: Any) -> Leaf:
     if table is not None:
         factors.append(_of_labels(target, table))
     tensor = product(factors) if factors else _ones(target)
-    return target._replace(part=WEIGHTS, name=name, tensor=tensor)
+    role = MIXED if target.role == BOXES else target.role
+    return target._replace(part=WEIGHTS, role=role, name=name, tensor=tensor)
 
 
 def _ones(target: Leaf) -> tf.Tensor:
     """A weight of 1 for each sample, of the loss' rank: Keras 3 would lay `(batch,)` along other axes of it."""
     ones = tf.ones(tf.shape(target.tensor)[:1])
+    if target.role == BOXES:
+        return with_axes(ones, 1)
     return ones if target.role == KEPT else with_axes(ones, max(target.tensor.shape.rank - 2, 0))
 
 

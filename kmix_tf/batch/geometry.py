@@ -42,13 +42,21 @@ _OTHERS = set_of("check mail tool black combo message office cox plot plots num 
 _ABOUT = set_of(
     "n nr has is id ids idx index class label type category kind name price cost weight volume color colour size sold"
 )
+# What a mix can do with them.
+LAYOUT = "{'bounding_boxes': {'boxes': (batch, n, 4), 'labels': (batch, n)}}"
+_INSTEAD = {
+    "bounding boxes": f"With their classes, as {LAYOUT}, a mixture has the boxes of both samples. ",
+    "key points": f"Of objects with boxes, a mixture has those of both: 'keypoints' (batch, n, ...) in {LAYOUT}. ",
+    "outlines": "",
+}
 
 
-def require_no_geometry(path: Sequence[Any], leaf: Any) -> None:
+def require_no_geometry(path: Sequence[Any], leaf: Any, can_be_joined: bool = False) -> None:
     """Refuses a leaf whose name says that it is geometry.
 
     Args:
-        path: the keys and positions that lead to it. leaf: it may be ragged, or of any kind.
+        path: the keys and positions that lead to it. leaf: it may be ragged, or of any kind. can_be_joined: whether
+            a mixture could have that of both samples, in another layout.
 
     Raises:
         ValueError: naming the ways out.
@@ -59,9 +67,9 @@ def require_no_geometry(path: Sequence[Any], leaf: Any) -> None:
         if word is not None:
             raise _checks.problem(
                 f"{_KINDS[word]} cannot be mixed, for their average is that of no object. Received: "
-                f"{'/'.join(map(str, path))!r}. Leave them out of the batch; or, if they should ride along unmixed "
-                "although the image does not, name them in passthrough=. If it is no such thing and can be averaged, "
-                f"give it a name without the word {word!r}."
+                f"{'/'.join(map(str, path))!r}. {_INSTEAD[_KINDS[word]] if can_be_joined else ''}Leave them out of the batch; or, if they "
+                "should ride along unmixed although the image does not, name them in passthrough=. If it is no such "
+                f"thing and can be averaged, give it a name without the word {word!r}."
             )
 
 

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kmix_tf.batch.leaf import Leaf
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import has_interpolations, join_interpolations, take_places
 
@@ -14,7 +15,8 @@ class Mixture(NamedTuple):
     partner: int32 `(batch,)` or `(mixtures, batch)`. ratio: of the same shape or of several mixtures, as drawn.
     blended: what the blend gave. label_ratio: the share of the sample itself in the label, of the ratio's shape.
     weight: what each mixture counts, for packed targets, float32 `(mixtures,)` or None.
-    masks: for samples and partners, boolean features `(batch, *places)`: which elements are there.
+    masks: for samples and partners, boolean features `(batch, *places)`: which elements are there. weights: their
+    sample weights, as leaves.
     """
 
     partner: tf.Tensor
@@ -23,6 +25,7 @@ class Mixture(NamedTuple):
     label_ratio: tf.Tensor
     weight: tf.Tensor | None
     masks: tuple[list[tf.Tensor], list[tf.Tensor]] = ([], [])
+    weights: tuple[list[Leaf], list[Leaf]] = ([], [])
 
     def repeated(self, leaf: Any) -> Any:
         """A leaf of the batch once for each of several mixtures; it may be ragged or of strings."""

@@ -11,8 +11,10 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
 from kmix_tf._paths import is_selected
+from kmix_tf.batch.box_mixing import joined_boxes
+from kmix_tf.batch.boxes import boxes_among
 from kmix_tf.batch.geometry import require_no_geometry
-from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS, Leaf, Rules
+from kmix_tf.batch.leaf import BOXES, FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS, Leaf, Rules
 from kmix_tf.batch.mixture import Mixture
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.shares import joined_mask, mixed_targets
@@ -96,16 +98,31 @@ class Kept(Role):
         return [mixture.repeated(leaf.tensor) for leaf in ours]
 
 
-ROLES: dict[str, Role] = {MIXED: Mixed(), MASK: Mask(), KEPT: Kept()}
+class Boxes(Role):
+    """Boxes, their classes and what else objects have: a mixture has those of both samples."""
+
+    any_kind = True
+
+    def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[Any]:
+        return joined_boxes(ours, theirs, mixture)
+
+
+ROLES: dict[str, Role] = {MIXED: Mixed(), MASK: Mask(), KEPT: Kept(), BOXES: Boxes()}
 
 
 def roles_of(leaves: Sequence[tuple[str, tuple, str, Any]], rules: Rules) -> list[str]:
     """The role of each leaf, of which part, path and name are known.
 
     Raises:
-        ValueError: for what is named like bounding boxes or key points, unless it rides along.
+        ValueError: for what is named like bounding boxes or key points, unless it rides along, or is in a layout
+            that can be mixed.
     """
-    roles = [_role_of(part, path, leaf, rules) for part, path, _, leaf in leaves]
+    are_named = any(path and part != WEIGHTS for part, path, *_ in leaves)
+    boxes = boxes_among([leaf[:2] for leaf in leaves if leaf[0] != WEIGHTS], rules.passthrough) if are_named else ()
+    # Weights come last.
+    roles = [
+        BOXES if at in boxes else _role_of(part, path, leaf, rules) for at, (part, path, _, leaf) in enumerate(leaves)
+    ]
     targets = [role for (part, *_), role in zip(leaves, roles, strict=True) if part == TARGETS]
     if KEPT in targets and set(targets) == {KEPT}:  # Then so do their weights.
         roles = [KEPT if part == WEIGHTS else role for (part, *_), role in zip(leaves, roles, strict=True)]
@@ -120,7 +137,7 @@ def _role_of(part: str, path: tuple, leaf: Any, rules: Rules) -> str:
     if rules.masks and part == FEATURES and is_selected(rules.masks, path):
         return MASK
     if path:
-        require_no_geometry(path, leaf)
+        require_no_geometry(path, leaf, can_be_joined=True)
     return MIXED
 
 

@@ -34,11 +34,21 @@ def mixed_targets(ours: Sequence[Leaf], theirs: Sequence[Leaf], mixture: Mixture
             made.setdefault(place, like(total, ours[place].tensor))
     first, second = ([side[at].tensor for at in alike] for side in (ours, theirs))
     made.update(zip(alike, _alike(first, second, mixture, packed), strict=True))
+    rest = [at for at in range(len(ours)) if at not in made]
+    made.update({at: _counted_alone(ours[at], theirs[at], mixture) for at in rest})
     return [made[at] for at in range(len(ours))]
 
 
 def _places_of(wanted: Leaf | None, leaves: Sequence[Leaf]) -> list[int]:
     return [at for at, leaf in enumerate(leaves) if leaf is wanted]
+
+
+def _counted_alone(one: Leaf, other: Leaf, mixture: Mixture) -> tf.Tensor:
+    """What mixtures count whose targets are boxes."""
+    if mixture.blended.shares is not None:
+        return _summed(one.tensor, mixture.blended.shares, packed=False)
+    pairs = pairs_of(mixture, mixture.label_ratio, by_place=False)
+    return like(counted(pairs, [one.tensor], [other.tensor])[1], one.tensor)
 
 
 def _alike(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture, packed: bool) -> list[tf.Tensor]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
-from kmix_tf.batch.leaf import KEPT, TARGETS, WEIGHTS, Leaf
+from kmix_tf.batch.leaf import BOXES, KEPT, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import Pairs, is_of_places
 from kmix_tf.blend.linear import with_axes
 
@@ -36,8 +36,18 @@ def require_targets_of_weights(leaves: Sequence[Leaf]) -> None:
                 f"{[each.name for each in weights]} for {[each.name for each in targets]}."
             )
     for target, mine in found:
-        if mine is not None and target.role != KEPT:
+        if mine is not None and target.role == BOXES:
+            _require_of_samples(target, mine)
+        elif mine is not None and target.role != KEPT:
             _require_room(target, mine)
+
+
+def _require_of_samples(target: Leaf, weight: Leaf) -> None:
+    if trimmed_shape(weight.tensor.shape).rank != 1:
+        raise _checks.problem(
+            f"sample_weight of boxes must be (batch,). Received: {weight.name} of shape {weight.tensor.shape} for "
+            f"{target.name}. Give each box a weight beside it: 'box_weights' (batch, n)."
+        )
 
 
 def _require_room(target: Leaf, weight: Leaf) -> None:

@@ -28,7 +28,8 @@ class KMixupLayer(PresetLayer):
             compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.
         interpolations: mixtures of each pair, an integer >= 1; see `MultiMixLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -65,6 +66,9 @@ class KMixupLayer(PresetLayer):
         embedding: Callable | None = None,
         passthrough: Any = None,
         masks: Any = None,
+        bounding_box_format: str | None = None,
+        box_visibility: float = 0.1,
+        box_weights: bool = False,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
@@ -84,6 +88,9 @@ class KMixupLayer(PresetLayer):
             embedding=embedding,
             passthrough=passthrough,
             masks=masks,
+            bounding_box_format=bounding_box_format,
+            box_visibility=box_visibility,
+            box_weights=box_weights,
             adapted=adapted,
             seed=seed,
             **checked_keras_options(type(self), kwargs),

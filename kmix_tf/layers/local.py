@@ -27,7 +27,8 @@ class LocalMixupLayer(PresetLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
         scope, cost, solver, interpolations: as in `KMixupLayer`.
         blend, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -63,6 +64,9 @@ class LocalMixupLayer(PresetLayer):
         embedding: Callable | None = None,
         passthrough: Any = None,
         masks: Any = None,
+        bounding_box_format: str | None = None,
+        box_visibility: float = 0.1,
+        box_weights: bool = False,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
@@ -82,6 +86,9 @@ class LocalMixupLayer(PresetLayer):
             embedding=embedding,
             passthrough=passthrough,
             masks=masks,
+            bounding_box_format=bounding_box_format,
+            box_visibility=box_visibility,
+            box_weights=box_weights,
             adapted=adapted,
             seed=seed,
             **checked_keras_options(type(self), kwargs),

@@ -11,14 +11,16 @@ from kmix_tf._graph import after
 from kmix_tf._paths import as_selectors
 from kmix_tf.backends import is_asked_on_host, of_any_back_end
 from kmix_tf.batch.batch import Batch, read, require_alike
+from kmix_tf.batch.box_options import checked_box_options
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
+from kmix_tf.batch.one_dictionary import taken_apart
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.options import KerasOptions, checked_classes, require_counts_that_fit
+from kmix_tf.layers.options import KerasOptions, checked_classes, option_of, require_counts_that_fit
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
@@ -69,6 +71,13 @@ class MixLayer(Adapts, Stage):
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
             those of both samples. In targets `(batch, *elements, ...)` absent elements do not count: each place has
             the target of the sample that has it. Sample weights say by how much; without any, none are made.
+        bounding_box_format: how bounding boxes are written, which blends that paste must know to cut them: "xyxy",
+            "yxyx", "xywh", "center_xywh", "center_yxhw", or one of them in units of the image's sides, such as
+            "rel_xyxy". Default None: unknown.
+        box_visibility: of an object in part covered, the least part of its box's area that must be seen for it to be
+            kept, in [0, 1], default 0.1. What is seen of nothing is never kept.
+        box_weights: True adds "box_weights" `(batch, n)` to boxes: what each counts, of the mixture and the weights
+            that came; 0 for padding. Default False.
         adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
             pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`. A copy of the layer begins the stream anew.
@@ -87,6 +96,13 @@ class MixLayer(Adapts, Stage):
         `(batch, height, width)`, count place by place, and pasted maps get weights of places. The
         i-th result is mostly the i-th sample where ratios are near 1. With K interpolations, results are K x batch
         long: result k * batch + i is mixture k of sample i.
+        One dictionary, as Keras' own layers take it, is taken and given as well: "images" with "labels",
+        "bounding_boxes" or "segmentation_masks", which are targets, and nothing else but what rides along.
+        Bounding boxes come as {"boxes": (batch, n, 4), "labels": (batch, n)} in features or targets, "classes" for
+        "labels" in KerasCV, ragged or padded with class -1. A mixture has those of both samples, its own first,
+        `(batch, 2 n, 4)` and `(batch, 2 n)`; what is not seen becomes padding: class -1, box 0. Classes of objects
+        stay integers. Whatever else stands beside them is of objects, too, `(batch, n, ...)`, and goes with them.
+        Without training there are n of them.
         training: False only converts, so that evaluation data look like training data: for a map of those there is
             `layer.for_evaluation()`. None means True, also in a map; but inside a
             model, which says whether it trains, what the model says, and False if it says nothing.
@@ -109,6 +125,10 @@ class MixLayer(Adapts, Stage):
         >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.eye(4), seed=3)
         >>> x.shape, y.shape
         (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
+        >>> boxes = {"boxes": tf.constant([[[0.0, 0, 4, 4]], [[2.0, 2, 8, 8]]]), "labels": tf.constant([[7], [9]])}
+        >>> mixed = MixLayer()({"images": tf.random.uniform([2, 8, 8, 1]), "bounding_boxes": boxes})
+        >>> mixed["bounding_boxes"]["labels"].numpy().tolist()
+        [[7, 9], [9, 7]]
     """
 
     @_checks.speaks
@@ -129,6 +149,9 @@ class MixLayer(Adapts, Stage):
         embedding: Callable | None = None,
         passthrough: Any = None,
         masks: Any = None,
+        bounding_box_format: str | None = None,
+        box_visibility: float = 0.1,
+        box_weights: bool = False,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
@@ -152,6 +175,7 @@ class MixLayer(Adapts, Stage):
         self.match_on = as_selectors("match_on", match_on)
         self.passthrough = as_selectors("passthrough", passthrough)
         self.masks = as_selectors("masks", masks)
+        self._boxes = checked_box_options(bounding_box_format, box_visibility, box_weights)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
         self._first_integers = Once()
@@ -170,6 +194,10 @@ class MixLayer(Adapts, Stage):
     def class_weight(self) -> Any:
         """What each class counts, of plain numbers; None if all count alike."""
         return self._class_weight.given
+
+    bounding_box_format = option_of("_boxes", "bounding_box_format")
+    box_visibility = option_of("_boxes", "box_visibility")
+    box_weights = option_of("_boxes", "box_weights")
 
     @property
     def runs_on_host(self) -> bool:
@@ -270,7 +298,12 @@ class MixLayer(Adapts, Stage):
         features_only = self.features_only or not _trains(training)
         by_class = _trains(training) if by_class is None else by_class
         class_weight = self._class_weight if by_class and self.class_weight is not None else None
-        rules = Rules(self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight)
+        rules = Rules(
+            self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight, self._boxes
+        )
+        if y is None and self.takes_apart(x):
+            x, y, keys = taken_apart(x)
+            return read(x, y, sample_weight, rules)._replace(keys=keys)
         return read(x, y, sample_weight, rules)
 
     @property

@@ -35,7 +35,8 @@ class MultiMixLayer(PresetLayer):
             make of a batch: `dataset.batch(interpolations * batch).map(KMixupLayer(1, alpha))`.
         cost, solver: as in `KMixupLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range, or more interpolations than memory holds.
@@ -72,6 +73,9 @@ class MultiMixLayer(PresetLayer):
         embedding: Callable | None = None,
         passthrough: Any = None,
         masks: Any = None,
+        bounding_box_format: str | None = None,
+        box_visibility: float = 0.1,
+        box_weights: bool = False,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
@@ -96,6 +100,9 @@ class MultiMixLayer(PresetLayer):
             embedding=embedding,
             passthrough=passthrough,
             masks=masks,
+            bounding_box_format=bounding_box_format,
+            box_visibility=box_visibility,
+            box_weights=box_weights,
             adapted=adapted,
             seed=seed,
             **checked_keras_options(type(self), kwargs),

@@ -29,7 +29,8 @@ class SaliencyMixLayer(CuttingLayer):
             `get_config`.
         scope, cost, solver: as in `KMixupLayer`.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, seed: as in `MixLayer`, which also says what a call takes and gives.
+            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
+            says what a call takes and gives.
 
     Raises:
         TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut from.
@@ -68,6 +69,9 @@ class SaliencyMixLayer(CuttingLayer):
         embedding: Callable | None = None,
         passthrough: Any = None,
         masks: Any = None,
+        bounding_box_format: str | None = None,
+        box_visibility: float = 0.1,
+        box_weights: bool = False,
         adapted: dict[str, Any] | None = None,
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
@@ -87,6 +91,9 @@ class SaliencyMixLayer(CuttingLayer):
             embedding=embedding,
             passthrough=passthrough,
             masks=masks,
+            bounding_box_format=bounding_box_format,
+            box_visibility=box_visibility,
+            box_weights=box_weights,
             adapted=adapted,
             seed=seed,
             **checked_keras_options(type(self), kwargs),

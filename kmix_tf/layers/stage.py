@@ -9,6 +9,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import ON_TENSORFLOW, call_context
 from kmix_tf.backends import of_any_back_end
 from kmix_tf.batch.batch import no_targets
+from kmix_tf.batch.one_dictionary import is_one_dictionary
 from kmix_tf.decision import arguments_of, restored, saved
 from kmix_tf.layers.evaluation import Evaluation
 from kmix_tf.layers.options import KerasOptions, checked_keras_options
@@ -21,7 +22,8 @@ class Stage(keras.layers.Layer):
     is an attribute of the same name.
 
     Attributes, which a subclass has:
-        features_only: whether features may come without targets. schedule: a callable of the step, or None.
+        features_only: whether features may come without targets. passthrough: names of what rides along.
+        schedule: a callable of the step, or None.
         seed: an integer, or None. runs_on_host: whether a part of it calls back to the host.
     """
 
@@ -30,6 +32,7 @@ class Stage(keras.layers.Layer):
     autograph_info__: ClassVar[dict[str, Any]] = {}
 
     features_only: bool
+    passthrough: Any
     schedule: Any
     seed: int | None
 
@@ -39,6 +42,10 @@ class Stage(keras.layers.Layer):
         if not ON_TENSORFLOW:
             # Keras would make arrays of its back end of the tensors of a map.
             self._convert_input_args, self._allow_non_tensor_positional_args = False, True
+
+    def takes_apart(self, x: Any) -> bool:
+        """Whether x is one dictionary of images and their targets, as Keras' own layers take it."""
+        return isinstance(x, dict) and not self.features_only and is_one_dictionary(x, self.passthrough)
 
     @property
     def runs_on_host(self) -> bool:
@@ -92,7 +99,8 @@ class Stage(keras.layers.Layer):
 
     @of_any_back_end
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _is_symbolic(args[:1]) and len(args) < 2 and kwargs.get("y") is None and not self.features_only:
+        is_alone = len(args) < 2 and kwargs.get("y") is None and not self.features_only
+        if is_alone and _is_symbolic(args[:1]) and not self.takes_apart(args[0]):
             with _checks.speaking_as(self):
                 raise no_targets("features alone, in a model that is being made")
         # By hand and in a map, None means training; as part of a model that was told nothing, as in its export, not.

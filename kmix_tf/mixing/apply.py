@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._images import warn_of_channels_first
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.leaf import FEATURES, MASK, MIXED, TARGETS, Leaf
+from kmix_tf.batch.leaf import FEATURES, MASK, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import Mixture
 from kmix_tf.batch.roles import ROLES
 from kmix_tf.blend.base import Blended, BlendStrategy
@@ -37,7 +37,9 @@ def apply(
         second = first if is_one else one_weight_each(second, blended)
     ours, theirs = ([leaf.tensor for leaf in batch.leaves if leaf.role == MASK] for batch in (first, second))
     label_ratio = blended.ratio if blended.label_ratio is None else blended.label_ratio
-    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, (ours, theirs))
+    counts = [[leaf for leaf in batch.leaves if leaf.part == WEIGHTS] for batch in (first, second)]
+    masks, weights = (ours, theirs), (counts[0], counts[1])
+    mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, masks, weights)
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.leaf import FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS
+from kmix_tf.batch.leaf import BOXES, FEATURES, KEPT, MASK, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import is_of_places, places_of_mask
 from kmix_tf.batch.weights import counts_of, is_mask_of, product, weight_of
 from kmix_tf.blend.base import Blended
@@ -36,14 +36,17 @@ def one_weight_each(batch: Batch, blended: Blended | None) -> Batch:
     if len(targets) < 2 or len(weights) != 1 or weights[0].path != ():
         return batch
     masks, places = batch.tensors(FEATURES, MASK), None if blended is None else places_of_mask(blended)
-    are_of_places = [is_of_places(leaf.tensor, places) for leaf in targets]
-    are_masked = [is_mask_of(leaf.tensor, mask) for leaf in targets for mask in masks]
+    no_boxes = [leaf for leaf in targets if leaf.role != BOXES]
+    are_of_places = [is_of_places(leaf.tensor, places) for leaf in no_boxes]
+    are_masked = [is_mask_of(leaf.tensor, mask) for leaf in no_boxes for mask in masks]
     if not any([*are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):
         return batch
     shared = weights[0].tensor
     each = [leaf._replace(part=WEIGHTS, role=KEPT if leaf.role == KEPT else MIXED, tensor=shared) for leaf in targets]
     x, y, _ = batch.structure
-    return Batch([*(leaf for leaf in batch.leaves if leaf.part != WEIGHTS), *each], (x, y, y))
+    return batch._replace(
+        leaves=[*(leaf for leaf in batch.leaves if leaf.part != WEIGHTS), *each], structure=(x, y, y)
+    )
 
 
 def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
@@ -59,12 +62,12 @@ def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
     if sample_weight is None:
         # One for each target: Keras wants sample weights of the targets' structure, and of the losses' rank.
         targets = [leaf for leaf in batch.leaves if leaf.part == TARGETS]
-        tensors = [_of_rank(weight, _rank(leaf.tensor) - 1) for leaf in targets]
+        tensors = [_of_rank(weight, _rank_of_loss(leaf)) for leaf in targets]
         weights = [
             leaf._replace(part=WEIGHTS, role=MIXED, tensor=tensor)
             for leaf, tensor in zip(targets, tensors, strict=True)
         ]
-        return Batch([*batch.leaves, *weights], (x, y, y))
+        return batch._replace(leaves=[*batch.leaves, *weights], structure=(x, y, y))
     return batch.replace(
         [
             leaf.tensor * _of_rank(tf.cast(weight, leaf.tensor.dtype), _rank(leaf.tensor))
@@ -73,6 +76,11 @@ def weighted(batch: Batch, weight: tf.Tensor) -> Batch:
             for leaf in batch.leaves
         ]
     )
+
+
+def _rank_of_loss(target: Leaf) -> int:
+    """Of objects, one for each, of the class as of the box; of other targets, one without the last axis."""
+    return 2 if target.role == BOXES else _rank(target.tensor) - 1
 
 
 def _rank(leaf: Any) -> int:

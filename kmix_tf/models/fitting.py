@@ -4,7 +4,7 @@ Keras' own words for what does not fit name shapes alone, and where sizes happen
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_paths
+from kmix_tf.batch.boxes import boxes_among
+from kmix_tf.batch.leaf import TARGETS
 from kmix_tf.layers import MixLayer
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
@@ -27,8 +29,10 @@ def require_fitting(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.
         ValueError: for what wants integers and gets soft labels, and for stock losses and metrics of packed targets.
     """
     for argument in ("loss", "metrics", "weighted_metrics"):
-        for keys, each in _by_output(arguments.get(argument), argument == "loss"):
-            if not _rides_along(keys, mixer, model):
+        each_of = list(_by_output(arguments.get(argument), argument == "loss"))
+        boxes = _of_boxes([keys for keys, _ in each_of], mixer)
+        for keys, each in each_of:
+            if keys not in boxes and not _rides_along(keys, mixer, model):
                 _require_taking_apart(argument, each) if mixer.targets == "packed" else _require_soft(argument, each)
 
 
@@ -64,8 +68,10 @@ def require_outputs(y: Any, y_pred: Any, mixer: MixLayer, model: keras.Model, lo
     losses = list(_by_output(loss, True))
     is_strict = all(isinstance(each, _OURS) or is_stock(each) for _, each in losses)
     with_loss = {keys for keys, _ in losses}
-    for keys, target, output in _paired(y, y_pred, model):
-        if target is None or not with_loss & {keys, ()} or _rides_along(keys, mixer, model):
+    pairs = _paired(y, y_pred, model)
+    boxes = _of_boxes([keys for keys, *_ in pairs], mixer)
+    for keys, target, output in pairs:
+        if keys in boxes or target is None or not with_loss & {keys, ()} or _rides_along(keys, mixer, model):
             continue
         count = _classes_of(keys, mixer.num_classes)
         units = output.shape[-1] if output.shape.rank else None
@@ -152,6 +158,12 @@ def _by_output(structure: Any, one_each: bool = False) -> Iterator[tuple[tuple, 
     for path, each in leaf_paths(structure):
         if each is not None:
             yield path if one_each or not path or isinstance(path[-1], str) else path[:-1], each
+
+
+def _of_boxes(keys: Sequence[tuple], mixer: MixLayer) -> set[tuple]:
+    """Those of outputs whose targets are bounding boxes and their classes, which stay integers."""
+    paths = list(dict.fromkeys(keys))
+    return {paths[at] for at in boxes_among([(TARGETS, path) for path in paths], mixer.passthrough)}
 
 
 def _rides_along(keys: tuple, mixer: MixLayer, model: keras.Model) -> bool:

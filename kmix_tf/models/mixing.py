@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf.batch.one_dictionary import is_one_dictionary
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
@@ -98,6 +99,8 @@ class MixModel(MixingWrapper):
     def train_step(self, data: Any) -> dict[str, Any]:
         step, seed = self._counter.next()
         data = keras.utils.unpack_x_y_sample_weight(data)
+        with _checks.speaking_as(self):
+            _require_targets_apart(data, self.layer)
         if not self._is_looked_at:
             # Of a subclassed model, only data say what its inputs are.
             self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
@@ -152,8 +155,10 @@ class MixModel(MixingWrapper):
             self._carried.gradients = None
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        converted = self.layer(*keras.utils.unpack_x_y_sample_weight(data), training=False)
-        return super().test_step(converted)
+        data = keras.utils.unpack_x_y_sample_weight(data)
+        with _checks.speaking_as(self):
+            _require_targets_apart(data, self.layer)
+        return super().test_step(self.layer(*data, training=False))
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has converted: on the
@@ -176,6 +181,20 @@ class MixModel(MixingWrapper):
             "clean_weight": self.clean_weight,
             "smoothing": None if self.smoothing is None else list(self.smoothing),
         }
+
+
+def _require_targets_apart(data: Any, layer: MixLayer) -> None:
+    """Refuses one dictionary of images and targets, which models take for features alone.
+
+    Raises:
+        ValueError: saying how to take it apart.
+    """
+    x, y, _ = data
+    if y is None and not layer.features_only and is_one_dictionary(x, layer.passthrough):
+        raise _checks.problem(
+            f"fit takes features and targets apart, as (x, y). Received: one dictionary with keys {list(x)}. Map the "
+            "dataset first: dataset.map(lambda data: (data['images'], data['labels'])), or whatever is its target."
+        )
 
 
 def _salient_axes(blend: Any) -> int | None:

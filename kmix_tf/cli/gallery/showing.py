@@ -10,7 +10,7 @@ import numpy as np
 
 from kmix_tf._writing import write_files
 from kmix_tf.cli import pages
-from kmix_tf.cli.gallery import mixtures
+from kmix_tf.cli.gallery import mixtures, objects
 from kmix_tf.cli.gallery.images import Album, digit_album, folder_album, photograph_album
 from kmix_tf.cli.places import writable_file
 from kmix_tf.cli.terminal import escaped, progress, show
@@ -29,7 +29,9 @@ def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
     path = writable_file(_page_at(out))
     albums = [photograph_album(seed), digit_album(seed)] if images is None else [folder_album(images, seed)]
     sections = _sections(albums, seed, as_json)
-    write_files({path: _page(sections, seed)})
+    # Of one's own images, nobody knows what objects are where.
+    scenes = objects.mixed_scenes(seed) if images is None else []
+    write_files({path: _page(sections, scenes, seed)})
     if as_json:
         click.echo(escaped(json.dumps(_summary(path, sections, seed))))
     else:
@@ -55,10 +57,10 @@ def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:
     return sections
 
 
-def _page(sections: list[Section], seed: int) -> str:
+def _page(sections: list[Section], scenes: list[objects.Row], seed: int) -> str:
     filters: dict[str, Callable[..., Any]] = {"png": _png, "shares": shares, "caption": caption}
     many = {"k": mixtures.GROUP, "interpolations": mixtures.INTERPOLATIONS}
-    return pages.render("gallery.html", filters, sections=sections, seed=seed, **many)
+    return pages.render("gallery.html", filters, sections=sections, scenes=scenes, seed=seed, **many)
 
 
 def _png(image: np.ndarray) -> str:
