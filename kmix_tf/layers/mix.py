@@ -17,6 +17,7 @@ from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.decision import arguments_of, restored, saved
+from kmix_tf.label_shares.rules import LabelRules
 from kmix_tf.layers.adaptation import (
     Adaptation,
     batches_of,
@@ -69,6 +70,9 @@ class MixLayer(keras.layers.Layer):
             classes. In training it becomes the sample weight of each label, or a factor of it. Default None: all
             alike. (`fit(class_weight=...)` on a mixed dataset takes each mixture for its largest class; in
             `MixModel.fit` it does what is said here.)
+        label_shares: which share each sample has in the label, such as `RemixShares(counts)` for long tails; any
+            callable `(first, second, ratio) -> ratios`, see `LabelShareStrategy`; a structure like the targets' where
+            there are several, with None for those that follow the ratio. Default None: all do.
         features_only: True allows features without targets. Otherwise they are refused, because mixing inputs
             and leaving labels as they are would be wrong without any sign of it.
         targets: "mixed" (default), or "packed" for `LocalMixupLoss`: both targets, ratio and weight in one tensor.
@@ -141,6 +145,7 @@ class MixLayer(keras.layers.Layer):
         *,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -167,6 +172,7 @@ class MixLayer(keras.layers.Layer):
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
         self.num_classes = checked_classes(num_classes)
         self._class_weight = ClassWeights(class_weight, self.num_classes)
+        self._label_rules = LabelRules(label_shares, self.num_classes)
         self.features_only = _checks.flag("features_only", features_only)
         self.targets = _checks.choice("targets", targets, PACKINGS)
         self.probability = _checks.probability("probability", probability)
@@ -194,9 +200,14 @@ class MixLayer(keras.layers.Layer):
         return self._class_weight.given
 
     @property
+    def label_shares(self) -> Any:
+        """The rule for shares in labels, or a structure of rules; None if labels follow the ratio."""
+        return self._label_rules.given
+
+    @property
     def runs_on_host(self) -> bool:
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
-        return self.decisions.runs_on_host
+        return self.decisions.runs_on_host or self._label_rules.runs_on_host
 
     @property
     def adapted(self) -> dict[str, Any] | None:
@@ -303,7 +314,7 @@ class MixLayer(keras.layers.Layer):
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
-            return apply(batch, batch, drawn, decisions.blend, packed, saliency).write()
+            return apply(batch, batch, drawn, decisions.blend, packed, saliency, self._label_rules or None).write()
 
     @tf.autograph.experimental.do_not_convert
     @_checks.speaks
@@ -339,7 +350,7 @@ class MixLayer(keras.layers.Layer):
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
         drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
-        return apply(ours, theirs, drawn, decisions.blend, self._is_packed).write()
+        return apply(ours, theirs, drawn, decisions.blend, self._is_packed, rules=self._label_rules or None).write()
 
     @_checks.speaks
     def plan(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None, step: Any = None) -> MixPlan:
