@@ -173,6 +173,7 @@ class MixLayer(keras.layers.Layer):
         self.num_classes = checked_classes(num_classes)
         self._class_weight = ClassWeights(class_weight, self.num_classes)
         self._label_rules = LabelRules(label_shares, self.num_classes)
+        self._rules = self._label_rules or None
         self.features_only = _checks.flag("features_only", features_only)
         self.targets = _checks.choice("targets", targets, PACKINGS)
         self.probability = _checks.probability("probability", probability)
@@ -314,7 +315,7 @@ class MixLayer(keras.layers.Layer):
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
-            return apply(batch, batch, drawn, decisions.blend, packed, saliency, self._label_rules or None).write()
+            return apply(batch, batch, drawn, decisions.blend, packed, saliency, self._rules).write()
 
     @tf.autograph.experimental.do_not_convert
     @_checks.speaks
@@ -350,7 +351,7 @@ class MixLayer(keras.layers.Layer):
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
         drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
-        return apply(ours, theirs, drawn, decisions.blend, self._is_packed, rules=self._label_rules or None).write()
+        return apply(ours, theirs, drawn, decisions.blend, self._is_packed, rules=self._rules).write()
 
     @_checks.speaks
     def plan(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None, step: Any = None) -> MixPlan:
