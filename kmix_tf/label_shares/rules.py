@@ -39,6 +39,11 @@ class LabelRules:
     def __bool__(self) -> bool:
         return bool(self._all)
 
+    def _shown(self) -> Any:
+        """By the names of the rules."""
+        named = {"/".join(map(str, path)): rule and rule.shown for path, rule in _leaves(self.given)}
+        return named if _is_structure(self.given) else named[""]
+
     @property
     def runs_on_host(self) -> bool:
         """Whether any calls back to the host, where XLA cannot follow."""
@@ -58,7 +63,7 @@ class LabelRules:
         found = [(at, rules[leaf.path]) for at, leaf in enumerate(targets) if rules.get(leaf.path) is not None]
         if targets and not set(rules) <= paths:
             names = [leaf.name for leaf in targets]
-            raise _checks.problem(f"{_SEVERAL}. Received: label_shares={self.given!r} for {names}.")
+            raise _checks.problem(f"{_SEVERAL}. Received: label_shares={self._shown()} for {names}.")
         for at, rule in found:
             if targets[at].role != MIXED:
                 raise _checks.problem(

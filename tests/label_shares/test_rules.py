@@ -152,7 +152,11 @@ def test_targets_in_a_tuple_and_their_rules_in_a_list():
     np.testing.assert_allclose(mixed[1], shared(y[1], 0.0625), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("rules", [{"a": RemixShares([3, 2, 1]), "b": squared, "c": None}, [squared, None]], ids=str)
+@pytest.mark.parametrize(
+    "rules",
+    [{"a": RemixShares([3, 2, 1]), "b": squared, "c": None}, [RemixShares([3, 2, 1]), None, squared]],
+    ids=["dictionary", "list"],
+)
 def test_rules_of_several_targets_are_saved(rules):
     layer = KMixupLayer(2, label_shares=rules)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
@@ -160,7 +164,9 @@ def test_rules_of_several_targets_are_saved(rules):
     assert back.get_config() == layer.get_config()
     assert type(back.label_shares) is type(rules)
     found = back.label_shares["a"] if isinstance(rules, dict) else back.label_shares[0]
-    assert found.get_config() == ({"counts": [3, 2, 1], "kappa": 3.0, "tau": 0.5} if isinstance(rules, dict) else {})
+    assert found.get_config() == {"counts": [3, 2, 1], "kappa": 3.0, "tau": 0.5}
+    rule = back.label_shares["b"] if isinstance(rules, dict) else back.label_shares[2]
+    assert rule.function is squared
 
 
 def test_padded_targets_of_masked_sequences_keep_their_presence():
@@ -200,17 +206,21 @@ def crowd(first, second, partner, ratio, seed):
             several(),
             "must have the structure of the targets where there are several",
         ),
-        (lambda: of(label_shares={"digit": squared}), HOT, "must have the structure of the targets.*digit.*targets"),
+        (
+            lambda: of(label_shares={"digit": squared}),
+            HOT,
+            "must have the structure of the targets.*digit.*squared.*targets",
+        ),
         (lambda: of(label_shares={"no": squared}), {"digit": HOT}, "must have the structure of the targets"),
         (lambda: of(label_shares={"id": squared}, passthrough="id"), {"id": LABELS, "y": HOT}, "which rides along"),
-        (lambda: of(label_shares=squared, blend=crowd), HOT, "label_shares is of mixtures of two samples. .*squared"),
+        (lambda: of(label_shares=squared, blend=crowd), HOT, "is of mixtures of two samples. .*squared"),
     ],
     ids=["several targets", "one target", "another name", "kept", "more than two"],
 )
 def test_rules_that_do_not_fit_the_batch_are_refused(layer, y, message):
     if isinstance(y, dict) and "angle" in y:
         y = {"digit": HOT, "angle": y["angle"]}
-    with pytest.raises(ValueError, match=f"MixLayer: {message}"):
+    with pytest.raises(ValueError, match=f"MixLayer: label_shares .*{message}"):
         layer()(X, y)
 
 

@@ -69,7 +69,7 @@ def require_probabilities(partners, expected):
 
 @pytest.mark.parametrize("kind", TARGETS)
 @pytest.mark.parametrize("with_itself", [False, True])
-@pytest.mark.representatives("kind, with_itself", [("numbers", False), ("vectors", True), ("wide", False)])
+@pytest.mark.representatives("kind, with_itself", [("numbers", False), ("wide", True)])
 def test_partners_have_the_probabilities_of_the_paper(kind, with_itself):
     y = TARGETS[kind]
     partners = drawn(LabelDistancePairing(0.6, with_itself=with_itself), y, 3000)
@@ -88,9 +88,9 @@ def test_partners_of_different_samples_are_drawn_on_their_own():
     assert stats.chisquare(seen, wanted).pvalue > FALSE_ALARM
 
 
-@pytest.mark.parametrize("bandwidth", [1e-300, 1e-9])
+@pytest.mark.parametrize("bandwidth", [1e-300, pytest.param(1e-9, marks=pytest.mark.matrix)])
 def test_a_narrow_bandwidth_mixes_nearest_targets_and_ties_alike_often(bandwidth):
-    y = np.array([0.0, 1.0, 2.0, 5.0, 1e30])
+    y = np.array([0.0, 1.0, 2.0, 5.0, 1e3])
     partners = drawn(LabelDistancePairing(bandwidth), y, 2000)
     assert (partners[:, [0, 2, 3, 4]] == [1, 1, 2, 3]).all()
     assert set(partners[:, 1]) == {0, 2}
@@ -99,12 +99,13 @@ def test_a_narrow_bandwidth_mixes_nearest_targets_and_ties_alike_often(bandwidth
 
 
 @pytest.mark.parametrize("y", [TARGETS["numbers"], np.zeros(5), np.array([1e-310, 0, 3e-310, 0, 1e-320])], ids=str)
+@pytest.mark.matrix  # as the probabilities of the paper
 def test_a_wide_bandwidth_is_plain_mixup(y):
     partners = drawn(LabelDistancePairing(1e300), y, 3000)
     require_probabilities(partners, (1 - np.eye(5)) / 4)
 
 
-@pytest.mark.parametrize("bandwidth", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize("bandwidth", [1e-300, pytest.param(1.0, marks=pytest.mark.matrix), 1e300])
 @pytest.mark.parametrize("y", [[1e308, -1e308, 1e307], [1e-320, 0, -1e-320], [0, 0, 0], [1e200, 1, 2]], ids=str)
 def test_nothing_over_or_underflows(bandwidth, y):
     partners = drawn(LabelDistancePairing(bandwidth), np.array(y, np.float64), 20)
@@ -118,6 +119,7 @@ def test_only_the_ratio_of_targets_and_bandwidth_counts():
         assert (scaled == drawn(LabelDistancePairing(0.6), y, 50)).all()
 
 
+@pytest.mark.usefixtures("plain_and_compiled")
 @pytest.mark.parametrize("size", [0, 1, 2])
 @pytest.mark.parametrize("with_itself", [False, True])
 def test_small_batches(size, with_itself):
@@ -223,9 +225,8 @@ def test_it_is_saved_with_the_layer(same):
 
 @pytest.mark.parametrize("value", [0, -1.0, float("nan"), float("inf"), None, "wide", True])
 def test_a_bandwidth_that_is_not_positive_is_refused(value):
-    with pytest.raises(
-        ValueError, match=r"LabelDistancePairing: bandwidth must be > 0 and finite. Received: bandwidth="
-    ):
+    message = r"LabelDistancePairing: bandwidth must be > 0 and finite. Received: bandwidth="
+    with pytest.raises(ValueError, match=message):
         LabelDistancePairing(value)
 
 
@@ -249,7 +250,7 @@ def test_other_options_and_two_loaders_are_refused():
         LabelDistancePairing(1.0, with_itself=1)
     with pytest.raises(TypeError, match="LabelDistancePairing: target must be a key"):
         LabelDistancePairing(1.0, target=1.5)
-    with pytest.raises(ValueError, match="target must be .*nowhere|nowhere"):
+    with pytest.raises(ValueError, match=r"LabelDistancePairing: target must .*nowhere"):
         MixLayer(LabelDistancePairing(1.0, target="nowhere"))(X, {"y": X})
     with pytest.raises(ValueError, match="LabelDistancePairing: two loaders cannot be paired by the distance"):
         MixLayer(LabelDistancePairing(1.0)).between((X, X), (X, X))
