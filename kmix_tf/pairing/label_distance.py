@@ -98,15 +98,20 @@ def _numbers(targets: Any, selectors: Sequence[str]) -> list[tf.Tensor]:
     leaves = [leaf for path, leaf in leaf_paths(targets) if not selectors or is_selected(selectors, path)]
     if len(leaves) != 1 and not selectors:
         raise _checks.problem(f"target must name one of several targets. Received: {len(leaves)} of them.")
-    leaves = [tf.convert_to_tensor(leaf) for leaf in leaves]
-    for leaf in leaves:
-        if not leaf.dtype.is_floating or leaf.shape.rank in (None, 0):
-            raise _checks.problem(
-                "pairing by distance needs float targets (batch, ...). Received: targets of dtype "
-                f"{leaf.dtype.name} and shape {leaf.shape}. Cast them to float32 if they are numbers; for classes "
-                "take SameClassPairing()."
-            )
-    return leaves
+    return [_checked(leaf) for leaf in leaves]
+
+
+def _checked(leaf: Any) -> tf.Tensor:
+    """A target, if it is dense and float."""
+    is_dense = not isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor))
+    leaf = tf.convert_to_tensor(leaf) if is_dense else leaf
+    if not is_dense or not leaf.dtype.is_floating or leaf.shape.rank in (None, 0):
+        raise _checks.problem(
+            f"pairing by distance needs float targets (batch, ...). Received: a {type(leaf).__name__} of dtype "
+            f"{leaf.dtype.name} and shape {leaf.shape}. Cast targets to float32 if they are numbers; for classes "
+            "take SameClassPairing()."
+        )
+    return leaf
 
 
 @fused(features=1)

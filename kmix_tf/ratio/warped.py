@@ -26,9 +26,9 @@ class DistanceWarpedRatio(RatioStrategy):
     samples as it is). The warp is the inverse of the cumulative distribution of Beta(tau, tau).
 
     Distances are those of what `match_on`, `embedding` and `adapt` say, as in every layer; in a `ManifoldMixModel`,
-    of what the layer drawn computes. The paper takes the model's embedding for classes, and for regression the
-    targets. Where all pairs of a batch are equally far apart, or all at distance 0, each has tau_max. No gradient
-    goes through distances.
+    of what the layer drawn computes. No gradient goes through them. (The paper measures on the model's embedding for
+    classes and on the targets for regression; for the latter see `LabelDistancePairing`.) Where all pairs of a batch
+    are equally far apart, or all at distance 0, each has tau_max.
 
     Args:
         alpha: a finite number >= 0, default 1 (the paper's). 0 means no mixing.

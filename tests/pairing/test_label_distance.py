@@ -234,7 +234,7 @@ def test_a_bandwidth_that_is_not_positive_is_refused(value):
     ("y", "message"),
     [
         (None, "pairing by targets needs targets. Received: features alone"),
-        (np.arange(6), r"needs float targets \(batch, ...\). Received: targets of dtype int.*SameClassPairing"),
+        (np.arange(6), r"needs float targets \(batch, ...\). Received: a .*Tensor of dtype int.*SameClassPairing"),
         ({"a": X, "b": X}, "target must name one of several targets. Received: 2 of them"),
     ],
     ids=["none", "integers", "several"],
@@ -254,3 +254,6 @@ def test_other_options_and_two_loaders_are_refused():
         MixLayer(LabelDistancePairing(1.0, target="nowhere"))(X, {"y": X})
     with pytest.raises(ValueError, match="LabelDistancePairing: two loaders cannot be paired by the distance"):
         MixLayer(LabelDistancePairing(1.0)).between((X, X), (X, X))
+    ragged = {"y": X, "words": tf.RaggedTensor.from_row_lengths(tf.zeros([6]), [1] * 6)}
+    with pytest.raises(ValueError, match=r"LabelDistancePairing: .*needs float targets.*Received: a RaggedTensor"):
+        MixLayer(LabelDistancePairing(1.0, target="words"), passthrough="words")(X, ragged)
