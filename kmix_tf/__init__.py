@@ -11,6 +11,7 @@ from kmix_tf.blend import (
     PuzzleMixBlend,
     SaliencyMixBlend,
 )
+from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
     CutMixLayer,
     FMixLayer,
@@ -25,6 +26,7 @@ from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
+    LabelDistancePairing,
     NearestNeighborPairing,
     OptimalTransportPairing,
     OtherClassPairing,
@@ -36,7 +38,7 @@ from kmix_tf.pairing import (
     solve_assignment,
 )
 from kmix_tf.pipeline import mix
-from kmix_tf.ratio import BetaRatio, DistributionRatio, RatioStrategy, sample_beta
+from kmix_tf.ratio import BetaRatio, DistanceWarpedRatio, DistributionRatio, RatioStrategy, sample_beta
 from kmix_tf.saliency import GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
@@ -48,6 +50,7 @@ __all__ = [
     "Blended",
     "CutMixBlend",
     "CutMixLayer",
+    "DistanceWarpedRatio",
     "DistributionRatio",
     "EqualWeight",
     "ExpectedCalibrationError",
@@ -56,6 +59,8 @@ __all__ = [
     "FMixLayer",
     "GradientSaliency",
     "KMixupLayer",
+    "LabelDistancePairing",
+    "LabelShareStrategy",
     "LinearBlend",
     "LocalMixupLayer",
     "LocalMixupLoss",
@@ -77,6 +82,7 @@ __all__ = [
     "PuzzleMixLayer",
     "RandomPairing",
     "RatioStrategy",
+    "RemixShares",
     "RepeatedPairing",
     "RescaledModel",
     "SaliencyMixBlend",

@@ -202,4 +202,6 @@ def restored(value: Any) -> Any:
     """What `saved` was given; objects are known by their class' name."""
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
-    return value
+    if isinstance(value, dict):
+        return {key: restored(each) for key, each in value.items()}
+    return [restored(each) for each in value] if isinstance(value, list) else value

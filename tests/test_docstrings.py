@@ -12,7 +12,19 @@ import tensorflow as tf
 import kmix_tf
 
 # Functions that the subpackages offer beside the package's own names.
-SUBPACKAGES = ["analysis", "batch", "blend", "layers", "maths", "pairing", "plot", "ratio", "saliency", "weight"]
+SUBPACKAGES = [
+    "analysis",
+    "batch",
+    "blend",
+    "label_shares",
+    "layers",
+    "maths",
+    "pairing",
+    "plot",
+    "ratio",
+    "saliency",
+    "weight",
+]
 NAMES = {"np": np, "tf": tf, "keras": keras, **{name: getattr(kmix_tf, name) for name in kmix_tf.__all__}}
 PUBLIC = {name: value for name, value in NAMES.items() if name in kmix_tf.__all__ and callable(value)}
 

@@ -1,5 +1,7 @@
 """What a batch's mixtures are made of: how much of which two samples, place by place where the blend says so."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -17,6 +19,7 @@ class Mixture(NamedTuple):
     weight: what each mixture counts, for packed targets, float32 `(mixtures,)` or None.
     masks: for samples and partners, boolean features `(batch, *places)`: which elements are there. weights: their
     sample weights, as leaves.
+    label_ratios: for the paths of targets whose labels have shares of their own, the label_ratio of each.
     """
 
     partner: tf.Tensor
@@ -26,6 +29,12 @@ class Mixture(NamedTuple):
     weight: tf.Tensor | None
     masks: tuple[list[tf.Tensor], list[tf.Tensor]] = ([], [])
     weights: tuple[list[Leaf], list[Leaf]] = ([], [])
+    label_ratios: Mapping[tuple, tf.Tensor] = MappingProxyType({})
+
+    def of(self, path: tuple) -> "Mixture":
+        """The same mixture as the target at a path sees it; this one, if it has no shares of its own."""
+        ratio = self.label_ratios.get(path)
+        return self if ratio is None else self._replace(label_ratio=ratio)
 
     def repeated(self, leaf: Any) -> Any:
         """A leaf of the batch once for each of several mixtures; it may be ragged or of strings."""

@@ -66,7 +66,8 @@ class Mixed(Role):
     def mix(self, ours: list[Leaf], theirs: list[Leaf], mixture: Mixture, packed: bool) -> list[tf.Tensor]:
         ours, theirs = ([leaf for leaf in side if leaf.part != FEATURES] for side in (ours, theirs))
         blended = mixture.blended
-        is_plain = blended.mask is None and blended.shares is None and not (packed or mixture.masks[0])
+        is_plain = blended.mask is None and blended.shares is None
+        is_plain = is_plain and not (packed or mixture.masks[0] or mixture.label_ratios)
         if is_plain and all(leaf.part == TARGETS for leaf in ours):
             first, second = ([leaf.tensor for leaf in side] for side in (ours, theirs))
             return [*blended.x, *interpolate_leaves(first, second, mixture.partner, mixture.label_ratio)]

@@ -24,12 +24,15 @@ def mixed_targets(ours: Sequence[Leaf], theirs: Sequence[Leaf], mixture: Mixture
     for at, (one, other) in enumerate(zip(ours, theirs, strict=True)):
         if one.part != TARGETS:
             continue
-        our_counts = counts_of(one, our_weights, mixture.masks[0])
-        if not our_counts:
+        our_counts, mine = counts_of(one, our_weights, mixture.masks[0]), mixture.of(one.path)
+        if not our_counts and mine is mixture:
             alike.append(at)
             continue
+        if not our_counts:
+            (made[at],) = _alike([one.tensor], [other.tensor], mine, packed)
+            continue
         counts = our_counts, counts_of(other, their_weights, mixture.masks[1])
-        made[at], total = _weighed(one.tensor, other.tensor, counts, mixture, packed)
+        made[at], total = _weighed(one.tensor, other.tensor, counts, mine, packed)
         for place in _places_of(weight_of(one, our_weights), ours):
             made.setdefault(place, like(total, ours[place].tensor))
     first, second = ([side[at].tensor for at in alike] for side in (ours, theirs))

@@ -26,8 +26,8 @@ class CutMixLayer(CuttingLayer):
         axes: how many axes a box spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         scope, cost, solver: as in `KMixupLayer`.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
-            says what a call takes and gives.
+            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; on a call, for features without axes to cut from.
@@ -55,6 +55,7 @@ class CutMixLayer(CuttingLayer):
         weight: Callable | None = None,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -77,6 +78,7 @@ class CutMixLayer(CuttingLayer):
             weight,
             num_classes=num_classes,
             class_weight=class_weight,
+            label_shares=label_shares,
             features_only=features_only,
             targets=targets,
             probability=probability,

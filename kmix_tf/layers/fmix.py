@@ -28,8 +28,8 @@ class FMixLayer(CuttingLayer):
         axes: how many axes a mask spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         scope, cost, solver: as in `KMixupLayer`.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
-            says what a call takes and gives.
+            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; on a call, for features without axes to lay a mask on.
@@ -60,6 +60,7 @@ class FMixLayer(CuttingLayer):
         weight: Callable | None = None,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -82,6 +83,7 @@ class FMixLayer(CuttingLayer):
             weight,
             num_classes=num_classes,
             class_weight=class_weight,
+            label_shares=label_shares,
             features_only=features_only,
             targets=targets,
             probability=probability,

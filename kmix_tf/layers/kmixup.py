@@ -28,8 +28,8 @@ class KMixupLayer(PresetLayer):
             compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.
         interpolations: mixtures of each pair, an integer >= 1; see `MultiMixLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
-            says what a call takes and gives.
+            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -58,6 +58,7 @@ class KMixupLayer(PresetLayer):
         weight: Callable | None = None,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -80,6 +81,7 @@ class KMixupLayer(PresetLayer):
             weight,
             num_classes=num_classes,
             class_weight=class_weight,
+            label_shares=label_shares,
             features_only=features_only,
             targets=targets,
             probability=probability,

@@ -27,8 +27,8 @@ class LocalMixupLayer(PresetLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
         scope, cost, solver, interpolations: as in `KMixupLayer`.
         blend, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
-            says what a call takes and gives.
+            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range; see `MixLayer` for what a call raises.
@@ -56,6 +56,7 @@ class LocalMixupLayer(PresetLayer):
         blend: Callable | None = None,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -78,6 +79,7 @@ class LocalMixupLayer(PresetLayer):
             ExponentialWeight("quantile:0.5") if weight is None else weight,
             num_classes=num_classes,
             class_weight=class_weight,
+            label_shares=label_shares,
             features_only=features_only,
             targets=targets,
             probability=probability,

@@ -17,6 +17,7 @@ from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.batch.one_dictionary import taken_apart
 from kmix_tf.blend import LinearBlend, as_blend
+from kmix_tf.label_shares.rules import LabelRules
 from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
@@ -55,6 +56,9 @@ class MixLayer(Adapts, Stage):
             classes. In training it becomes the sample weight of each label, or a factor of it. Default None: all
             alike. (`fit(class_weight=...)` on a mixed dataset takes each mixture for its largest class; in
             `MixModel.fit` it does what is said here.)
+        label_shares: which share each sample has in the label, such as `RemixShares(counts)` for long tails; any
+            callable `(first, second, ratio) -> ratios`, see `LabelShareStrategy`; a structure like the targets' where
+            there are several, with None for those that follow the ratio. Default None: all do.
         features_only: True allows features without targets. Otherwise they are refused, because mixing inputs
             and leaving labels as they are would be wrong without any sign of it.
         targets: "mixed" (default), or "packed" for `LocalMixupLoss`: both targets, ratio and weight in one tensor.
@@ -141,6 +145,7 @@ class MixLayer(Adapts, Stage):
         *,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -168,6 +173,8 @@ class MixLayer(Adapts, Stage):
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
         self.num_classes = checked_classes(num_classes)
         self._class_weight = ClassWeights(class_weight, self.num_classes)
+        self._label_rules = LabelRules(label_shares, self.num_classes)
+        self._rules = self._label_rules or None
         self.features_only = _checks.flag("features_only", features_only)
         self.targets = _checks.choice("targets", targets, PACKINGS)
         self.probability = _checks.probability("probability", probability)
@@ -200,9 +207,14 @@ class MixLayer(Adapts, Stage):
     box_weights = option_of("_boxes", "box_weights")
 
     @property
+    def label_shares(self) -> Any:
+        """The rule for shares in labels, or a structure of rules; None if labels follow the ratio."""
+        return self._label_rules.given
+
+    @property
     def runs_on_host(self) -> bool:
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
-        return self.decisions.runs_on_host or is_asked_on_host(self.embedding)
+        return self.decisions.runs_on_host or self._label_rules.runs_on_host or is_asked_on_host(self.embedding)
 
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
@@ -236,7 +248,7 @@ class MixLayer(Adapts, Stage):
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
-            return apply(batch, batch, drawn, decisions.blend, packed, saliency).write()
+            return apply(batch, batch, drawn, decisions.blend, packed, saliency, self._rules).write()
 
     @of_any_back_end
     @tf.autograph.experimental.do_not_convert
@@ -273,7 +285,7 @@ class MixLayer(Adapts, Stage):
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
         drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
-        return apply(ours, theirs, drawn, decisions.blend, self._is_packed).write()
+        return apply(ours, theirs, drawn, decisions.blend, self._is_packed, rules=self._rules).write()
 
     @of_any_back_end
     @_checks.speaks

@@ -35,8 +35,8 @@ class MultiMixLayer(PresetLayer):
             make of a batch: `dataset.batch(interpolations * batch).map(KMixupLayer(1, alpha))`.
         cost, solver: as in `KMixupLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
-            says what a call takes and gives.
+            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         ValueError: for an argument out of its range, or more interpolations than memory holds.
@@ -65,6 +65,7 @@ class MultiMixLayer(PresetLayer):
         weight: Callable | None = None,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -92,6 +93,7 @@ class MultiMixLayer(PresetLayer):
             weight,
             num_classes=num_classes,
             class_weight=class_weight,
+            label_shares=label_shares,
             features_only=features_only,
             targets=targets,
             probability=probability,

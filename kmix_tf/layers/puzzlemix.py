@@ -30,8 +30,8 @@ class PuzzleMixLayer(CuttingLayer):
         solver: "host" (default) or "graph", of the pairing, the masks and the transport.
         scope, cost: as in `KMixupLayer`.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, bounding_box_format, box_visibility, box_weights, seed: as in `MixLayer`, which also
-            says what a call takes and gives.
+            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            `MixLayer`, which also says what a call takes and gives.
 
     Raises:
         TypeError, ValueError: for an argument out of its range; on a call, for features without axes to cut, or
@@ -83,6 +83,7 @@ class PuzzleMixLayer(CuttingLayer):
         weight: Callable | None = None,
         num_classes: Any = None,
         class_weight: Any = None,
+        label_shares: Any = None,
         features_only: bool = False,
         targets: str = "mixed",
         probability: float = 1.0,
@@ -119,6 +120,7 @@ class PuzzleMixLayer(CuttingLayer):
             weight,
             num_classes=num_classes,
             class_weight=class_weight,
+            label_shares=label_shares,
             features_only=features_only,
             targets=targets,
             probability=probability,

@@ -12,13 +12,20 @@ from kmix_tf.batch.leaf import FEATURES, MASK, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import Mixture
 from kmix_tf.batch.roles import ROLES
 from kmix_tf.blend.base import Blended, BlendStrategy
+from kmix_tf.label_shares.rules import LabelRules, label_ratios
 from kmix_tf.mixing.draw import Drawn
 from kmix_tf.mixing.weighting import one_weight_each, weighted
 from kmix_tf.saliency.inputs import NamedFeatures
 
 
 def apply(
-    first: Batch, second: Batch, drawn: Drawn, blend: BlendStrategy, packed: bool = False, saliency: Any = None
+    first: Batch,
+    second: Batch,
+    drawn: Drawn,
+    blend: BlendStrategy,
+    packed: bool = False,
+    saliency: Any = None,
+    rules: LabelRules | None = None,
 ) -> Batch:
     """Mixes each sample of one batch with its partner in another, or in the same.
 
@@ -26,6 +33,7 @@ def apply(
         first, second: batches that were read, the same object for one batch.
         packed: whether both targets of a mixture are kept, packed with ratio and weight, instead of being mixed.
         saliency: of the first batch, `(batch, *axes)`, or None: as the blend's own source sees it.
+        rules: for shares in labels; None: they follow the shares that the blend realised.
 
     Raises:
         ValueError: for saliency that the blend does not ask for; for weights without targets to return them with.
@@ -33,13 +41,15 @@ def apply(
     blended = _blended(first, second, drawn, blend, saliency)
     if first.structure[2] is not None:
         is_one = second is first
-        first = one_weight_each(first, blended)
-        second = first if is_one else one_weight_each(second, blended)
+        first = one_weight_each(first, blended, rules is not None)
+        second = first if is_one else one_weight_each(second, blended, rules is not None)
     ours, theirs = ([leaf.tensor for leaf in batch.leaves if leaf.role == MASK] for batch in (first, second))
     label_ratio = blended.ratio if blended.label_ratio is None else blended.label_ratio
     counts = [[leaf for leaf in batch.leaves if leaf.part == WEIGHTS] for batch in (first, second)]
     masks, weights = (ours, theirs), (counts[0], counts[1])
     mixture = Mixture(drawn.plan.partner, drawn.plan.ratio, blended, label_ratio, drawn.weight, masks, weights)
+    if rules is not None:
+        mixture = mixture._replace(label_ratios=label_ratios(first, second, mixture, rules))
     tensors: list[Any] = [None] * len(first.leaves)
     for name in dict.fromkeys(leaf.role for leaf in first.leaves):
         at = [index for index, leaf in enumerate(first.leaves) if leaf.role == name]

@@ -82,7 +82,7 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
 
     def drawn() -> tuple[tf.Tensor, tf.Tensor]:
         partner, group = _paired(decisions.pairing, sides, seeds.pairing)
-        distances = pair_distances(sides.first, sides.second, partner) if decisions.ratio.needs_distances else None
+        distances = _distances(sides, partner) if decisions.ratio.needs_distances else None
         ratio = _ratio(decisions.ratio, group, seeds.ratio, distances)
         return partner, _alone(partner, ratio) if sides.second is sides.first else _for_each(partner, ratio)
 
@@ -145,6 +145,11 @@ def _paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
 def _refuse_pairing(pairing: PairingStrategy, received: str) -> NoReturn:
     rule = f"{pairing.shown} must return Pairing(partner, group), integers (batch,) or (mixtures, batch)"
     raise _checks.problem(f"{rule}. Received: {received}.", TypeError)
+
+
+def _distances(sides: Sides, partner: tf.Tensor) -> tf.Tensor:
+    """How far apart pairs are. In a hidden layer, ratios are not to be learnt: at distance 0 there is no gradient."""
+    return tf.stop_gradient(pair_distances(sides.first, sides.second, partner))
 
 
 def _ratio(ratio: RatioStrategy, group: tf.Tensor, seed: tf.Tensor, distances: tf.Tensor | None) -> tf.Tensor:

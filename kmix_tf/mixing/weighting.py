@@ -30,8 +30,9 @@ def of_what_is_there(batch: Batch) -> Batch:
     )
 
 
-def one_weight_each(batch: Batch, blended: Blended | None) -> Batch:
-    """The batch with a weight for each target, where one was for all and mixtures count differently in some."""
+def one_weight_each(batch: Batch, blended: Blended | None, apart: bool = False) -> Batch:
+    """The batch with a weight for each target, where one was for all and mixtures count differently in some; `apart`:
+    whether they do whatever the targets are."""
     targets, weights = ([leaf for leaf in batch.leaves if leaf.part == part] for part in (TARGETS, WEIGHTS))
     if len(targets) < 2 or len(weights) != 1 or weights[0].path != ():
         return batch
@@ -39,7 +40,7 @@ def one_weight_each(batch: Batch, blended: Blended | None) -> Batch:
     no_boxes = [leaf for leaf in targets if leaf.role != BOXES]
     are_of_places = [is_of_places(leaf.tensor, places) for leaf in no_boxes]
     are_masked = [is_mask_of(leaf.tensor, mask) for leaf in no_boxes for mask in masks]
-    if not any([*are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):
+    if not any([apart, *are_of_places, *are_masked, *(leaf.role == KEPT for leaf in targets)]):
         return batch
     shared = weights[0].tensor
     each = [leaf._replace(part=WEIGHTS, role=KEPT if leaf.role == KEPT else MIXED, tensor=shared) for leaf in targets]

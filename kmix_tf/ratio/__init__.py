@@ -3,5 +3,6 @@
 from kmix_tf.ratio.base import RatioStrategy, as_ratio
 from kmix_tf.ratio.beta import BetaRatio, sample_beta
 from kmix_tf.ratio.distribution import DistributionRatio
+from kmix_tf.ratio.warped import DistanceWarpedRatio
 
-__all__ = ["BetaRatio", "DistributionRatio", "RatioStrategy", "as_ratio", "sample_beta"]
+__all__ = ["BetaRatio", "DistanceWarpedRatio", "DistributionRatio", "RatioStrategy", "as_ratio", "sample_beta"]

@@ -46,12 +46,17 @@ def sample_beta(shape: Any, alpha: float, seed: Any) -> tf.Tensor:
 def _beta(shape: tf.Tensor, alpha: float, seed: Any) -> tf.Tensor:
     if alpha == 0:
         return tf.ones(shape)
-    # float32 uniforms are multiples of 2^-23 and may be 0: half a step up they are strictly inside (0, 1).
-    uniform = tf.cast(random_uniform(tf.concat([[2], shape], 0), as_seed(seed)), tf.float64) + 2.0**-24
-    radius, angle = tf.unstack(uniform, 2)
+    radius, angle = polar(shape, seed)
     # Where expm1 overflows, the ratio is nearer to 0 or 1 than float32 can tell.
     t = tf.cos(2 * math.pi * angle) * tf.sqrt(tf.math.expm1(tf.math.log(radius) * (-1 / alpha)))
     return tf.cast(tf.sigmoid(2 * tf.asinh(t)), tf.float32)
+
+
+def polar(shape: tf.Tensor, seed: Any) -> list[tf.Tensor]:
+    """Two uniforms for each ratio, float64, of which `sample_beta` makes it: the U and V of its docstring."""
+    # float32 uniforms are multiples of 2^-23 and may be 0: half a step up they are strictly inside (0, 1).
+    uniform = tf.cast(random_uniform(tf.concat([[2], shape], 0), as_seed(seed)), tf.float64) + 2.0**-24
+    return tf.unstack(uniform, 2)
 
 
 @register

@@ -21,6 +21,7 @@ from kmix_tf import (
     MultiMixLayer,
     OptimalTransportPairing,
     PuzzleMixLayer,
+    RemixShares,
     SpectralResidualSaliency,
     ThresholdWeight,
 )
@@ -38,6 +39,7 @@ OTHER = {
     "weight": lambda: ThresholdWeight(0.25),
     "num_classes": lambda: 7,
     "class_weight": lambda: {0: 0.5, 6: 2.0},
+    "label_shares": lambda: RemixShares([70, 60, 50, 40, 30, 20, 10], kappa=2.0, tau=0.25),
     "features_only": lambda: True,
     "targets": lambda: "packed",
     "probability": lambda: 0.25,
