@@ -17,7 +17,7 @@ from kmix_tf.blend import LinearBlend, as_blend
 from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.options import KerasOptions, checked_classes, require_counts_that_fit
+from kmix_tf.layers.options import KerasOptions, checked_classes, require_counts_that_fit, require_pairs
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
@@ -138,6 +138,7 @@ class MixLayer(Adapts, Stage):
         self.blend = as_blend(LinearBlend() if blend is None else blend)
         self.weight = as_weight(EqualWeight() if weight is None else weight)
         require_counts_that_fit(self.pairing, self.ratio)
+        require_pairs(self.pairing, ratio=self.ratio, blend=self.blend)
         self.schedule = _checks.function("schedule", schedule)
         self.embedding = _checks.function("embedding", embedding)
         # Keras saves the weights of models that are attributes of the layer itself.
