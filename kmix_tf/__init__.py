@@ -12,6 +12,7 @@ from kmix_tf.blend import (
     SaliencyMixBlend,
 )
 from kmix_tf.layers import (
+    ChoiceLayer,
     CutMixLayer,
     FMixLayer,
     KMixupLayer,
@@ -46,6 +47,7 @@ __all__ = [
     "BetaRatio",
     "BlendStrategy",
     "Blended",
+    "ChoiceLayer",
     "CutMixBlend",
     "CutMixLayer",
     "DistributionRatio",

@@ -200,6 +200,8 @@ def saved(value: Any, name: str) -> Any:
 
 def restored(value: Any) -> Any:
     """What `saved` was given; objects are known by their class' name."""
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return [restored(each) for each in value]
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
     return value

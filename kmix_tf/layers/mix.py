@@ -176,6 +176,16 @@ class MixLayer(Adapts, Stage):
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
         return self.decisions.runs_on_host
 
+    @property
+    def members(self) -> list["MixLayer"]:
+        """The mixes that a batch may go through: this one."""
+        return [self]
+
+    @property
+    def mixtures(self) -> int | None:
+        """How many mixtures of each sample are made; None for one, without an axis of its own."""
+        return self.decisions.mixtures
+
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
         batch = of_what_is_there(self._read(x, y, sample_weight, training=False, by_class=y is not None))
@@ -213,14 +223,20 @@ class MixLayer(Adapts, Stage):
     @tf.autograph.experimental.do_not_convert
     @_checks.speaks
     def between(
-        self, first: Any, second: Any, training: bool | None = None, seed: Any = None, step: Any = None
+        self,
+        first: Any,
+        second: Any,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
+        allowed: Any = None,
     ) -> Any:
         """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader.
 
         Args:
             first, second: `(x, y)` or `(x, y, sample_weight)`, or x alone where `features_only`. Groups are
                 taken in the order in which samples come, so shuffle both loaders. The ratio is `first`'s share.
-            training, seed, step: as when the layer is called.
+            training, seed, step: as when the layer is called. allowed: as in `mixed`.
 
         Returns:
             A mixed batch with the structure of `first`.
@@ -243,7 +259,7 @@ class MixLayer(Adapts, Stage):
         self._warn_of_integers(ours)
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
-        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
+        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step, allowed))
         return apply(ours, theirs, drawn, decisions.blend, self._is_packed).write()
 
     @_checks.speaks

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_paths
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.metrics.stock import BY_SHAPE, is_sparse, is_stock, is_wrong_on_soft_labels
@@ -20,7 +20,7 @@ from kmix_tf.metrics.stock import BY_SHAPE, is_sparse, is_stock, is_wrong_on_sof
 _OURS = (LocalMixupLoss, MixAccuracy, MixMetric, ExpectedCalibrationError)
 
 
-def require_fitting(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.Model) -> None:
+def require_fitting(arguments: Mapping[str, Any], mixer: Stage, model: keras.Model) -> None:
     """Refuses losses and metrics that cannot take what the mix makes of targets, among the arguments of `compile`.
 
     Raises:
@@ -32,7 +32,7 @@ def require_fitting(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.
                 _require_taking_apart(argument, each) if mixer.targets == "packed" else _require_soft(argument, each)
 
 
-def warn_of_metrics(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.Model) -> None:
+def warn_of_metrics(arguments: Mapping[str, Any], mixer: Stage, model: keras.Model) -> None:
     """Warns of stock metrics that take mixed labels for something else, once for each `compile`."""
     if mixer.targets == "packed":
         return
@@ -51,7 +51,7 @@ def warn_of_metrics(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.
         )
 
 
-def require_outputs(y: Any, y_pred: Any, mixer: MixLayer, model: keras.Model, loss: Any) -> None:
+def require_outputs(y: Any, y_pred: Any, mixer: Stage, model: keras.Model, loss: Any) -> None:
     """Checks that outputs have a unit for each class, before Keras stops on shapes, or broadcasts them.
 
     Args:
@@ -154,7 +154,7 @@ def _by_output(structure: Any, one_each: bool = False) -> Iterator[tuple[tuple, 
             yield path if one_each or not path or isinstance(path[-1], str) else path[:-1], each
 
 
-def _rides_along(keys: tuple, mixer: MixLayer, model: keras.Model) -> bool:
+def _rides_along(keys: tuple, mixer: Stage, model: keras.Model) -> bool:
     """Whether the target of an output comes back as it is: there, anything goes."""
     if not mixer.passthrough:
         return False
