@@ -66,7 +66,7 @@ def mix(
     def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
         batch_seed, step = seed_and_step(*numbers)
         parts = element if isinstance(element, tuple) else (element,)
-        call = layer.between if between else layer
+        call: Callable[..., Any] = layer.between if between else layer
         return call(*parts, training=True, seed=batch_seed, step=step)
 
     def stage(dataset: tf.data.Dataset) -> tf.data.Dataset:

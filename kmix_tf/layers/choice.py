@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import LinearBlend
-from kmix_tf.layers.choosing import Given, by_branch, by_row, choice_seeds, complete, draw_numbers
+from kmix_tf.layers.choosing import Given, choice_seeds, complete, draw_numbers, taken
 from kmix_tf.layers.entries import checked_entries, checked_probabilities, require_agreement, shared_option
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.layers.stage import Stage
@@ -99,8 +99,8 @@ class ChoiceLayer(Stage):
 
     @property
     def shares(self) -> list[tuple[Stage, float]]:
-        """Each layer that mixes, and how likely it is chosen, but for schedules: less than 1 in all, where batches are
-        left as they are."""
+        """Each layer that mixes, and how likely it is chosen, but for schedules: less than 1 in all where some
+        batches are left as they are."""
         chances = [chance for chance, is_mix in zip(self._probabilities, self._is_mix, strict=True) if is_mix]
         return [(layer, chance * self.probability) for layer, chance in zip(self._mixes, chances, strict=True)]
 
@@ -199,8 +199,8 @@ class ChoiceLayer(Stage):
         """The mixture of the layer that is drawn.
 
         Args:
-            mix: given the number of a layer, its seed and whether it may mix, what it gives. came: targets and weights
-                of samples, as they came.
+            mix: given the number of a layer, its seed and whether it may mix, what it gives.
+            came: targets and weights of samples, as they came.
         """
         seeds = choice_seeds(as_seed(self._stream.next() if seed is None else seed), len(self._mixes))
         y, sample_weight = came
@@ -212,9 +212,8 @@ class ChoiceLayer(Stage):
             )
         shares = [share for share, is_mix in zip(self._probabilities, self._is_mix, strict=True) if is_mix]
         draw = draw_numbers(shares, seeds.choice, chance)
-        if self.per == "batch":
-            return by_branch(draw([]), branches, [type(layer).__name__ for layer in self._mixes])
-        return by_row(draw, branches, self.mixtures or 1, [type(layer).__name__ for layer in self._mixes])
+        names = [type(layer).__name__ for layer in self._mixes]
+        return taken(draw, branches, self.per == "sample", self.mixtures or 1, names)
 
     def _branch(self, mix: Callable, given: Given, number: int, seed: tf.Tensor, allowed: Any = None) -> Callable:
         return lambda: complete(mix(number, seed, allowed), given)
@@ -231,7 +230,7 @@ class ChoiceLayer(Stage):
 
     @property
     def _plainest(self) -> int:
-        """The number of the layer that a batch goes through to be left as it is: one whose blend takes little time."""
+        """The number of the layer that leaves batches as they are: one whose blend takes little time."""
         are_linear = [all(isinstance(each.blend, LinearBlend) for each in layer.members) for layer in self._mixes]
         return are_linear.index(True) if True in are_linear else 0
 

@@ -1,6 +1,8 @@
 """How one of several mixtures is drawn and taken, each by a branch of the graph, or row by row."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import contextvars
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,6 +11,19 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.blend.linear import with_axes
 from kmix_tf.seeding import MixSeeds, random_uniform, split
+
+_computes_all: contextvars.ContextVar[bool] = contextvars.ContextVar("kmix_tf_computes_all", default=False)
+
+
+@contextlib.contextmanager
+def computing_all() -> Iterator[None]:
+    """Within it, all layers of a choice are computed, and one is taken: XLA cannot take the gradient of branches
+    unless it knows all sizes beforehand."""
+    before = _computes_all.set(True)
+    try:
+        yield
+    finally:
+        _computes_all.reset(before)
 
 
 class ChoiceSeeds(NamedTuple):
@@ -50,6 +65,26 @@ def draw_numbers(shares: Sequence[float], seed: tf.Tensor, chance: Callable | No
     return draw
 
 
+def taken(
+    draw: Callable[[Any], tf.Tensor],
+    branches: Sequence[Callable[[], Any]],
+    by_sample: bool,
+    mixtures: int,
+    names: Any,
+) -> Any:
+    """What the branches give that are drawn: one for all rows, or one for each sample.
+
+    Args:
+        draw: given a shape, draws the numbers of branches. mixtures: how many rows there are of each sample.
+        names: of the layers, in whose order branches come.
+    """
+    if by_sample:
+        return by_row(draw, branches, mixtures, names)
+    if _computes_all.get():
+        return by_row(lambda shape: tf.fill(shape, draw([])), branches, mixtures, names)
+    return by_branch(draw([]), branches, names)
+
+
 def by_branch(number: tf.Tensor, branches: Sequence[Callable[[], Any]], names: Sequence[str]) -> Any:
     """What one branch gives, of which the number is drawn; in a graph, only that one runs.
 
@@ -68,17 +103,13 @@ def by_branch(number: tf.Tensor, branches: Sequence[Callable[[], Any]], names: S
 def by_row(
     draw: Callable[[Any], tf.Tensor], branches: Sequence[Callable[[], Any]], mixtures: int, names: Sequence[str]
 ) -> Any:
-    """What all branches give, of each row that of the branch drawn for its sample.
-
-    Args:
-        draw: given a shape, draws the numbers of branches. mixtures: how many rows there are of each sample.
-    """
+    """What all branches give, of each row that of the branch drawn for its sample."""
     alike = _Alike(names)
     results = [alike(branch()) for branch in branches]
     dense = next(leaf for leaf in tf.nest.flatten(results[0]) if isinstance(leaf, tf.Tensor))
     numbers = tf.tile(draw([tf.shape(dense)[0] // mixtures]), [mixtures])
 
-    def taken(*leaves: Any) -> Any:
+    def rows_of(*leaves: Any) -> Any:
         last = leaves[-1]
         if not isinstance(last, tf.Tensor):  # Ragged or sparse, it rides along, alike in all of them.
             return last
@@ -87,7 +118,7 @@ def by_row(
         last.set_shape(leaves[0].shape)
         return last
 
-    return tf.nest.map_structure(taken, *results)
+    return tf.nest.map_structure(rows_of, *results)
 
 
 class _Alike:

@@ -146,8 +146,8 @@ class RandomPairing(_GroupPairing):
     Args:
         with_itself: whether a sample may be its own partner; default False.
         mutual: True makes disjoint pairs, uniform among all ways to make them: the partner of a sample's partner is
-            the sample, as in timm's mode "pair", which pairs row i with row B - 1 - i. Of an odd batch a random sample
-            is left over, and stays as it is: its own partner. Default False.
+            the sample, as in timm's mode "pair", which pairs row i with row B - 1 - i. Of an odd batch a random
+            sample is left over, and stays as it is: its own partner. Default False.
 
     Raises:
         ValueError: for anything but True or False, or both True.

@@ -60,8 +60,8 @@ def test_facing_groups_are_matched_at_least_cost(size, k, solver, excess):
     largest = min(k, size // 2)
     full, rest = divmod(size - size % 2, 2 * largest)
     assert sorted(counts.values()) == sorted([2 * largest] * full + [rest] * (rest > 0) + [1] * (size % 2))
-    # Which half a row is in is not told; the permutation of the seed says it. Of those halves, no exchange of partners
-    # within a group may be shorter.
+    # Which half a row is in is not told; the permutation of the seed says it. Of those halves, no exchange of
+    # partners within a group may be shorter.
     ours = permutation(as_seed(5), size).numpy()[: size // 2]
     assert not set(partner[ours]) & set(ours)
     first, second = points[ours], points[partner[ours]]
@@ -201,9 +201,7 @@ def test_a_callable_may_say_that_its_pairs_are_mutual():
         rows = tf.range(tf.shape(features[0])[0])
         return rows[::-1], tf.zeros_like(rows)
 
-    with pytest.raises(
-        ValueError, match=r"MixLayer: pairing must be mutual for a ratio with scope='pair'. Received: "
-    ):
+    with pytest.raises(ValueError, match=r"MixLayer: pairing must be mutual for a ratio with scope='pair'."):
         MixLayer(reversed_rows, BetaRatio(scope="pair"))
     reversed_rows.mutual = True
     _, y = MixLayer(reversed_rows, BetaRatio(scope="pair"))(X, Y, seed=1)
@@ -215,13 +213,9 @@ def test_a_callable_may_say_that_its_pairs_are_mutual():
 def test_what_contradicts_pairs_is_refused():
     with pytest.raises(ValueError, match=r"RandomPairing: with_itself must be False where mutual=True"):
         RandomPairing(with_itself=True, mutual=True)
-    with pytest.raises(
-        ValueError, match=r"MixLayer: pairing must be mutual for a blend with scope='pair'. Received: Ot"
-    ):
+    with pytest.raises(ValueError, match=r"MixLayer: pairing must be mutual for a blend with .* Received: Oth"):
         MixLayer(OtherClassPairing(), blend=CutMixBlend(scope="pair"))
-    with pytest.raises(
-        ValueError, match=r"CutMixBlend: scope must be one of 'sample', 'pair'. Received: scope='batch'"
-    ):
+    with pytest.raises(ValueError, match=r"CutMixBlend: scope must be one of 'sample', 'pair'. Received: "):
         CutMixBlend(scope="batch")
     with pytest.raises(ValueError, match=r"mutual must be True or False"):
         OptimalTransportPairing(2, mutual="yes")

@@ -39,9 +39,9 @@ class ManifoldMixModel(MixingWrapper):
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
         layers: names of its layers, drawn alike often; "input" for its input. A layer must have one floating output,
             which all ways from the inputs to the outputs go through: in a residual network the end of a block, say.
-        mix: any `MixLayer` or `ChoiceLayer`, also with a schedule, which counts this model's steps; or a dictionary with one for each
-            of `layers`, which agree in `num_classes` and `targets`. Names in `match_on`, `passthrough` and `masks`
-            mean features, which hidden layers have none of, and are for `layers=["input"]`.
+        mix: any `MixLayer` or `ChoiceLayer`, also with a schedule, which counts this model's steps; or a dictionary
+            with one for each of `layers`, which agree in `num_classes` and `targets`. Names in `match_on`,
+            `passthrough` and `masks` mean features, which hidden layers have none of, and are for `layers=["input"]`.
         seed: an integer >= 0 for repeatable draws; default the mix's, or else random. Each step has a seed of its own
             that follows from it, from the number of steps trained, which is saved with the model, and from the
             replica: resumed training draws what would have come, and replicas draw differently.

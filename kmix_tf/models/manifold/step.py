@@ -8,6 +8,7 @@ import tensorflow as tf
 from kmix_tf._graph import compiled
 from kmix_tf.blend.linear import with_axes
 from kmix_tf.layers import Stage
+from kmix_tf.layers.choosing import computing_all
 from kmix_tf.seeding import mix_seeds, random_uniform
 
 
@@ -105,6 +106,10 @@ class CompiledStep(MixingStep):
             return None if ours is None else tf.where(is_drawn, ours, theirs)
 
         return tf.nest.map_structure(chosen, _weighted_like(current, passing), current)
+
+    def _mixed(self, place: int, features: Any, allowed: Any = None) -> Passing:
+        with computing_all():
+            return super()._mixed(place, features, allowed)
 
 
 def draw_place(seed: tf.Tensor, count: int) -> tf.Tensor | None:
