@@ -30,6 +30,7 @@ Y = np.eye(4, dtype=np.float32)[RNG.integers(0, 4, 8)]
 PER = ["batch", "sample"]
 
 
+@keras.saving.register_keras_serializable(package="kmix_tf_tests", name="choice_halves")
 def halves(group, seed):
     return tf.fill(tf.shape(group), 0.5)
 
@@ -114,7 +115,7 @@ class TestWhatIsChosen:
         layer = ChoiceLayer(parts)
         run = tf.function(lambda seed: layer(X, Y, seed=seed), jit_compile=jit_compile)
         seen = set()
-        for seed in range(12):
+        for seed in range(25):
             x, y = run(tf.constant([0, seed]))
             seeds = choice_seeds(as_seed(seed), 3).layers
             each = [part(X, Y, seed=own) for part, own in zip(parts, seeds, strict=True)]
@@ -219,7 +220,7 @@ class TestWhereItGoes:
         )
         config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
         back = keras.saving.deserialize_keras_object(config)
-        assert back.get_config() == layer.get_config()
+        assert json.dumps(back.get_config()) == json.dumps(layer.get_config())
         assert (back.per, back.probability, back.seed) == (per, 0.75, 4)
         np.testing.assert_allclose(back.probabilities, [0.5, 0.3, 0.2])
         assert [type(each).__name__ for each in back.layers] == ["KMixupLayer", "ChoiceLayer", "NoneType"]
@@ -231,7 +232,8 @@ class TestWhereItGoes:
 import sys, keras, numpy as np, kmix_tf
 folder = sys.argv[1]
 data = np.load(folder + "/data.npz")
-(layer,) = [each for each in keras.saving.load_model(folder + "/model.keras").layers if isinstance(each, kmix_tf.ChoiceLayer)]
+model = keras.saving.load_model(folder + "/model.keras")
+(layer,) = [each for each in model.layers if isinstance(each, kmix_tf.ChoiceLayer)]
 parts = [np.asarray(part) for seed in range(6) for part in layer(data["x"], data["y"], seed=seed, step=9)]
 np.savez(folder + "/back.npz", *parts)
 """
@@ -329,7 +331,7 @@ class TestWeights:
             CutMixLayer(num_classes=4, class_weight={0: 5.0}),
         ]
         for seed in range(4):
-            x, y, weight = ChoiceLayer([*layers, None])(X, Y.argmax(1), seed=seed)
+            _, y, weight = ChoiceLayer([*layers, None])(X, Y.argmax(1), seed=seed)
             assert np.sum(y[:, 0] * weight) == pytest.approx(5 * np.sum(Y[:, 0]), rel=1e-5)
 
 
@@ -337,14 +339,14 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"num_classes": 4}, r"num_classes. Received: num_classes of \[None, 4\]"),
+            ({"num_classes": 4}, r"num_classes, .* Received: num_classes of \[None, 4\]"),
             ({"targets": "packed"}, "targets"),
             ({"passthrough": "id"}, "passthrough"),
             ({"masks": "there"}, "masks"),
             ({"features_only": True}, "features_only"),
-            ({"num_classes": None, "interpolations": 3}, r"interpolations. Received: interpolations of \[1, 3\]"),
+            ({"num_classes": None, "interpolations": 3}, r"interpolations, .* Received: interpolations of \[1, 3\]"),
         ],
-        ids=str,
+        ids=lambda value: "" if isinstance(value, str) else " ".join(value),
     )
     def test_layers_that_make_something_else_of_batches(self, options, said):
         with pytest.raises(ValueError, match=f"ChoiceLayer: layers must agree in {said}"):
@@ -385,7 +387,7 @@ class TestRefusals:
             ValueError, match=r"ChoiceLayer: saliency must be None for a choice of layers that ask for none"
         ):
             ChoiceLayer(fixed())(X, Y, saliency=X[..., 0])
-        with pytest.raises(ValueError, match=r"ChoiceLayer: .* by class"):
+        with pytest.raises(ValueError, match=r"OtherClassPairing: two loaders cannot be paired by class"):
             ChoiceLayer([MixLayer(OtherClassPairing())]).between((X, Y), (X, Y))
 
     def test_results_of_other_kinds(self):
@@ -393,6 +395,6 @@ class TestRefusals:
             return [tf.cast(leaf, tf.float64) for leaf in first], ratio
 
         layer = ChoiceLayer([KMixupLayer(1), MixLayer(blend=widening)])
-        said = r"ChoiceLayer: layers must give results of one structure, dtype and shape. Received: KMixupLayer gives .*float32"
+        said = r"ChoiceLayer: layers must give results of one structure, .* Received: KMixupLayer gives .*float32"
         with pytest.raises(ValueError, match=said):
             tf.data.Dataset.from_tensors((X, Y)).map(layer)
