@@ -13,6 +13,7 @@ from kmix_tf.blend import (
 )
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
+    ChoiceLayer,
     CutMixLayer,
     FMixLayer,
     KMixupLayer,
@@ -48,6 +49,7 @@ __all__ = [
     "BetaRatio",
     "BlendStrategy",
     "Blended",
+    "ChoiceLayer",
     "CutMixBlend",
     "CutMixLayer",
     "DistanceWarpedRatio",

@@ -15,7 +15,7 @@ import keras
 from kmix_tf import _checks
 
 # What a decision may declare, as plain callables do by attributes; and names that these had once.
-DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures"}
+DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures", "mutual"}
 _ONCE = {
     "uses_targets": "needs_targets",
     "uses_saliency": "needs_saliency",
@@ -200,6 +200,8 @@ def saved(value: Any, name: str) -> Any:
 
 def restored(value: Any) -> Any:
     """What `saved` was given; objects are known by their class' name."""
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        return [restored(each) for each in value]
     if isinstance(value, dict) and "class_name" in value:
         return keras.saving.deserialize_keras_object(value)
     if isinstance(value, dict):

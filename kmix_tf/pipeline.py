@@ -6,13 +6,13 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.seed_datasets import seed_and_step, seeds_and_steps
 
 
 @_checks.speaks
 def mix(
-    layer: MixLayer,
+    layer: Stage,
     seed: int | None = None,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
     between: bool = False,
@@ -31,7 +31,7 @@ def mix(
     by files (`AutoShardPolicy.FILE`) can be mixed before: each shard has draws of its own.
 
     Args:
-        layer: any `MixLayer`.
+        layer: any `MixLayer` or `ChoiceLayer`.
         seed: an integer >= 0. Default: the layer's own, or else TensorFlow's global seed, or else random.
         num_parallel_calls: as in `tf.data.Dataset.map`; default `tf.data.AUTOTUNE`. The order of batches is kept.
         between: True for a dataset of pairs of batches, `tf.data.Dataset.zip((first, second))`, mixed by
@@ -47,7 +47,7 @@ def mix(
         A function from a dataset of batches to a dataset of mixed batches, for `dataset.apply`.
 
     Raises:
-        TypeError: if `layer` is no `MixLayer`. ValueError: for a bad seed, or elements that cannot be mixed.
+        TypeError: if `layer` is no such layer. ValueError: for a bad seed, or elements that cannot be mixed.
         InvalidArgumentError: with the first batch, in a worker of `tf.data` service, unless `salted`.
 
     Example:
@@ -55,7 +55,7 @@ def mix(
         >>> dataset = tf.data.Dataset.from_tensor_slices((tf.random.uniform([64, 5]), tf.random.uniform([64])))
         >>> mixed = dataset.shuffle(64).batch(32).apply(mix(KMixupLayer(k=8), seed=0))
     """
-    if not isinstance(layer, MixLayer):
+    if not isinstance(layer, Stage):
         _checks.refuse("layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)
     seed = layer.seed if seed is None else _checks.integer("seed", seed, minimum=0)
     _checks.flag("between", between)
@@ -66,12 +66,12 @@ def mix(
     def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
         batch_seed, step = seed_and_step(*numbers)
         parts = element if isinstance(element, tuple) else (element,)
-        call = layer.between if between else layer
+        call: Callable[..., Any] = layer.between if between else layer
         return call(*parts, training=True, seed=batch_seed, step=step)
 
     def stage(dataset: tf.data.Dataset) -> tf.data.Dataset:
         _require_parts(dataset.element_spec, between)
-        if layer.schedule is not None and initial_step is None:
+        if layer.is_scheduled and initial_step is None:
             _require_endless(dataset)
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
         paired = tf.data.Dataset.zip((seeds_and_steps(seed, first_step, salted), dataset))

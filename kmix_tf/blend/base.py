@@ -53,6 +53,7 @@ class BlendStrategy(Decision):
         axes: how many axes of images it cuts; None for blends that do not.
         pastes: whether each value of what has these axes is one of the two samples', and no average: categories and
             token ids then stay such. Default False.
+        by_pair: whether what it draws is one for both samples of a pair, which takes a mutual pairing. Default False.
 
     Example:
         >>> class Larger(BlendStrategy):  # shows of each feature the larger one
@@ -69,6 +70,7 @@ class BlendStrategy(Decision):
 
     axes: int | None = None
     pastes: bool = False
+    by_pair: bool = False
 
     @property
     def pasted_axes(self) -> int | None:

@@ -12,6 +12,7 @@ from kmix_tf._graph import fused
 from kmix_tf._images import have_axes, image_of, joined, those
 from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.blend.linear import has_interpolations, interpolate_leaf, interpolate_leaves
+from kmix_tf.blend.shared import SCOPES, shared_by_pairs
 from kmix_tf.seeding import as_seed, random_uniform
 
 
@@ -134,9 +135,11 @@ class CutMixBlend(BlendStrategy):
             spectrograms `(batch, time, frequency)`, 1 for signals `(batch, time, ...)`, 3 for volumes and videos.
             Leaves of features with fewer axes are mixed linearly with the ratio realised. Of several leaves with
             these axes, all get the same box, and targets follow the area in the first.
+        scope: "sample" (default), a box for each sample; or "pair", one for both samples of a pair, of mutual
+            pairings: with a ratio for each pair, both swap what is in it, as in timm's mode "pair".
 
     Raises:
-        ValueError: for other numbers; on a call, if no leaf has these axes.
+        ValueError: for other arguments; on a call, if no leaf has these axes.
 
     Source: multi-mix, Section III-A2, after Yun et al. 2019.
 
@@ -152,8 +155,10 @@ class CutMixBlend(BlendStrategy):
     pastes = True
 
     @_checks.speaks
-    def __init__(self, axes: int = 2):
+    def __init__(self, axes: int = 2, scope: str = "sample"):
         self.axes = _checks.axes(axes)
+        self.scope = _checks.choice("scope", scope, SCOPES)
+        self.by_pair = self.scope == "pair"
 
     @_checks.speaks
     def __call__(
@@ -161,4 +166,8 @@ class CutMixBlend(BlendStrategy):
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
         image_of(first, self.axes)
-        return paste_boxes(first, second, partner, draw_boxes(ratio, as_seed(seed), axes=self.axes))
+        boxes = draw_boxes(ratio, as_seed(seed), axes=self.axes)
+        # Of two loaders, a sample's partner is in no pair of its own.
+        if self.by_pair and second is first:
+            boxes = boxes._replace(centre=shared_by_pairs(boxes.centre, partner))
+        return paste_boxes(first, second, partner, boxes)

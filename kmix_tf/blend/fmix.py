@@ -14,6 +14,7 @@ from kmix_tf._graph import fused
 from kmix_tf._images import have_axes, image_of
 from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.blend.linear import interpolate_leaves
+from kmix_tf.blend.shared import SCOPES, shared_by_pairs
 from kmix_tf.seeding import as_seed, random_bits
 
 _FFT = {1: tf.signal.fft, 2: tf.signal.fft2d, 3: tf.signal.fft3d}
@@ -204,9 +205,11 @@ class FMixBlend(BlendStrategy):
             and spectrograms `(batch, time, frequency)`, 1 for signals `(batch, time, ...)`, 3 for volumes and videos.
             Leaves of features with fewer axes are mixed linearly with the ratio realised. Of several leaves with
             these axes, all get the same mask, scaled to their size, and targets follow the mean in the first.
+        scope: "sample" (default), noise for each sample; or "pair", one for both samples of a pair, of mutual
+            pairings: with a ratio for each pair, both swap what is behind it.
 
     Raises:
-        ValueError: for other numbers; on a call, if no leaf has these axes.
+        ValueError: for other arguments; on a call, if no leaf has these axes, or for several mutual pairings.
 
     Source: Harris et al. 2020 (arXiv 2002.12047), Section 4; the nested masks are multi-mix, Section III-A.
 
@@ -221,9 +224,11 @@ class FMixBlend(BlendStrategy):
     pastes = True
 
     @_checks.speaks
-    def __init__(self, decay: float = 3.0, axes: int = 2):
+    def __init__(self, decay: float = 3.0, axes: int = 2, scope: str = "sample"):
         self.decay = _checks.number("decay", decay)
         self.axes = _checks.axes(axes)
+        self.scope = _checks.choice("scope", scope, SCOPES)
+        self.by_pair = self.scope == "pair"
 
     @_checks.speaks
     def __call__(
@@ -231,7 +236,7 @@ class FMixBlend(BlendStrategy):
     ) -> Blended:
         """Mixes feature tensors; `ratio` float32 `(batch,)` or `(interpolations, batch)`; see `interpolate`."""
         image = image_of(first, self.axes)
-        mask, realised = self.draw(image, ratio, seed)
+        mask, realised = self.draw(image, ratio, seed, partner if second is first else None)
         lead = ratio.shape.rank
 
         def blend_leaf(ours: tf.Tensor, theirs: tf.Tensor, is_masked: bool) -> tf.Tensor:
@@ -241,11 +246,26 @@ class FMixBlend(BlendStrategy):
         x = [blend_leaf(*leaf) for leaf in zip(first, second, have_axes(first, self.axes), strict=True)]
         return Blended(x, realised, mask)
 
-    def draw(self, image: tf.Tensor, ratio: tf.Tensor, seed: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """Masks for a batch of images: float32, the ratio's shape and then the axes; and their means."""
-        mask, realised = noise_mask(
-            noise(image, as_seed(seed), axes=self.axes, decay=self.decay), ratio, axes=self.axes
-        )
+    def draw(
+        self, image: tf.Tensor, ratio: tf.Tensor, seed: Any, partner: tf.Tensor | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Masks for a batch of images: float32, the ratio's shape and then the axes; and their means.
+
+        partner: of one batch, for pairs that share their noise; None of two.
+        """
+        field = noise(image, as_seed(seed), axes=self.axes, decay=self.decay)
+        if self.by_pair and partner is not None:
+            field = shared_by_pairs(field, self._of_one_pairing(partner))
+        mask, realised = noise_mask(field, ratio, axes=self.axes)
         mask.set_shape([*ratio.shape, *image.shape[1 : 1 + self.axes]])
         realised.set_shape(ratio.shape)
         return mask, realised
+
+    @staticmethod
+    def _of_one_pairing(partner: tf.Tensor) -> tf.Tensor:
+        if partner.shape.rank == 2:
+            raise _checks.problem(
+                "scope must be 'sample' where a batch is paired several times: its noise is one for all of them. "
+                "Received: scope='pair' and such a pairing."
+            )
+        return partner

@@ -1,5 +1,6 @@
-"""The layers: MixLayer, which joins the four decisions, and presets of it."""
+"""The layers: MixLayer, which joins the four decisions, presets of it, and a choice of several."""
 
+from kmix_tf.layers.choice import ChoiceLayer
 from kmix_tf.layers.cutmix import CutMixLayer
 from kmix_tf.layers.fmix import FMixLayer
 from kmix_tf.layers.kmixup import KMixupLayer
@@ -8,9 +9,11 @@ from kmix_tf.layers.mix import MixLayer
 from kmix_tf.layers.multimix import MultiMixLayer
 from kmix_tf.layers.puzzlemix import PuzzleMixLayer
 from kmix_tf.layers.saliencymix import SaliencyMixLayer
+from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing import MixPlan
 
 __all__ = [
+    "ChoiceLayer",
     "CutMixLayer",
     "FMixLayer",
     "KMixupLayer",
@@ -20,4 +23,5 @@ __all__ = [
     "MultiMixLayer",
     "PuzzleMixLayer",
     "SaliencyMixLayer",
+    "Stage",
 ]

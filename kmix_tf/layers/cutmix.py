@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import CutMixBlend
-from kmix_tf.layers.options import KerasOptions, checked_keras_options
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, scope_of_what_is_drawn
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
@@ -24,7 +24,7 @@ class CutMixLayer(CuttingLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs.
         interpolations: mixtures of each pair, default 1; their boxes share a centre, so they are nested.
         axes: how many axes a box spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
-        scope, cost, solver: as in `KMixupLayer`.
+        scope, cost, solver: as in `KMixupLayer`. With scope "pair", both samples of a pair have one box: they swap.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
             passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
             `MixLayer`, which also says what a call takes and gives.
@@ -72,9 +72,9 @@ class CutMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver),
+            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
             BetaRatio(alpha, scope, interpolations),
-            CutMixBlend(axes),
+            CutMixBlend(axes, scope_of_what_is_drawn(scope)),
             weight,
             num_classes=num_classes,
             class_weight=class_weight,

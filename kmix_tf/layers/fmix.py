@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import FMixBlend
-from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_of
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_of, scope_of_what_is_drawn
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
@@ -26,7 +26,7 @@ class FMixLayer(CuttingLayer):
         decay: how fast the noise's amplitude falls with frequency; finite and >= 0, default 3. Large values give
             few and large areas.
         axes: how many axes a mask spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
-        scope, cost, solver: as in `KMixupLayer`.
+        scope, cost, solver: as in `KMixupLayer`. With scope "pair", both samples of a pair have one mask: they swap.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
             passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
             `MixLayer`, which also says what a call takes and gives.
@@ -77,9 +77,9 @@ class FMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver),
+            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
             BetaRatio(alpha, scope, interpolations),
-            FMixBlend(decay, axes),
+            FMixBlend(decay, axes, scope_of_what_is_drawn(scope)),
             weight,
             num_classes=num_classes,
             class_weight=class_weight,

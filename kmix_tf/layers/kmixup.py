@@ -22,7 +22,9 @@ class KMixupLayer(PresetLayer):
         k: samples in a group, an integer >= 1, default 16. Batches of at least 2k make full groups; smaller ones
             and remainders work too (`OptimalTransportPairing` says how).
         alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1. 0 means no mixing.
-        scope: "batch" (default, as in the paper), "group" or "sample": which samples share a ratio.
+        scope: "batch" (default, as in the paper), "group", "sample" or "pair": which samples share a ratio. "pair"
+            makes disjoint pairs, each mixed from both ends with one ratio, r of either sample in its own mixture; as
+            timm's mode "pair", but for pairs made at random. Of an odd batch one sample stays as it is.
         cost: "sqeuclidean" (default, the paper's formula) or "euclidean" (the paper's published code).
         solver: "host" (default), SciPy's exact solver in a host callback; or "graph", an exact solver that XLA
             compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.
@@ -75,7 +77,7 @@ class KMixupLayer(PresetLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver),
+            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
             BetaRatio(alpha, scope, interpolations),
             blend,
             weight,

@@ -73,7 +73,7 @@ class LocalMixupLayer(PresetLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver),
+            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
             BetaRatio(alpha, scope, interpolations),
             blend,
             ExponentialWeight("quantile:0.5") if weight is None else weight,

@@ -21,7 +21,7 @@ from kmix_tf.label_shares.rules import LabelRules
 from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.options import KerasOptions, checked_classes, option_of, require_counts_that_fit
+from kmix_tf.layers.options import KerasOptions, checked_classes, option_of, require_counts_that_fit, require_pairs
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
@@ -167,6 +167,7 @@ class MixLayer(Adapts, Stage):
         self.blend = as_blend(LinearBlend() if blend is None else blend)
         self.weight = as_weight(EqualWeight() if weight is None else weight)
         require_counts_that_fit(self.pairing, self.ratio)
+        require_pairs(self.pairing, ratio=self.ratio, blend=self.blend)
         self.schedule = _checks.function("schedule", schedule)
         self.embedding = _checks.function("embedding", embedding)
         # Keras saves the weights of models that are attributes of the layer itself.
@@ -216,6 +217,16 @@ class MixLayer(Adapts, Stage):
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
         return self.decisions.runs_on_host or self._label_rules.runs_on_host or is_asked_on_host(self.embedding)
 
+    @property
+    def members(self) -> list["MixLayer"]:
+        """The mixes that a batch may go through: this one."""
+        return [self]
+
+    @property
+    def mixtures(self) -> int | None:
+        """How many mixtures of each sample are made; None for one, without an axis of its own."""
+        return self.decisions.mixtures
+
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
         batch = of_what_is_there(self._read(x, y, sample_weight, training=False, by_class=y is not None))
@@ -254,14 +265,20 @@ class MixLayer(Adapts, Stage):
     @tf.autograph.experimental.do_not_convert
     @_checks.speaks
     def between(
-        self, first: Any, second: Any, training: bool | None = None, seed: Any = None, step: Any = None
+        self,
+        first: Any,
+        second: Any,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
+        allowed: Any = None,
     ) -> Any:
         """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader.
 
         Args:
             first, second: `(x, y)` or `(x, y, sample_weight)`, or x alone where `features_only`. Groups are
                 taken in the order in which samples come, so shuffle both loaders. The ratio is `first`'s share.
-            training, seed, step: as when the layer is called.
+            training, seed, step: as when the layer is called. allowed: as in `mixed`.
 
         Returns:
             A mixed batch with the structure of `first`.
@@ -284,7 +301,7 @@ class MixLayer(Adapts, Stage):
         self._warn_of_integers(ours)
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
-        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step))
+        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step, allowed))
         return apply(ours, theirs, drawn, decisions.blend, self._is_packed, rules=self._rules).write()
 
     @of_any_back_end

@@ -26,8 +26,8 @@ class MultiMixLayer(PresetLayer):
         interpolations: mixtures of each pair, an integer >= 1, default 5, the paper's advice.
         alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1.
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
-        scope: "batch" (default, as in the paper: ratios of each pair would reverse its Proposition III.2), "group" or
-            "sample".
+        scope: "batch" (default, as in the paper: ratios of each pair would reverse its Proposition III.2), "group",
+            "sample" or "pair"; see `KMixupLayer`.
         baseline: default None, multi-mix itself. "batch_augmentation": something to compare with, of the same length:
             as many pairings of the batch, each with a ratio of its own. It mixes the samples of the batch as they
             are; for the paper's batch augmentation with mixup, repeat and augment them before.
@@ -81,7 +81,7 @@ class MultiMixLayer(PresetLayer):
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
-        pairing: PairingStrategy = OptimalTransportPairing(k, cost, solver)
+        pairing: PairingStrategy = OptimalTransportPairing(k, cost, solver, mutual=scope == "pair")
         ratio = BetaRatio(alpha, scope, interpolations)
         if baseline is not None:
             pairing = RepeatedPairing(pairing, interpolations)

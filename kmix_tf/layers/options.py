@@ -59,6 +59,22 @@ def require_counts_that_fit(pairing: PairingStrategy, ratio: RatioStrategy) -> N
         _checks.refuse("interpolations", f"1 or {times}, as many as the pairing's times", interpolations)
 
 
+def require_pairs(pairing: PairingStrategy, **told: Any) -> None:
+    """Refuses decisions that are one for both samples of a pair, where pairs are not mutual."""
+    for name, decision in told.items():
+        if decision.by_pair and not pairing.mutual:
+            raise _checks.problem(
+                f"pairing must be mutual for a {name} with scope='pair'. Received: {pairing.shown}, which is not. "
+                "Give RandomPairing(mutual=True) or OptimalTransportPairing(k, mutual=True); a pairing of your own "
+                "declares mutual = True."
+            )
+
+
+def scope_of_what_is_drawn(scope: str) -> str:
+    """Who shares a box or a mask, in a preset: both samples of a pair, or nobody."""
+    return "pair" if scope == "pair" else "sample"
+
+
 def option_of(part: str, name: str) -> Any:
     """An option of a preset, read where it is kept: in the decision that was made of it."""
     return property(lambda layer: getattr(getattr(layer, part), name), doc=f"{name}, an option of the {part}.")

@@ -100,7 +100,7 @@ class PuzzleMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver),
+            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
             BetaRatio(alpha, scope, interpolations),
             PuzzleMixBlend(
                 axes,

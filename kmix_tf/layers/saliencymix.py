@@ -78,7 +78,7 @@ class SaliencyMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver),
+            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
             BetaRatio(alpha, scope, interpolations),
             SaliencyMixBlend(axes, saliency),
             weight,

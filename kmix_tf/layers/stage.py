@@ -25,6 +25,8 @@ class Stage(keras.layers.Layer):
         features_only: whether features may come without targets. passthrough: names of what rides along.
         schedule: a callable of the step, or None.
         seed: an integer, or None. runs_on_host: whether a part of it calls back to the host.
+        members: the mixes that batches may go through. mixtures: how many mixtures of each sample it makes; None for
+            one. num_classes, class_weight, targets, passthrough, masks: as in `MixLayer`.
     """
 
     # Autograph takes what has this for converted already. There is nothing to convert, and the layer's errors would
@@ -35,6 +37,11 @@ class Stage(keras.layers.Layer):
     passthrough: Any
     schedule: Any
     seed: int | None
+    num_classes: Any
+    class_weight: Any
+    targets: str
+    passthrough: Any
+    masks: Any
 
     def __init__(self, **kwargs: Unpack[KerasOptions]):
         # Keras would cast labels along with features to the compute dtype; the layer casts what it should.
@@ -51,6 +58,21 @@ class Stage(keras.layers.Layer):
     def runs_on_host(self) -> bool:
         """Whether a part of it calls back to the host, where XLA cannot follow: `solver="host"`."""
         raise NotImplementedError
+
+    @property
+    def members(self) -> list[Any]:
+        """The mixes that a batch may go through, each a `MixLayer`."""
+        raise NotImplementedError
+
+    @property
+    def mixtures(self) -> int | None:
+        """How many mixtures of each sample are made; None for one."""
+        raise NotImplementedError
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether it has to be told the step."""
+        return self.schedule is not None
 
     def mixed(
         self,
@@ -71,9 +93,19 @@ class Stage(keras.layers.Layer):
         raise NotImplementedError
 
     def between(
-        self, first: Any, second: Any, training: bool | None = None, seed: Any = None, step: Any = None
+        self,
+        first: Any,
+        second: Any,
+        training: bool | None = None,
+        seed: Any = None,
+        step: Any = None,
+        allowed: Any = None,
     ) -> Any:
         """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader."""
+        raise NotImplementedError
+
+    def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
+        """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
         raise NotImplementedError
 
     def for_evaluation(self) -> Evaluation:

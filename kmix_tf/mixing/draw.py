@@ -11,6 +11,7 @@ from kmix_tf.blend.base import BlendStrategy
 from kmix_tf.blend.linear import join_interpolations
 from kmix_tf.maths.distance import pair_distances
 from kmix_tf.pairing.base import Pairing, PairingStrategy
+from kmix_tf.pairing.mutual import numbers_of_pairs, require_mutual
 from kmix_tf.ratio.base import RatioStrategy
 from kmix_tf.seeding import mix_seeds, random_uniform
 from kmix_tf.weight.base import WeightStrategy, mean_one
@@ -82,6 +83,8 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
 
     def drawn() -> tuple[tf.Tensor, tf.Tensor]:
         partner, group = _paired(decisions.pairing, sides, seeds.pairing)
+        if decisions.ratio.by_pair:
+            partner, group = _in_pairs(partner, sides.second is sides.first)
         distances = _distances(sides, partner) if decisions.ratio.needs_distances else None
         ratio = _ratio(decisions.ratio, group, seeds.ratio, distances)
         return partner, _alone(partner, ratio) if sides.second is sides.first else _for_each(partner, ratio)
@@ -140,6 +143,15 @@ def _paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
             pairing, " and ".join(f"{part.dtype.name} of shape {part.shape}" for part in (partner, group))
         )
     return Pairing(tf.cast(partner, tf.int32), tf.cast(group, tf.int32))
+
+
+def _in_pairs(partner: tf.Tensor, within: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """Partners, once they are seen to be mutual, and the number of each pair as a group. Of two loaders, each mixture
+    is of a pair of its own."""
+    if not within:
+        return partner, tf.broadcast_to(tf.range(tf.shape(partner)[-1]), tf.shape(partner))
+    (partner,) = after(require_mutual(partner), [partner])
+    return partner, numbers_of_pairs(partner)
 
 
 def _refuse_pairing(pairing: PairingStrategy, received: str) -> NoReturn:

@@ -14,7 +14,7 @@ from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_paths
 from kmix_tf.batch.boxes import boxes_among
 from kmix_tf.batch.leaf import TARGETS
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.metrics.stock import BY_SHAPE, is_sparse, is_stock, is_wrong_on_soft_labels
@@ -22,7 +22,7 @@ from kmix_tf.metrics.stock import BY_SHAPE, is_sparse, is_stock, is_wrong_on_sof
 _OURS = (LocalMixupLoss, MixAccuracy, MixMetric, ExpectedCalibrationError)
 
 
-def require_fitting(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.Model) -> None:
+def require_fitting(arguments: Mapping[str, Any], mixer: Stage, model: keras.Model) -> None:
     """Refuses losses and metrics that cannot take what the mix makes of targets, among the arguments of `compile`.
 
     Raises:
@@ -36,7 +36,7 @@ def require_fitting(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.
                 _require_taking_apart(argument, each) if mixer.targets == "packed" else _require_soft(argument, each)
 
 
-def warn_of_metrics(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.Model) -> None:
+def warn_of_metrics(arguments: Mapping[str, Any], mixer: Stage, model: keras.Model) -> None:
     """Warns of stock metrics that take mixed labels for something else, once for each `compile`."""
     if mixer.targets == "packed":
         return
@@ -55,7 +55,7 @@ def warn_of_metrics(arguments: Mapping[str, Any], mixer: MixLayer, model: keras.
         )
 
 
-def require_outputs(y: Any, y_pred: Any, mixer: MixLayer, model: keras.Model, loss: Any) -> None:
+def require_outputs(y: Any, y_pred: Any, mixer: Stage, model: keras.Model, loss: Any) -> None:
     """Checks that outputs have a unit for each class, before Keras stops on shapes, or broadcasts them.
 
     Args:
@@ -160,13 +160,13 @@ def _by_output(structure: Any, one_each: bool = False) -> Iterator[tuple[tuple, 
             yield path if one_each or not path or isinstance(path[-1], str) else path[:-1], each
 
 
-def _of_boxes(keys: Sequence[tuple], mixer: MixLayer) -> set[tuple]:
+def _of_boxes(keys: Sequence[tuple], mixer: Stage) -> set[tuple]:
     """Those of outputs whose targets are bounding boxes and their classes, which stay integers."""
     paths = list(dict.fromkeys(keys))
     return {paths[at] for at in boxes_among([(TARGETS, path) for path in paths], mixer.passthrough)}
 
 
-def _rides_along(keys: tuple, mixer: MixLayer, model: keras.Model) -> bool:
+def _rides_along(keys: tuple, mixer: Stage, model: keras.Model) -> bool:
     """Whether the target of an output comes back as it is: there, anything goes."""
     if not mixer.passthrough:
         return False

@@ -17,7 +17,7 @@ from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_paths
 from kmix_tf.batch.categories import is_pasted
 from kmix_tf.batch.geometry import set_of
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 
 # What to do instead of mixing what an embedding looks up; a model's own layer is named in it.
 HIDDEN_INSTEAD = (
@@ -111,11 +111,11 @@ def specs_of(x: Any, averaged: Sequence[bool]) -> Any:
     return tf.nest.pack_sequence_as(x, specs)
 
 
-def averaged_inputs(mixer: MixLayer, x: Any) -> list[bool]:
-    """For each input, of a batch or of `input_specs`, whether a mix averages it."""
-    axes = mixer.blend.pasted_axes
+def averaged_inputs(mixer: Stage, x: Any) -> list[bool]:
+    """For each input, of a batch or of `input_specs`, whether a mix averages it, or any that it chooses from."""
+    axes = [member.blend.pasted_axes for member in mixer.members if member.mixes]
     return [
-        mixer.mixes and is_free and not is_pasted(tf.TensorShape(leaf.shape), axes)
+        is_free and any(not is_pasted(tf.TensorShape(leaf.shape), each) for each in axes)
         for is_free, leaf in zip(not_selected((*mixer.passthrough, *mixer.masks), x), tf.nest.flatten(x), strict=True)
     ]
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.batch.one_dictionary import is_one_dictionary
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
@@ -30,16 +30,16 @@ class MixModel(MixingWrapper):
 
     Args:
         model: a built Keras model. It stays usable by itself and shares its weights.
-        layer: any `MixLayer`, also with a schedule, which counts this model's steps.
+        layer: any `MixLayer` or `ChoiceLayer`, also with a schedule, which counts this model's steps.
         seed: an integer >= 0 for repeatable draws; default the layer's, or else random. Each step has a seed of its
             own that follows from it, from the number of steps trained, which is saved with the model, and from the
             replica: resumed training draws what would have come, and replicas draw differently.
         clean_weight: adds so many times the gradient of the loss on the unmixed batch, finite and >= 0, default 0.
             A blend that asks for saliency, such as `PuzzleMixBlend` with `saliency=None`, is told the gradient of
-            that loss by the image, which takes a pass of its own before the step. That pass gives this gradient as
-            well: the model is then asked as in training, and else as in inference. That loss is the one given to
-            `compile`, with its weights and the samples'; penalties of weights and `add_loss` are not in it. Without
-            a loss in `compile`, saliency is that of what `add_loss` added, and `clean_weight` must be 0.
+            that loss by the image, which takes a pass of its own before the step (of a choice, before every step,
+            whatever is chosen). That pass gives this gradient as well: the model is then asked as in training, and
+            else as in inference. That loss is the one given to `compile`, with its weights and the samples'; penalties
+            of weights and `add_loss` are not in it. Without a loss in `compile`, saliency is that of what `add_loss` added, and `clean_weight` must be 0.
         smoothing: standard deviation, in places, of a Gaussian to smooth this saliency by, or one for each axis;
             default None. Worth having with `SaliencyMixBlend`, whose box else follows a single noisy pixel.
 
@@ -72,7 +72,7 @@ class MixModel(MixingWrapper):
     def __init__(
         self,
         model: keras.Model,
-        layer: MixLayer,
+        layer: Stage,
         seed: int | None = None,
         clean_weight: float = 0.0,
         smoothing: Any = None,
@@ -85,11 +85,11 @@ class MixModel(MixingWrapper):
         if input_specs(model) is not None:
             self._look_for_lookups(input_specs(model))
         self.clean_weight = _checks.number("clean_weight", clean_weight)
-        self.smoothing = _checked_smoothing(smoothing, layer.blend)
+        self.smoothing = _checked_smoothing(smoothing, layer)
         self._carried = threading.local()
 
     @property
-    def mixers(self) -> list[MixLayer]:
+    def mixers(self) -> list[Stage]:
         """The layer that mixes."""
         return [self.layer]
 
@@ -104,7 +104,7 @@ class MixModel(MixingWrapper):
         if not self._is_looked_at:
             # Of a subclassed model, only data say what its inputs are.
             self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
-        axes = _salient_axes(self.layer.blend)
+        axes = _salient_axes(self.layer)
         if axes is None and not self.clean_weight:
             return super().train_step(self._mixed(data, seed, step))
         with _checks.speaking_as(self):
@@ -183,7 +183,7 @@ class MixModel(MixingWrapper):
         }
 
 
-def _require_targets_apart(data: Any, layer: MixLayer) -> None:
+def _require_targets_apart(data: Any, layer: Stage) -> None:
     """Refuses one dictionary of images and targets, which models take for features alone.
 
     Raises:
@@ -197,17 +197,29 @@ def _require_targets_apart(data: Any, layer: MixLayer) -> None:
         )
 
 
-def _salient_axes(blend: Any) -> int | None:
-    """The axes of the image whose saliency the model in training has to say, if it has."""
-    return blend.axes if blend.needs_saliency and blend.saliency is None else None
+def _salient_axes(layer: Stage) -> int | None:
+    """The axes of the image whose saliency the model in training has to say, if it has.
+
+    Raises:
+        ValueError: for a choice of layers that want it of different axes.
+    """
+    blends = [member.blend for member in layer.members if member.blend.needs_saliency]
+    axes = sorted({blend.axes for blend in blends if blend.saliency is None})
+    if len(axes) > 1:
+        raise _checks.problem(
+            "layers that take saliency from the training step must agree in axes. Received: a choice of some with "
+            f"axes={axes}. Give them saliency sources of their own, or equal axes."
+        )
+    return axes[0] if axes else None
 
 
-def _checked_smoothing(smoothing: Any, blend: Any) -> tuple[float, ...] | None:
+def _checked_smoothing(smoothing: Any, layer: Stage) -> tuple[float, ...] | None:
     """A standard deviation for each axis, refused where nothing would be smoothed."""
-    axes = _salient_axes(blend)
+    axes = _salient_axes(layer)
     if smoothing is None:
         return None
     if axes is None:
-        rule = f"None for {blend.shown}, which takes no saliency from the training step"
+        shown = " or ".join(dict.fromkeys(member.blend.shown for member in layer.members))
+        rule = f"None for {shown}, which takes no saliency from the training step"
         _checks.refuse("smoothing", rule, smoothing)
     return gaussian_sizes("smoothing", smoothing, axes)

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.saliency.fallback import FallbackCount
 from kmix_tf.weight.vanished import VanishedCount
 
@@ -20,11 +20,12 @@ class Told:
         mixers: what the model mixes with; where they have neither saliency nor weights, nothing is counted.
     """
 
-    def __init__(self, mixers: Sequence[MixLayer]):
+    def __init__(self, mixers: Sequence[Stage]):
         self._counts: list[Any] = []
-        if any(mixer.blend.needs_saliency for mixer in mixers):
+        members = [member for mixer in mixers for member in mixer.members]
+        if any(member.blend.needs_saliency for member in members):
             self._counts.append(FallbackCount())
-        if not all(mixer.weight.counts_alike for mixer in mixers):
+        if not all(member.weight.counts_alike for member in members):
             self._counts.append(VanishedCount())
 
     @contextlib.contextmanager

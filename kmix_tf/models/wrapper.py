@@ -12,7 +12,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import require_tensorflow_backend
 from kmix_tf._images import those
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.counting import StepCounter
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
@@ -25,7 +25,7 @@ class MixingWrapper(TellingModel):
     """Wraps a built model and a mix. A subclass says in `train_step` how it mixes.
 
     Args:
-        model: a built Keras model. mixers: every `MixLayer` that it uses; the subclass keeps them.
+        model: a built Keras model. mixers: every mix layer that it uses; the subclass keeps them.
         argument: the name of the argument that they came in. seed: an integer >= 0, or None for the first mix's own,
             or else a random one.
     """
@@ -34,7 +34,7 @@ class MixingWrapper(TellingModel):
     def __init__(
         self,
         model: keras.Model,
-        mixers: Sequence[MixLayer],
+        mixers: Sequence[Stage],
         argument: str,
         seed: int | None,
         **kwargs: Unpack[KerasOptions],
@@ -44,7 +44,7 @@ class MixingWrapper(TellingModel):
         require_tensorflow_backend()
         self.model = require_built(model)
         for mixer in mixers:
-            if not isinstance(mixer, MixLayer):
+            if not isinstance(mixer, Stage):
                 _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
         self._silenced = threading.local()
         self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
@@ -52,7 +52,7 @@ class MixingWrapper(TellingModel):
         self.built = True
 
     @property
-    def mixers(self) -> list[MixLayer]:
+    def mixers(self) -> list[Stage]:
         """The layers that mix."""
         raise NotImplementedError
 
@@ -187,7 +187,7 @@ def require_built(model: Any) -> keras.Model:
     return model
 
 
-def require_compilable(mixer: MixLayer) -> None:
+def require_compilable(mixer: Stage) -> None:
     """Refuses a layer that calls back to the host, where XLA is to compile it.
 
     Raises:
@@ -200,7 +200,7 @@ def require_compilable(mixer: MixLayer) -> None:
         )
 
 
-def require_floating_inputs(model: keras.Model, mixer: MixLayer) -> None:
+def require_floating_inputs(model: keras.Model, mixer: Stage) -> None:
     """Refuses integer inputs: models cast what comes to their inputs' dtype, and so would cut mixtures off.
 
     Raises:

@@ -35,6 +35,10 @@ class PairingStrategy(Decision):
         of numeric tensors `(batch, ...)` to measure distances on; seed, integers `(2,)`; targets as the mix prepares
         them, in their structure. Returns `Pairing`.
 
+    Attributes:
+        mutual: True says that pairs are mutual: the partner of a sample's partner is the sample, as ratios and boxes
+            with `scope="pair"` need it.
+
     Example:
         >>> class Reversed(PairingStrategy):
         ...     def __call__(self, features, seed, targets=None):
@@ -47,6 +51,8 @@ class PairingStrategy(Decision):
 
     kind = "pairing"
     signature = "(features, seed) -> Pairing"
+
+    mutual: bool = False
 
     def __call__(self, features: Sequence[tf.Tensor], seed: tf.Tensor, targets: Any = None) -> Pairing:
         raise NotImplementedError(f"{self.shown} must say in __call__ who is paired with whom.")

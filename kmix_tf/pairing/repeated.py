@@ -42,6 +42,7 @@ class RepeatedPairing(PairingStrategy):
         self.times = self.mixtures = _checks.integer("times", times, minimum=1)
         self.runs_on_host = self.pairing.runs_on_host
         self.needs_targets = self.pairing.needs_targets
+        self.mutual = self.pairing.mutual
 
     def __call__(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None) -> Pairing:
         """Pairs a batch with itself, `times` times."""

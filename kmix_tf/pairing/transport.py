@@ -1,5 +1,6 @@
 """Partners from facing groups of k: matched by optimal transport, the nearest, or at random."""
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.pairing.matching import COSTS, SOLVERS, assigned_columns, facing_cost, matched_rows
+from kmix_tf.pairing.mutual import mutual_pairs
 from kmix_tf.seeding import as_seed, permutation
 
 Features = Sequence[tf.Tensor]
@@ -23,11 +25,19 @@ class _GroupPairing(PairingStrategy):
         """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
         size = tf.shape(features[0])[0]
         order = permutation(as_seed(seed), size)
+        if self.mutual:
+            return mutual_pairs(order, functools.partial(self._matched, features))
         return self._paired(order, features, features, cyclic=True)
 
     def between(self, first: Features, second: Features) -> Pairing:
         """Pairs each row of `first` with one of `second`, a batch of equal size from another loader."""
         return self._paired(tf.range(tf.shape(first[0])[0]), first, second, cyclic=False)
+
+    def _matched(self, features: Features, ours: tf.Tensor, theirs: tf.Tensor) -> Pairing:
+        """Which of `theirs` each of `ours` is paired with, rows of one batch, as those of two loaders are."""
+        if self.k == 1:
+            return Pairing(tf.range(tf.size(ours)), tf.range(tf.size(ours)))
+        return self.between(*([tf.gather(leaf, rows) for leaf in features] for rows in (ours, theirs)))
 
     def _paired(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> Pairing:
         columns = self._columns(order, first, second, cyclic) if self.k > 1 else None
@@ -56,6 +66,10 @@ class OptimalTransportPairing(_GroupPairing):
         k: an integer >= 1. 1 is plain mixup.
         cost: "sqeuclidean" (default; the paper's formula) or "euclidean" (the paper's published code).
         solver: "host" (default), SciPy in a host callback; or "graph", TensorFlow ops that XLA compiles.
+        mutual: True makes disjoint pairs: the partner of a sample's partner is the sample. One random half of the
+            batch is cut into groups of k, and each is matched with a group of the other half, both ways; two such
+            groups have one number. Of an odd batch a random sample is left over, and stays as it is: its own partner.
+            Default False.
 
     Raises:
         ValueError: for any other k, cost or solver.
@@ -69,10 +83,11 @@ class OptimalTransportPairing(_GroupPairing):
     """
 
     @_checks.speaks
-    def __init__(self, k: int, cost: str = "sqeuclidean", solver: str = "host"):
+    def __init__(self, k: int, cost: str = "sqeuclidean", solver: str = "host", mutual: bool = False):
         self.k = _checks.integer("k", k, minimum=1)
         self.cost = _checks.choice("cost", cost, COSTS)
         self.solver = _checks.choice("solver", solver, SOLVERS)
+        self.mutual = _checks.flag("mutual", mutual)
         self.runs_on_host = self.k > 1 and self.solver == "host"
 
     def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
@@ -130,9 +145,12 @@ class RandomPairing(_GroupPairing):
 
     Args:
         with_itself: whether a sample may be its own partner; default False.
+        mutual: True makes disjoint pairs, uniform among all ways to make them: the partner of a sample's partner is
+            the sample, as in timm's mode "pair", which pairs row i with row B - 1 - i. Of an odd batch a random
+            sample is left over, and stays as it is: its own partner. Default False.
 
     Raises:
-        ValueError: for anything but True or False.
+        ValueError: for anything but True or False, or both True.
 
     Source: k-mixup, Section 2, k = 1. For self pairs, Towards Understanding the Data Dependency of Mixup-style
     Training, Section 2, and On Mixup Regularization, Section 2.
@@ -144,8 +162,11 @@ class RandomPairing(_GroupPairing):
     """
 
     @_checks.speaks
-    def __init__(self, with_itself: bool = False):
+    def __init__(self, with_itself: bool = False, mutual: bool = False):
         self.with_itself = _checks.flag("with_itself", with_itself)
+        self.mutual = _checks.flag("mutual", mutual)
+        if self.mutual and self.with_itself:
+            _checks.refuse("with_itself", "False where mutual=True", with_itself)
 
     def __call__(self, features: Features, seed: Any, targets: Any = None) -> Pairing:
         """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""

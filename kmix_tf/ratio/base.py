@@ -18,6 +18,7 @@ class RatioStrategy(Decision):
 
     Attributes:
         in_range: True says that ratios are always in [0, 1], which is then not checked with each batch.
+        by_pair: True asks for the number of each sample's pair as its group, which takes a mutual pairing.
 
     Example:
         >>> class FarApartLess(RatioStrategy):  # the farther apart, the less is mixed
@@ -31,6 +32,7 @@ class RatioStrategy(Decision):
     signature = "(group, seed) -> ratios"
 
     in_range: bool = False
+    by_pair: bool = False
 
     def __call__(self, group: tf.Tensor, seed: tf.Tensor, distances: Any = None) -> tf.Tensor:
         raise NotImplementedError(f"{self.shown} must say in __call__ how much of each sample is in its mixture.")

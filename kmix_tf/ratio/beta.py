@@ -11,7 +11,7 @@ from kmix_tf._compat import register
 from kmix_tf.ratio.base import RatioStrategy
 from kmix_tf.seeding import as_seed, random_uniform
 
-SCOPES = ("batch", "group", "sample")
+SCOPES = ("batch", "group", "sample", "pair")
 
 
 @_checks.speaks
@@ -65,7 +65,8 @@ class BetaRatio(RatioStrategy):
 
     Args:
         alpha: a finite number >= 0, default 1 (uniform). 0 means no mixing, large values mean halves.
-        scope: "batch" (default, as in the papers), "group" or "sample": which samples share a ratio.
+        scope: "batch" (default, as in the papers), "group", "sample" or "pair": which samples share a ratio. "pair"
+            is for mutual pairings, such as `RandomPairing(mutual=True)`: both samples of a pair have one ratio.
         interpolations: how many ratios each sample gets, an integer >= 1. They descend: the first mixture is the
             nearest to the sample itself, as in the multi-mix paper, whose lambda is 1 - ratio and ascends.
 
@@ -88,6 +89,7 @@ class BetaRatio(RatioStrategy):
     def __init__(self, alpha: float = 1.0, scope: str = "batch", interpolations: int = 1):
         self.alpha = _checks.number("alpha", alpha)
         self.scope = _checks.choice("scope", scope, SCOPES)
+        self.by_pair = self.scope == "pair"
         self.interpolations = _checks.integer("interpolations", interpolations, minimum=1)
         self.mixtures = self.interpolations if self.interpolations > 1 else None
 
@@ -110,6 +112,8 @@ def spread(draw: Callable, group: tf.Tensor, seed: Any, scope: str, interpolatio
     those of the samples or the batch; or, if there are as many interpolations, have one of these each.
     """
     *times, size = tf.unstack(tf.shape(group), group.shape.rank) if None in group.shape else group.shape
+    # Where pairs share a ratio, they are the groups.
+    scope = "group" if scope == "pair" else scope
     by_pairing = scope == "group" and bool(times)
     lead = [] if interpolations == 1 else [interpolations]
     outer = times if by_pairing and not lead else lead

@@ -45,6 +45,7 @@ class DistributionRatio(RatioStrategy):
             _checks.refuse("sample", "callable", sample, TypeError)
         self.sample = sample
         self.scope = _checks.choice("scope", scope, SCOPES)
+        self.by_pair = self.scope == "pair"
         self.interpolations = _checks.integer("interpolations", interpolations, minimum=1)
         self.mixtures = self.interpolations if self.interpolations > 1 else None
 

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kmix_tf import (
     BetaRatio,
+    ChoiceLayer,
     CutMixBlend,
     CutMixLayer,
     DistanceWarpedRatio,
@@ -87,6 +88,19 @@ LAYERS = {
     "scheduled": lambda: KMixupLayer(
         2, solver="graph", schedule=MixSchedule(5, warmup=1, off_after=9), num_classes=3, name="scheduled"
     ),
+    "choice": lambda: ChoiceLayer(
+        [
+            KMixupLayer(2, solver="graph", num_classes=3),
+            LocalMixupLayer(num_classes=3),
+            CutMixLayer(num_classes=3),
+            None,
+        ],
+        [0.25, 0.25, 0.25, 0.25],
+    ),
+    "choice for each sample": lambda: ChoiceLayer(
+        [MultiMixLayer(2, num_classes=3), CutMixLayer(interpolations=2, num_classes=3)], per="sample", probability=0.8
+    ),
+    "swapping pairs": lambda: CutMixLayer(scope="pair", k=2, solver="graph", num_classes=3),
 }
 
 
@@ -101,6 +115,7 @@ REPRESENTATIVES = [
     "puzzle mix",
     "all at once",
     "scheduled",
+    "choice",
 ]
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.lookups import averaged_inputs, input_specs, require_no_lookups
 from kmix_tf.models.manifold.split import INPUT, parts_of
@@ -39,9 +39,9 @@ class ManifoldMixModel(MixingWrapper):
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
         layers: names of its layers, drawn alike often; "input" for its input. A layer must have one floating output,
             which all ways from the inputs to the outputs go through: in a residual network the end of a block, say.
-        mix: any `MixLayer`, also with a schedule, which counts this model's steps; or a dictionary with one for each
-            of `layers`, which agree in `num_classes` and `targets`. Names in `match_on`, `passthrough` and `masks`
-            mean features, which hidden layers have none of, and are for `layers=["input"]`.
+        mix: any `MixLayer` or `ChoiceLayer`, also with a schedule, which counts this model's steps; or a dictionary
+            with one for each of `layers`, which agree in `num_classes` and `targets`. Names in `match_on`,
+            `passthrough` and `masks` mean features, which hidden layers have none of, and are for `layers=["input"]`.
         seed: an integer >= 0 for repeatable draws; default the mix's, or else random. Each step has a seed of its own
             that follows from it, from the number of steps trained, which is saved with the model, and from the
             replica: resumed training draws what would have come, and replicas draw differently.
@@ -71,7 +71,7 @@ class ManifoldMixModel(MixingWrapper):
         self,
         model: keras.Model,
         layers: Sequence[str],
-        mix: MixLayer | Mapping[str, MixLayer],
+        mix: Stage | Mapping[str, Stage],
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
@@ -89,12 +89,12 @@ class ManifoldMixModel(MixingWrapper):
         self.supports_jit = all(mixer.supports_jit for mixer in self.mixers)
 
     @property
-    def mixers(self) -> list[MixLayer]:
+    def mixers(self) -> list[Stage]:
         """The layers that mix, one for each of the places."""
         return [self._mix_at(name) for name in self.mix_layers]
 
-    def _mix_at(self, name: str) -> MixLayer:
-        return self.mix if isinstance(self.mix, MixLayer) else self.mix[name]
+    def _mix_at(self, name: str) -> Stage:
+        return self.mix if isinstance(self.mix, Stage) else self.mix[name]
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         step = self._step
@@ -144,14 +144,14 @@ class ManifoldMixModel(MixingWrapper):
         }
 
     def _saved_mix(self) -> Any:
-        if isinstance(self.mix, MixLayer):
+        if isinstance(self.mix, Stage):
             return keras.saving.serialize_keras_object(self.mix)
         return {name: keras.saving.serialize_keras_object(self.mix[name]) for name in self.mix_layers}
 
     def _require_compilable(self) -> None:
         for mixer in self.mixers:
             require_compilable(mixer)
-        counts = {mixer.decisions.mixtures or 1 for mixer in self.mixers}
+        counts = {mixer.mixtures or 1 for mixer in self.mixers}
         if len(counts) > 1:
             raise _checks.problem(
                 "jit_compile=True needs as many interpolations at each place. Received: a mix with "
@@ -198,7 +198,7 @@ def _checked_names(layers: Any) -> list[str]:
     return list(layers)
 
 
-def _mixes_at(names: list[str], mix: Any) -> list[MixLayer]:
+def _mixes_at(names: list[str], mix: Any) -> list[Stage]:
     """The mix at each place.
 
     Raises:

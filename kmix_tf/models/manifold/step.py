@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from kmix_tf._graph import compiled
 from kmix_tf.blend.linear import with_axes
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
+from kmix_tf.layers.choosing import computing_all
 from kmix_tf.seeding import mix_seeds, random_uniform
 
 
@@ -33,7 +34,7 @@ class MixingStep:
 
     def __init__(
         self,
-        mixes: Sequence[MixLayer],
+        mixes: Sequence[Stage],
         drawn: tf.Tensor | None,
         y: Any,
         sample_weight: Any,
@@ -61,7 +62,7 @@ class MixingStep:
 
         def mixed() -> list[tf.Tensor]:
             seen.append(_weighted_like(current, self._mixed(place, features)))
-            is_longer = self._mixes[place].decisions.mixtures is not None
+            is_longer = self._mixes[place].mixtures is not None
             return [_of_open_length(leaf) if is_longer else leaf for leaf in _tensors(seen[-1])]
 
         def kept() -> list[tf.Tensor]:
@@ -97,7 +98,7 @@ class CompiledStep(MixingStep):
         is_drawn = tf.equal(self._drawn, place)
         if place == 0:
             return self._mixed(place, features, allowed=is_drawn)
-        copies = self._mixes[0].decisions.mixtures or 1
+        copies = self._mixes[0].mixtures or 1
         passing = self._mixed(place, features[: tf.shape(features)[0] // copies], allowed=is_drawn)
         current = _weighted_like(passing, Passing(features, self.y, self.sample_weight))
 
@@ -106,13 +107,17 @@ class CompiledStep(MixingStep):
 
         return tf.nest.map_structure(chosen, _weighted_like(current, passing), current)
 
+    def _mixed(self, place: int, features: Any, allowed: Any = None) -> Passing:
+        with computing_all():
+            return super()._mixed(place, features, allowed)
+
 
 def draw_place(seed: tf.Tensor, count: int) -> tf.Tensor | None:
     """One of `count` places, uniform, an int32 scalar; None if there is but one."""
     return None if count == 1 else tf.cast(random_uniform([], mix_seeds(seed).choice) * count, tf.int32)
 
 
-def converted(mix: MixLayer, features: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
+def converted(mix: Stage, features: Any, y: Any, sample_weight: Any) -> tuple[Any, Any]:
     """Targets and weights as the mix gives them, unmixed."""
     if y is None:
         return y, sample_weight

@@ -4,7 +4,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from kmix_tf import _checks
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import ChoiceLayer, Stage
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_sampled
 from kmix_tf.models.rescaled.training import Training, trained_through
 from kmix_tf.ratio import BetaRatio, DistributionRatio
@@ -38,7 +38,7 @@ def mixed_as(alpha: Any, model: Any) -> Mixed:
     known = [*held, *([] if told is None or told in held else [told])]
     for doubt in dict.fromkeys(doubt for training in known for doubt in training.doubts):
         _warn(doubt)
-    if told is not None and getattr(told.source, "schedule", None) is not None:
+    if told is not None and getattr(told.source, "is_scheduled", False):
         _warn("the layer's schedule is not taken into account: theta is that of its mixed batches")
     for training in held:
         if training is not told:
@@ -48,13 +48,13 @@ def mixed_as(alpha: Any, model: Any) -> Mixed:
 
 def _told(alpha: Any, held: list[Training]) -> Training | None:
     """The training that a mix layer given as `alpha` means, which may be the model's own."""
-    if not isinstance(alpha, MixLayer):
+    if not isinstance(alpha, Stage):
         return None
     return next((training for training in held if training.source is alpha), Training(alpha))
 
 
 def _of_training(training: Training) -> Mixed:
-    if not isinstance(training.source, MixLayer):
+    if not isinstance(training.source, Stage):
         return _understood(training.source.alpha)
     mixed = _of_layer(training.source)
     if not training.clean_weight:
@@ -76,12 +76,25 @@ def _understood(alpha: Any) -> Mixed:
     return Mixed(alpha, theta_moments(alpha))
 
 
-def _of_layer(layer: MixLayer) -> Mixed:
+def _of_layer(layer: Any) -> Mixed:
+    if isinstance(layer, ChoiceLayer):
+        return _of_choice(layer)
     learnt = layer.matched_alpha
     mixed = _understood(layer.ratio if learnt is None else learnt)
     if layer.probability != 1:
         mixed = Mixed(None, _thinned(mixed.theta, layer.probability))
     return mixed._replace(untouched=(*layer.passthrough, *layer.masks))
+
+
+def _of_choice(choice: ChoiceLayer) -> Mixed:
+    """Of batches, or samples, that are mixed by one of several layers: theta has the mixture of their laws."""
+    parts = [(_of_layer(layer), share) for layer, share in choice.shares]
+    first, total = parts[0][0], sum(share for _, share in parts)
+    if total > 1 - 1e-9 and first.alpha is not None and all(part.alpha == first.alpha for part, _ in parts):
+        return first
+    smaller = sum(share * (1 - part.theta.mean) for part, share in parts)
+    gamma_squared = sum(share * part.theta.gamma_squared for part, share in parts)
+    return Mixed(None, ThetaMoments(1 - smaller, gamma_squared - smaller**2, gamma_squared), first.untouched)
 
 
 def _thinned(theta: ThetaMoments, probability: float) -> ThetaMoments:

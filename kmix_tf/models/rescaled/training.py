@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 
 from kmix_tf.blend import LinearBlend
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import MixLayer, Stage
 from kmix_tf.models.approximate import ApproximateMixupModel
 from kmix_tf.models.manifold.model import ManifoldMixModel
 from kmix_tf.models.manifold.split import INPUT
@@ -36,7 +36,8 @@ class Training(NamedTuple):
     def doubts(self) -> list[str]:
         """What eq. (22) does not hold for, a sentence each."""
         found = [] if not self.hidden else [_of_hidden(self.hidden)]
-        return found + (doubts_of(self.source) if isinstance(self.source, MixLayer) else [])
+        members = self.source.members if isinstance(self.source, Stage) else []
+        return list(dict.fromkeys([*found, *(doubt for member in members for doubt in doubts_of(member))]))
 
 
 def trained_through(model: Any) -> Iterator[Training]:
@@ -52,7 +53,7 @@ def trained_through(model: Any) -> Iterator[Training]:
     elif isinstance(model, ApproximateMixupModel):
         yield Training(model)
         yield from trained_through(model.model)
-    elif isinstance(model, MixLayer):
+    elif isinstance(model, Stage):
         yield Training(model)
     elif isinstance(model, keras.Model):
         for layer in model.layers:
