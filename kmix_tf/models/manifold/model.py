@@ -100,11 +100,11 @@ class ManifoldMixModel(MixingWrapper):
         step = self._step
         if step is None:
             return self.model(x, training=training)
-        features = x
+        features, mask = x, None
         for place, part in enumerate(self._parts.value):
-            features = part.run(features, training=True)
+            features, mask = part.run(features, mask)
             if part.end is not None:
-                features = step.at(place, features)
+                features, mask = step.at(place, features, mask)
         return features
 
     def train_step(self, data: Any) -> dict[str, Any]:
