@@ -294,8 +294,8 @@ class MixLayer(keras.layers.Layer):
 
         Args:
             allowed: a bool scalar tensor, False for a batch that is not to be mixed, whatever else says it is.
-            mask: boolean `(batch, *elements)`, which elements of x are there; then `(x, mask)` stands for x in what is
-                given, with that of the mixtures. Distances are not measured on it.
+            mask: boolean `(batch, *elements)`, which elements of x are there; then `(x, mask)` comes back for x, with
+                the mask of the mixtures. Distances are not measured on it.
         """
         with _checks.speaking_as(self):
             batch = self._read(x, y, sample_weight, training)

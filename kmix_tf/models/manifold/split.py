@@ -12,6 +12,10 @@ from kmix_tf.models.manifold.bottleneck import bottlenecks, graph_of, key_of, re
 from kmix_tf.models.manifold.masks import lies_along
 
 INPUT = "input"
+_ATTENTION = (keras.layers.Attention, keras.layers.AdditiveAttention, keras.layers.MultiHeadAttention)
+_OF_TRANSFORMERS = (
+    ". In a transformer, mix what the embeddings add up to, or between two blocks, at a block's last layer"
+)
 
 
 class Part(NamedTuple):
@@ -118,7 +122,9 @@ class _Places:
         if mask is not None and not lies_along(tensor, mask):
             return f"it hands on a mask that is not of its elements, of shape {getattr(mask, 'shape', None)}"
         if not self._is_on_all_ways(name):
-            return "other connections go round it, as a skip connection does, and would carry unmixed features"
+            return "other connections go round it, as a skip connection does, and would carry unmixed features" + (
+                _OF_TRANSFORMERS if any(isinstance(layer, _ATTENTION) for layer in self.layers.values()) else ""
+            )
         if not tf.as_dtype(tensor.dtype).is_floating:
             return f"its output is of dtype {tf.as_dtype(tensor.dtype).name}, which mixtures are not"
         return None
