@@ -37,8 +37,8 @@ class ManifoldMixModel(MixingWrapper):
 
     Padded sequences keep their masks (`Embedding(mask_zero=True)`, `Masking`): a mixture has the steps that either
     sample has, and layers to come are told so. Where a sample has no step it lends nothing: its features count as 0
-    there, and its target, if that has steps, not at all. In a transformer encoder, mix at the layer that gives the sum
-    of all embeddings, or between blocks, at a block's last layer: within a block skip connections go round.
+    there, and its target, if that has steps, not at all. In a transformer encoder, mix at the layer that gives the
+    sum of all embeddings, or between blocks, at a block's last layer: within a block skip connections go round.
 
     Args:
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
