@@ -42,7 +42,7 @@ def lies_along(tensor: Any, mask: Any) -> bool:
     ranks = shapes[0].rank, shapes[1].rank
     if ranks[0] is None or ranks[1] is None:
         return False
-    return ranks[0] <= ranks[1] and shapes[0].is_compatible_with(shapes[1][: ranks[0]])
+    return ranks[0] < ranks[1] and shapes[0].is_compatible_with(shapes[1][: ranks[0]])
 
 
 def _along(mask: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
