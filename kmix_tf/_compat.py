@@ -65,3 +65,12 @@ def write_archive(model: Any, path: str, signature: Any, verbose: bool, options:
     archive.add_endpoint("serve", lambda x: serve(x), input_signature=signature)
     # Keras 2 prints the endpoints and takes no word against it.
     archive.write_out(path, **({"verbose": verbose} if IS_KERAS_3 else {}), **options)
+
+
+def without_mask_of_its_own(model: Any) -> Any:
+    """A functional model that takes masks and hands on those of its layers alone. Keras 3 else warns that it would
+    destroy the mask of its input, and layers within it take no notice of that."""
+    if IS_KERAS_3:
+        model.supports_masking = True
+        model.compute_mask = lambda inputs, previous_mask: None
+    return model

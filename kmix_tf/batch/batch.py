@@ -10,7 +10,7 @@ from kmix_tf._graph import after, require_all
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
 from kmix_tf.batch.boxes import boxes_among, read_boxes
 from kmix_tf.batch.class_weights import weighed_by_class
-from kmix_tf.batch.leaf import BOXES, FEATURES, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
+from kmix_tf.batch.leaf import BOXES, FEATURES, MASK, MIXED, PARTS, TARGETS, WEIGHTS, Leaf, Rules
 from kmix_tf.batch.one_dictionary import joined
 from kmix_tf.batch.roles import ROLES, roles_of
 from kmix_tf.batch.targets import WHERE_LABELS_ARE_MISSING
@@ -38,6 +38,13 @@ class Batch(NamedTuple):
         return self._replace(
             leaves=[leaf._replace(tensor=tensor) for leaf, tensor in zip(self.leaves, tensors, strict=True)]
         )
+
+    def with_mask(self, mask: tf.Tensor) -> "Batch":
+        """The same batch with one more feature, a mask: x becomes `(x, mask)`."""
+        x, *others = self.structure
+        features = [leaf for leaf in self.leaves if leaf.part == FEATURES]
+        leaf = Leaf(FEATURES, ("mask",), MASK, "the mask", mask)
+        return Batch([*features, leaf, *self.leaves[len(features) :]], ((x, mask), *others))
 
     def part(self, name: str) -> Any:
         """One part in the structure in which it came; None if it did not."""

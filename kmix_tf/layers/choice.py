@@ -140,6 +140,7 @@ class ChoiceLayer(Stage):
         step: Any = None,
         saliency: Any = None,
         allowed: Any = None,
+        mask: Any = None,
     ) -> Any:
         """What a call gives, without Keras around it; see `Stage.mixed`."""
         with _checks.speaking_as(self):
@@ -149,7 +150,7 @@ class ChoiceLayer(Stage):
 
             def mix(number: int, seed: tf.Tensor, allowed: Any) -> Any:
                 layer = self._mixes[number]
-                return layer.mixed(x, y, sample_weight, training, seed, step, told[number], allowed)
+                return layer.mixed(x, y, sample_weight, training, seed, step, told[number], allowed, mask)
 
             return self._chosen(mix, (y, sample_weight), seed, self._chance(step, allowed))
 

@@ -244,11 +244,14 @@ class MixLayer(Adapts, Stage):
         step: Any = None,
         saliency: Any = None,
         allowed: Any = None,
+        mask: Any = None,
     ) -> Any:
         """What a call gives, without Keras around it.
 
         Args:
             allowed: a bool scalar tensor, False for a batch that is not to be mixed, whatever else says it is.
+            mask: boolean `(batch, *elements)`, which elements of x are there; then `(x, mask)` comes back for x, with
+                the mask of the mixtures. Distances are not measured on it.
         """
         with _checks.speaking_as(self):
             batch = self._read(x, y, sample_weight, training)
@@ -259,6 +262,8 @@ class MixLayer(Adapts, Stage):
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
+            if mask is not None:
+                batch = batch.with_mask(mask)
             return apply(batch, batch, drawn, decisions.blend, packed, saliency, self._rules).write()
 
     @of_any_back_end

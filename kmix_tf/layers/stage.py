@@ -22,8 +22,7 @@ class Stage(keras.layers.Layer):
     is an attribute of the same name.
 
     Attributes, which a subclass has:
-        features_only: whether features may come without targets. passthrough: names of what rides along.
-        schedule: a callable of the step, or None.
+        features_only: whether features may come without targets. schedule: a callable of the step, or None.
         seed: an integer, or None. runs_on_host: whether a part of it calls back to the host.
         members: the mixes that batches may go through. mixtures: how many mixtures of each sample it makes; None for
             one. num_classes, class_weight, targets, passthrough, masks: as in `MixLayer`.
@@ -34,7 +33,6 @@ class Stage(keras.layers.Layer):
     autograph_info__: ClassVar[dict[str, Any]] = {}
 
     features_only: bool
-    passthrough: Any
     schedule: Any
     seed: int | None
     num_classes: Any
@@ -84,11 +82,14 @@ class Stage(keras.layers.Layer):
         step: Any = None,
         saliency: Any = None,
         allowed: Any = None,
+        mask: Any = None,
     ) -> Any:
         """What a call gives, without Keras around it.
 
         Args:
             allowed: a bool scalar tensor, False for a batch that is not to be mixed, whatever else says it is.
+            mask: boolean `(batch, *elements)`, which elements of x are there; then `(x, mask)` comes back for x, with
+                the mask of the mixtures. Distances are not measured on it.
         """
         raise NotImplementedError
 

@@ -40,7 +40,7 @@ class MixingWrapper(TellingModel):
         **kwargs: Unpack[KerasOptions],
     ):
         # The wrapped model casts its inputs as its own layers want them.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(autocast=False, **like_its_model(model, kwargs))
         require_tensorflow_backend()
         self.model = require_built(model)
         for mixer in mixers:
@@ -169,6 +169,14 @@ def _made(value: Any, custom_objects: Any) -> Any:
     if "class_name" not in value:
         return {key: _made(each, custom_objects) for key, each in value.items()}
     return keras.saving.deserialize_keras_object(value, custom_objects=custom_objects)
+
+
+def like_its_model(model: Any, options: KerasOptions) -> KerasOptions:
+    """Options of a wrapper, with the model's dtype policy if they name none: by it, `compile` tells whether to scale
+    the loss, without which gradients of float16 vanish."""
+    if isinstance(model, keras.Model) and options.get("dtype") is None:
+        return {**options, "dtype": model.dtype_policy}
+    return options
 
 
 def require_built(model: Any) -> keras.Model:

@@ -54,13 +54,27 @@ def test_a_layer_with_several_outputs_is_refused():
     assert "it has 3 outputs" in refused(keras.Model(inputs, keras.layers.Dense(2)(answer)), ("states",))
 
 
-def test_a_mask_of_padding_is_refused():
-    inputs = keras.Input((5,), dtype="int32")
+class Total(keras.layers.Layer):
+    """Adds up steps, and hands on their mask, as layers with `supports_masking` do that forget `compute_mask`."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.supports_masking = True
+
+    def call(self, x):
+        return tf.reduce_sum(tf.convert_to_tensor(x), axis=1)
+
+    def compute_output_shape(self, shape):
+        return shape[0], shape[-1]
+
+
+def test_a_mask_of_steps_that_are_no_more_is_refused():
+    inputs = keras.Input((None,), dtype="int32")
     embedded = keras.layers.Embedding(9, 3, mask_zero=True, name="embedded")(inputs)
-    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.LSTM(3, name="read")(embedded)))
-    message = refused(model, ("embedded",))
-    assert "mask of padded sequences" in message
-    assert "The nearest that can: 'read'" in message
+    model = keras.Model(inputs, keras.layers.Dense(2, name="out")(Total(name="total")(embedded)))
+    message = refused(model, ("total",))
+    assert "it hands on a mask that is not of its elements, of shape (None, None)" in message
+    assert "The nearest that can: 'embedded'" in message
 
 
 def test_integer_inputs_are_refused_and_a_hidden_layer_is_not():

@@ -31,6 +31,7 @@ from kmix_tf.models.approximate.perturbation import draw, perturbation, step_see
 from kmix_tf.models.approximate.weights import by_weight, partners_mean, weighed
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
+from kmix_tf.models.wrapper import like_its_model
 
 _HIDDEN_INSTEAD = "mix what an embedding makes of them, by ManifoldMixModel(model, ['embedding'], KMixupLayer(1))."
 
@@ -113,7 +114,7 @@ class ApproximateMixupModel(keras.Model):
         **kwargs: Unpack[KerasOptions],
     ):
         # Keras would cast inputs to the compute dtype before they are shrunk; the wrapped model casts what it should.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(autocast=False, **like_its_model(model, kwargs))
         require_tensorflow_backend()
         if not isinstance(model, keras.Model):
             _checks.refuse("model", "a Keras model", model, TypeError)

@@ -53,6 +53,11 @@ def bottlenecks(
     return found
 
 
+def reached(parents: Mapping, stops: Iterable[Hashable], sinks: Iterable[Hashable]) -> list[Hashable]:
+    """What sinks are computed from, each after its parents, where nobody looks beyond `stops`."""
+    return _ancestors(parents, set(stops), set(sinks))
+
+
 def _on_paths(parents: Mapping, sources: set, sinks: set) -> list[Hashable]:
     """The nodes between sources and sinks, sources first, each after its parents."""
     ancestors = _ancestors(parents, sources, sinks)
@@ -84,26 +89,26 @@ def _parents(parents: Mapping, sources: set, node: Hashable) -> Sequence[Hashabl
 
 def graph_of(model: keras.Model) -> Graph:
     """Reads the graph of a functional or sequential model."""
-    graph = Graph({}, [_key(leaf) for leaf in model.inputs], [_key(leaf) for leaf in model.outputs], {}, {})
-    graph.tensors.update((_key(leaf), leaf) for leaf in model.inputs)
+    graph = Graph({}, [key_of(leaf) for leaf in model.inputs], [key_of(leaf) for leaf in model.outputs], {}, {})
+    graph.tensors.update((key_of(leaf), leaf) for leaf in model.inputs)
     stack = list(model.outputs)
     while stack:
         tensor = stack.pop()
-        if _key(tensor) in graph.tensors:
+        if key_of(tensor) in graph.tensors:
             continue
         layer, index, _ = tensor._keras_history
         node = layer._inbound_nodes[index]
         inputs = node.keras_inputs if not IS_KERAS_3 else node.input_tensors
         outputs = tf.nest.flatten(node.outputs)
         for output in outputs:
-            graph.parents[_key(output)] = [_key(leaf) for leaf in inputs]
-            graph.tensors[_key(output)] = output
-        graph.produced.setdefault(id(layer), {})[index] = [_key(output) for output in outputs]
+            graph.parents[key_of(output)] = [key_of(leaf) for leaf in inputs]
+            graph.tensors[key_of(output)] = output
+        graph.produced.setdefault(id(layer), {})[index] = [key_of(output) for output in outputs]
         stack.extend(inputs)
     return graph
 
 
-def _key(tensor: Any) -> Hashable:
+def key_of(tensor: Any) -> Hashable:
     """A tensor's identity: the call that made it, and its place among that call's outputs."""
     layer, node_index, tensor_index = tensor._keras_history
     return id(layer), node_index, tensor_index

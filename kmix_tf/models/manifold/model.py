@@ -35,6 +35,11 @@ class ManifoldMixModel(MixingWrapper):
     features over k-mixup at the input, and that late layers can do harm. `fit` warns after each epoch if more than
     half of the mixtures, or all of a batch, weighed nothing: see `ThresholdWeight`.
 
+    Padded sequences keep their masks (`Embedding(mask_zero=True)`, `Masking`): a mixture has the steps that either
+    sample has, and layers to come are told so. Where a sample has no step it lends nothing: its features count as 0
+    there, and its target, if that has steps, not at all. In a transformer encoder, mix at the layer that gives the
+    sum of all embeddings, or between blocks, at a block's last layer: within a block skip connections go round.
+
     Args:
         model: a built functional or sequential Keras model. It stays usable by itself and shares its weights.
         layers: names of its layers, drawn alike often; "input" for its input. A layer must have one floating output,
@@ -100,11 +105,11 @@ class ManifoldMixModel(MixingWrapper):
         step = self._step
         if step is None:
             return self.model(x, training=training)
-        features = x
+        features, mask = x, None
         for place, part in enumerate(self._parts.value):
-            features = part.run(features, training=True)
+            features, mask = part.run(features, mask)
             if part.end is not None:
-                features = step.at(place, features)
+                features, mask = step.at(place, features, mask)
         return features
 
     def train_step(self, data: Any) -> dict[str, Any]:

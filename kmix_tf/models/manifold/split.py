@@ -1,25 +1,48 @@
 """Places in a model where what it computes can be mixed: a model in parts, which share its layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.models.manifold.bottleneck import bottlenecks, graph_of
+from kmix_tf._compat import without_mask_of_its_own
+from kmix_tf.models.manifold.bottleneck import bottlenecks, graph_of, key_of, reached
+from kmix_tf.models.manifold.masks import lies_along
 
 INPUT = "input"
+_ATTENTION = (keras.layers.Attention, keras.layers.AdditiveAttention, keras.layers.MultiHeadAttention)
+_OF_TRANSFORMERS = (
+    ". In a transformer, mix what the embeddings add up to, or between two blocks, at a block's last layer"
+)
 
 
 class Part(NamedTuple):
     """A part of a model, from one place where it can be mixed to the next.
 
-    run: callable `(features, training)`. end: the name of the place it leads to; None for the outputs.
+    run: callable `(features, mask)`, as in training, that gives the same two of the next place. mask: what Keras has
+    made an input of layers to come, boolean `(batch, *steps)`, or None; masks that layers find on tensors are on
+    `features`. end: the name of the place it leads to; None for the outputs.
     """
 
-    run: Callable[[Any, bool], Any]
+    run: Callable[[Any, Any], tuple[Any, Any]]
     end: str | None
+
+
+class Place(NamedTuple):
+    """Where a model can be taken apart: the output of a layer, and the mask that goes with it, if there is one.
+
+    A mask of Keras 3 is a tensor of the model's graph, an input of the layers that it is told to. That of Keras 2
+    hangs on tensors only, and is none here.
+    """
+
+    tensor: Any
+    mask: Any = None
+
+    @property
+    def keys(self) -> list[Hashable]:
+        return [key_of(leaf) for leaf in self if leaf is not None]
 
 
 def parts_of(model: keras.Model, names: list[str]) -> list[Part]:
@@ -37,12 +60,13 @@ def parts_of(model: keras.Model, names: list[str]) -> list[Part]:
     hidden = sorted((name for name in names if name != INPUT), key=lambda name: places.rank(name))
     begin = [Part(_as_it_is, INPUT)] if INPUT in names else []
     if not hidden:
-        return [*begin, Part(_runner(model), None)]
-    tensor, parts = _inputs(model), []
-    for name in hidden:
-        start, tensor = tensor, places.tensor(name)
-        parts.append(Part(_runner(keras.Model(start, tensor, name=f"{model.name}_to_{name}")), name))
-    return [*begin, *parts, Part(_rest(tensor, _outputs(model), f"{model.name}_from_{hidden[-1]}"), None)]
+        return [*begin, Part(_whole(model), None)]
+    ends = places.with_masks_that_are_used(hidden)
+    parts, start = [], Place(_inputs(model))
+    for name, end in zip(hidden, ends, strict=True):
+        parts.append(Part(_between(start, end, f"{model.name}_to_{name}"), name))
+        start = end
+    return [*begin, *parts, Part(_rest(start, _outputs(model), f"{model.name}_from_{hidden[-1]}"), None)]
 
 
 class _Places:
@@ -52,6 +76,7 @@ class _Places:
         self.graph = graph_of(model)
         self.layers = {layer.name: layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)}
         self.order = bottlenecks(self.graph.parents, self.graph.sources, self.graph.sinks)
+        self.topological = reached(self.graph.parents, self.graph.sources, self.graph.sinks)
         self._require_whole()
 
     def rank(self, name: str) -> int:
@@ -64,7 +89,24 @@ class _Places:
         problem = self.problem(name)
         if problem is not None:
             raise _checks.problem(f"layer {name!r} cannot be mixed at: {problem}. {self._remedy(name)}")
-        return self.order.index(self._keys(name)[0])
+        return self.topological.index(self._keys(name)[0])
+
+    def with_masks_that_are_used(self, names: list[str]) -> list[Place]:
+        """The places of layers, in their order, each with its mask if a layer after it has that for an input."""
+        places, sinks = [], self.graph.sinks
+        for name in reversed(names):
+            place = self.place(name)
+            if place.mask is not None and key_of(place.mask) not in self._reached(place, sinks):
+                place = Place(place.tensor)
+            places.insert(0, place)
+            sinks = place.keys
+        return places
+
+    def place(self, name: str) -> Place:
+        """A layer's output, and its mask if that is a tensor of the graph."""
+        tensor = self.tensor(name)
+        mask = getattr(tensor, "_keras_mask", None)
+        return Place(tensor, mask if hasattr(mask, "_keras_history") else None)
 
     def tensor(self, name: str) -> Any:
         return self.graph.tensors[self._keys(name)[0]]
@@ -76,13 +118,27 @@ class _Places:
             return f"the model uses it {count} times, and it is not clear which is meant"
         if len(self._keys(name)) > 1:
             return f"it has {len(self._keys(name))} outputs"
-        if getattr(tensor, "_keras_mask", None) is not None:
-            return "it hands on the mask of padded sequences, which would not be that of their mixtures"
-        if self._keys(name)[0] not in self.order:
-            return "other connections go round it, as a skip connection does, and would carry unmixed features"
+        mask = getattr(tensor, "_keras_mask", None)
+        if mask is not None and not lies_along(tensor, mask):
+            return f"it hands on a mask that is not of its elements, of shape {getattr(mask, 'shape', None)}"
+        if not self._is_on_all_ways(name):
+            return "other connections go round it, as a skip connection does, and would carry unmixed features" + (
+                _OF_TRANSFORMERS if any(isinstance(layer, _ATTENTION) for layer in self.layers.values()) else ""
+            )
         if not tf.as_dtype(tensor.dtype).is_floating:
             return f"its output is of dtype {tf.as_dtype(tensor.dtype).name}, which mixtures are not"
         return None
+
+    def _is_on_all_ways(self, name: str) -> bool:
+        """Whether nothing goes round a layer's output and its mask, in which its steps are told from padding."""
+        place = self.place(name)
+        if self._keys(name)[0] in self.order or place.mask is None:
+            return self._keys(name)[0] in self.order
+        return not set(self._reached(place, self.graph.sinks)) & set(self.graph.sources)
+
+    def _reached(self, place: Place, sinks: Iterable[Hashable]) -> list[Hashable]:
+        """What sinks are computed from, seen from them as far as a place."""
+        return reached(self.graph.parents, [*place.keys, *self.graph.sources], sinks)
 
     def _keys(self, name: str) -> list[Any]:
         return next(iter(self.graph.produced[id(self.layers[name])].values()))
@@ -133,25 +189,51 @@ def _outputs(model: keras.Model) -> Any:
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
 
 
-def _as_it_is(features: Any, training: bool) -> Any:
-    return features
+def _as_it_is(features: Any, mask: Any) -> tuple[Any, Any]:
+    return features, mask
 
 
-def _runner(model: keras.Model) -> Callable:
-    def run(features: Any, training: bool) -> Any:
-        return model(features, training=training)
+def _whole(model: keras.Model) -> Callable:
+    def run(features: Any, mask: Any) -> tuple[Any, Any]:
+        return model(features, training=True), None
 
     return run
 
 
-def _rest(tensor: Any, outputs: Any, name: str) -> Callable:
-    """What computes a model's outputs from a hidden tensor, which may be an output itself."""
+def _between(start: Place, end: Place, name: str) -> Callable:
+    """What computes a place from another. A mask that both share is handed on as it is, for mixing changed it."""
+    is_shared = end.mask is not None and start.mask is end.mask
+    model = _model(start, end.tensor if end.mask is None or is_shared else list(end), name)
+
+    def run(features: Any, mask: Any) -> tuple[Any, Any]:
+        computed = model(_given(start, features, mask), training=True)
+        if end.mask is None or is_shared:
+            return computed, mask if is_shared else None
+        features, mask = computed
+        return features, mask
+
+    return run
+
+
+def _rest(start: Place, outputs: Any, name: str) -> Callable:
+    """What computes a model's outputs from a place, of which the tensor may be an output itself."""
     leaves = tf.nest.flatten(outputs)
-    others = [leaf for leaf in leaves if leaf is not tensor]
-    suffix = keras.Model(tensor, others, name=name) if others else None
+    others = [leaf for leaf in leaves if leaf is not start.tensor]
+    suffix = _model(start, others, name) if others else None
 
-    def run(features: Any, training: bool) -> Any:
-        computed = iter([] if suffix is None else tf.nest.flatten(suffix(features, training=training)))
-        return tf.nest.pack_sequence_as(outputs, [features if leaf is tensor else next(computed) for leaf in leaves])
+    def run(features: Any, mask: Any) -> tuple[Any, Any]:
+        given = _given(start, features, mask)
+        computed = iter([] if suffix is None else tf.nest.flatten(suffix(given, training=True)))
+        answers = [features if leaf is start.tensor else next(computed) for leaf in leaves]
+        return tf.nest.pack_sequence_as(outputs, answers), None
 
     return run
+
+
+def _model(start: Place, outputs: Any, name: str) -> keras.Model:
+    given = start.tensor if start.mask is None else list(start)
+    return without_mask_of_its_own(keras.Model(given, outputs, name=name))
+
+
+def _given(start: Place, features: Any, mask: Any) -> Any:
+    return features if start.mask is None else [features, mask]

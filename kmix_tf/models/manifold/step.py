@@ -9,15 +9,20 @@ from kmix_tf._graph import compiled
 from kmix_tf.blend.linear import with_axes
 from kmix_tf.layers import Stage
 from kmix_tf.layers.choosing import computing_all
+from kmix_tf.models.manifold.masks import mask_of, padded_as, present, with_mask
 from kmix_tf.seeding import mix_seeds, random_uniform
 
 
 class Passing(NamedTuple):
-    """A batch on its way through a model: features, and the targets and weights that belong to them by now."""
+    """A batch on its way through a model: features, and the targets and weights that belong to them by now.
+
+    mask: which elements of the features are there, boolean `(batch, *steps)`; None: all, or nobody says.
+    """
 
     features: Any
     y: Any
     sample_weight: Any
+    mask: Any = None
 
 
 class MixingStep:
@@ -46,22 +51,32 @@ class MixingStep:
         self._options = options
         self.y, self.sample_weight = y, sample_weight
 
-    def at(self, place: int, features: Any) -> Any:
-        """The features at a place, mixed if it is the one drawn. Places are passed in order, from 0."""
+    def at(self, place: int, features: Any, mask: Any = None) -> tuple[Any, Any]:
+        """The features at a place, mixed if it is the one drawn. Places are passed in order, from 0.
+
+        Args:
+            features: with a mask on them, if layers are to find one there; what is returned has that of the mixtures.
+            mask: one that layers to come have for an input, or None. It is returned, too, as that of the mixtures.
+        """
+        found = mask_of(features)
+        if found is not None:
+            features = tf.identity(features)  # Without it: Keras warns where a layer, such as a mix, loses a mask.
         if place == 0:
             # As they are where they are not mixed, such as one-hot.
             self.y, self.sample_weight = converted(self._mixes[0], features, *self._given)
-        passing = self._mixed(0, features) if self._drawn is None else self._perhaps_mixed(place, features)
+        known = found if mask is None else tf.cast(mask, tf.bool)
+        passing = (self._mixed if self._drawn is None else self._perhaps_mixed)(place, features, known)
         self.y, self.sample_weight = passing.y, passing.sample_weight
-        return passing.features
+        features = passing.features if found is None else with_mask(passing.features, passing.mask)
+        return features, None if mask is None else passing.mask
 
-    def _perhaps_mixed(self, place: int, features: Any) -> Passing:
+    def _perhaps_mixed(self, place: int, features: Any, mask: Any) -> Passing:
         """Computes one branch alone, whose batches may be of different lengths."""
         seen: list[Passing] = []
-        current = Passing(features, self.y, self.sample_weight)
+        current = Passing(features, self.y, self.sample_weight, mask)
 
         def mixed() -> list[tf.Tensor]:
-            seen.append(_weighted_like(current, self._mixed(place, features)))
+            seen.append(_weighted_like(current, self._mixed(place, features, mask)))
             is_longer = self._mixes[place].mixtures is not None
             return [_of_open_length(leaf) if is_longer else leaf for leaf in _tensors(seen[-1])]
 
@@ -72,19 +87,22 @@ class MixingStep:
         leaves = iter(tf.nest.flatten(tf.cond(tf.equal(self._drawn, place), mixed, kept)))
         return tf.nest.map_structure(lambda leaf: None if leaf is None else next(leaves), seen[0])
 
-    def _mixed(self, place: int, features: Any, allowed: Any = None) -> Passing:
+    def _mixed(self, place: int, features: Any, mask: Any, allowed: Any = None) -> Passing:
         y, sample_weight = self._given
         mix, told = self._mixes[place], self._options
-        if allowed is None:
+        if allowed is None and mask is None:
             mixed = mix(features, y, sample_weight, **told)
         else:
-            mixed = mix.mixed(features, y, sample_weight, **told, allowed=allowed)
-        if y is None:
-            return Passing(mixed, None, None)
-        features, *targets = (*mixed, None)[:3]
+            there = features if mask is None else present(features, mask)
+            mixed = mix.mixed(there, y, sample_weight, **told, allowed=allowed, mask=mask)
         # Weights may depend on hidden distances, but they say what mixtures count, and are not to be learnt. To be
         # said within the branch: outside, zeros would go in as its gradient, and at distance 0 come out as NaN.
-        return Passing(features, *tf.nest.map_structure(_constant, targets))
+        x, *targets = (mixed, None, None) if y is None else (*mixed, None)[:3]
+        targets = tf.nest.map_structure(_constant, targets)
+        if mask is None:
+            return Passing(x, *targets)
+        x, joined = x
+        return Passing(padded_as(features, x, joined), *targets, joined)
 
 
 class CompiledStep(MixingStep):
@@ -94,22 +112,23 @@ class CompiledStep(MixingStep):
     batches become as long as their mixtures at the first place.
     """
 
-    def _perhaps_mixed(self, place: int, features: Any) -> Passing:
+    def _perhaps_mixed(self, place: int, features: Any, mask: Any) -> Passing:
         is_drawn = tf.equal(self._drawn, place)
         if place == 0:
-            return self._mixed(place, features, allowed=is_drawn)
-        copies = self._mixes[0].mixtures or 1
-        passing = self._mixed(place, features[: tf.shape(features)[0] // copies], allowed=is_drawn)
-        current = _weighted_like(passing, Passing(features, self.y, self.sample_weight))
+            return self._mixed(place, features, mask, allowed=is_drawn)
+        size = tf.shape(features)[0] // (self._mixes[0].mixtures or 1)
+        once = None if mask is None else mask[:size]
+        passing = self._mixed(place, features[:size], once, allowed=is_drawn)
+        current = _weighted_like(passing, Passing(features, self.y, self.sample_weight, mask))
 
         def chosen(ours: tf.Tensor | None, theirs: tf.Tensor | None) -> tf.Tensor | None:
             return None if ours is None else tf.where(is_drawn, ours, theirs)
 
         return tf.nest.map_structure(chosen, _weighted_like(current, passing), current)
 
-    def _mixed(self, place: int, features: Any, allowed: Any = None) -> Passing:
+    def _mixed(self, place: int, features: Any, mask: Any, allowed: Any = None) -> Passing:
         with computing_all():
-            return super()._mixed(place, features, allowed)
+            return super()._mixed(place, features, mask, allowed)
 
 
 def draw_place(seed: tf.Tensor, count: int) -> tf.Tensor | None:

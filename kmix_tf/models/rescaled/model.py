@@ -33,6 +33,7 @@ from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import mixed_as
 from kmix_tf.models.rescaled.training import unwrapped
+from kmix_tf.models.wrapper import like_its_model
 
 _NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if they were, train without mixing them."
 
@@ -103,7 +104,7 @@ class RescaledModel(keras.Model):
         **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
-        super().__init__(autocast=False, **kwargs)
+        super().__init__(autocast=False, **like_its_model(model, kwargs))
         require_tensorflow_backend()
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
