@@ -12,7 +12,7 @@ from kmix_tf.callbacks.look import Mixtures
 
 # Sides of what is shown, in pixels: larger images are made smaller, small ones larger.
 _LARGEST, _WANTED, _LEAST = 160, 96, 8
-_CURVE = 48
+_CURVE, _CAPTION = 48, 64
 # Samples of a mixture that are shown at most, and axes of an image: height, width, channels.
 _MOST_PARTS = 4
 _GAP = 3
@@ -31,10 +31,11 @@ def as_table(mixtures: Mixtures, rows: Sequence[int], names: Sequence[str] | Non
     """The same mixtures in words, as Markdown."""
     lines = []
     for row in rows:
-        samples = [f"{share:.3f} of {at}: {named(mixtures.y, at, names)}" for at, share in mixtures.parts(row)]
+        labels = [(f"{share:.3f} x", named(mixtures.y, at, names), f"(row {at})") for at, share in mixtures.parts(row)]
+        samples = [" ".join(filter(None, words)) for words in labels]
         weight = 1.0 if mixtures.weight is None else mixtures.weight[row]
         label = "packed" if _is_packed(mixtures) else named(mixtures.mixed_y, row, names)
-        lines.append([str(row), "; ".join(samples), f"{mixtures.distance[row]:.4g}", f"{weight:.3g}", label])
+        lines.append([str(row), " + ".join(samples), f"{mixtures.distance[row]:.4g}", f"{weight:.3g}", label])
     return table(["mixture", "samples and their labels", "distance", "weight", "label"], lines)
 
 
@@ -113,6 +114,7 @@ def _curves(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     threshold = 1 - (np.arange(height) + 0.5) / height
     below = levels[:, :, :, np.newaxis] >= threshold
     pictures = below.transpose(0, 2, 3, 1).reshape(len(levels), -1, levels.shape[1])
+    pictures = pictures.repeat(-(-_CAPTION // pictures.shape[2]), axis=2)
     return _of_size(np.where(pictures[..., np.newaxis], np.uint8([70, 110, 160]), np.uint8(235)))
 
 
@@ -128,12 +130,19 @@ def _of_size(images: np.ndarray) -> np.ndarray:
 
 
 def _captioned(image: np.ndarray, text: str) -> np.ndarray:
+    image = _wide_enough(image)
     caption = written(text, image.shape[1])[..., np.newaxis].repeat(3, axis=2)
     return _bordered(np.concatenate([image, np.full((_GAP, *image.shape[1:]), 255, np.uint8), caption]))
 
 
+def _wide_enough(image: np.ndarray) -> np.ndarray:
+    """With white at its right, so that label and share fit below."""
+    return np.pad(image, [(0, 0), (0, max(_CAPTION - image.shape[1], 0)), (0, 0)], constant_values=255)
+
+
 def _with_bar(image: np.ndarray, shares: Sequence[float]) -> np.ndarray:
     """An image, and below it how much of which sample is in it."""
+    image = _wide_enough(image)
     width = image.shape[1]
     ends = np.round(np.cumsum(shares) * width).astype(int)
     bar = np.full((HEIGHT, width, 3), 255, np.uint8)
