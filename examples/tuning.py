@@ -27,9 +27,10 @@ def build(point):
     return mixing
 
 
-def tuned(epochs=10):
+def tuned(epochs=5):
     """The point of the least validation loss, found by KerasTuner."""
     import keras_tuner
+    import tensorboard  # noqa: F401, which KerasTuner imports while it searches
 
     def model_of(hp):
         return build(grid[hp.Choice("point", list(range(len(grid))), ordered=False)])
@@ -39,7 +40,7 @@ def tuned(epochs=10):
     return grid[tuner.get_best_hyperparameters()[0].get("point")]
 
 
-def looped(epochs=10):
+def looped(epochs=5):
     """The same by a loop."""
     told = {"batch_size": 32, "epochs": epochs, "validation_data": (x_test, y_test), "verbose": 0}
     losses = [min(build(point).fit(x, y, **told).history["val_loss"]) for point in grid]
