@@ -67,9 +67,10 @@ class MixtureImages(keras.callbacks.Callback):
         seed: an integer >= 0, default 0. The draws of an epoch follow from it and from the epoch's number, also where
             training is resumed with `initial_epoch` or by `BackupAndRestore`.
         times: whether models that mix in their step are timed; default True. step_seconds is the mean over the steps
-            of the epoch, but for the first call; mix_seconds the median of three mixes alone, compiled as the model
-            is, outside training. step_seconds_without_mix is their difference: an estimate, for a compiled step may
-            do both at once. Not in `ManifoldMixModel`, whose mix cannot be taken out of its step.
+            of the epoch, but for the first call; mix_seconds the median of five mixes alone, compiled as the model
+            is, outside training. step_seconds_without_mix is their difference: an estimate, below 0 where a step
+            mixes and learns at once, or clocks are noisy. `ManifoldMixModel`, whose mix cannot be taken out of its
+            step, has step_seconds alone.
 
     Attributes:
         mixtures: what was drawn last, a dictionary of `Mixtures` by place. sheets: the last pictures, uint8
@@ -210,7 +211,7 @@ class MixtureImages(keras.callbacks.Callback):
             return found
         if anew or self._mix_seconds is None:
             self._mix_seconds = self._time_of_a_mix(epoch)
-        rest = max(found["step_seconds"] - self._mix_seconds, 0.0)
+        rest = found["step_seconds"] - self._mix_seconds
         return {**found, "mix_seconds": self._mix_seconds, "step_seconds_without_mix": rest}
 
     def _time_of_a_mix(self, epoch: int) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_RUNS = 3
+_RUNS = 5
 
 
 class StepClock:
