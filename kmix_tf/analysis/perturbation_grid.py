@@ -142,9 +142,7 @@ def _known_costs(
     return costs
 
 
-def _point(
-    k: int, alpha: float, strategy: str, costs: CostSummary, unit: float, largest: float | None
-) -> GridPoint:
+def _point(k: int, alpha: float, strategy: str, costs: CostSummary, unit: float, largest: float | None) -> GridPoint:
     if strategy == SIMPLE:
         xi = perturbation_of(alpha, costs.matched) * unit
         return GridPoint(k, alpha, xi, strategy, alpha, xi, True)
@@ -164,11 +162,12 @@ def _point(
 
 def _warn_of_reach(points: list[GridPoint], largest: float | None) -> None:
     """Says which points do not perturb as far as they should."""
+    bound = "" if largest is None else f" up to {largest:g}"
     out = [f"k={point.k} at the xi of alpha={point.plain_alpha:g}" for point in points if not point.in_reach]
     if out:
         out = list(dict.fromkeys(out))
         warnings.warn(
-            f"{_checks.speaker()}: no alpha{'' if largest is None else f' up to {largest:g}'} perturbs as far as was asked for {', '.join(out)}: matched pairs are too "
-            "near. These points have in_reach=False. Take smaller ks or alphas.",
+            f"{_checks.speaker()}: no alpha{bound} perturbs as far as was asked for {', '.join(out)}: matched pairs "
+            "are too near. These points have in_reach=False. Take smaller ks or alphas.",
             stacklevel=4,
         )

@@ -53,11 +53,23 @@ def look(mix: Callable[[], Any]) -> Mixtures:
         mix: mixes it, eagerly. Where several mixes take part, each sample is of that whose mixture it is.
     """
     with watching() as seen:
-        x = mix()
-    looks = [_mixtures(**each) for each in seen if "mixed" in each]
-    if len(looks) < 2:
-        return looks[0] if looks else _unmixed(x)
-    return _chosen(looks, [np.asarray(leaf) for leaf in tf.nest.flatten(x[0] if isinstance(x, tuple) else x)])
+        batch = mix()
+    x, y = (*batch, None)[:2] if isinstance(batch, tuple) else (batch, None)
+    leaves = _named(FEATURES, x)
+    count = len(next(iter(leaves.values())))
+    looks = [each for each in (_mixtures(**one) for one in seen if "mixed" in one) if len(each.ratio) == count]
+    if not looks:
+        return _unmixed(leaves, _named(TARGETS, y))
+    return looks[0] if len(looks) == 1 else _chosen(looks, list(leaves.values()))
+
+
+def _named(part: str, structure: Any) -> dict[str, np.ndarray]:
+    """The dense leaves of a structure, by their number."""
+    leaves = [] if structure is None else tf.nest.flatten(structure)
+    dense = [
+        tf.convert_to_tensor(leaf) for leaf in leaves if not isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor))
+    ]
+    return {f"{part}/{at}" if at else part: _array(leaf) for at, leaf in enumerate(dense)}
 
 
 def _mixtures(sides: Any, drawn: Any, batch: Any, blended: Any, mixed: Any) -> Mixtures:
@@ -94,30 +106,20 @@ def _array(tensor: tf.Tensor) -> np.ndarray:
     return np.asarray(tf.cast(tensor, tf.float32) if tensor.dtype in (tf.float16, tf.bfloat16) else tensor)
 
 
-def _unmixed(batch: Any) -> Mixtures:
+def _unmixed(x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -> Mixtures:
     """A batch that no mix has touched."""
-    x, y = (*batch, None)[:2] if isinstance(batch, tuple) else (batch, None)
-    sides = [
-        {f"{name}/{at}" if at else name: _array(tf.convert_to_tensor(leaf)) for at, leaf in enumerate(tf.nest.flatten(part))}
-        for name, part in ((FEATURES, x), (TARGETS, y))
-        if part is not None
-    ]
-    sides = [*sides, {}][:2]
-    rows = np.arange(len(next(iter(sides[0].values()))))
-    return Mixtures(rows, rows, np.ones(len(rows)), None, None, np.zeros(len(rows)), *sides, *sides)
+    rows = np.arange(len(next(iter(x.values()))))
+    return Mixtures(rows, rows, np.ones(len(rows)), None, None, np.zeros(len(rows)), x, y, x, y)
 
 
 def _chosen(looks: list[Mixtures], x: list[np.ndarray]) -> Mixtures:
-    """Of several mixes of the same batch, for each mixture the one that it is of."""
+    """Of several mixes of the same batch, for each mixture the one that it is of: whose features it has."""
     which = np.zeros(len(x[0]), int)
     for number, each in reversed(list(enumerate(looks))):
-        is_its = [
-            np.reshape(ours == leaf, [len(leaf), -1]).all(axis=1)
-            for ours in each.mixed_x.values()
-            for leaf in x
-            if ours.shape == leaf.shape
-        ]
-        which[np.all(is_its, axis=0) if is_its else []] = number
+        has_them = np.ones(len(which), bool)
+        for ours in each.mixed_x.values():
+            has_them &= np.any([_equal_rows(ours, leaf) for leaf in x if leaf.shape == ours.shape], axis=0)
+        which[has_them] = number
 
     def joined(name: str) -> Any:
         values = [getattr(each, name) for each in looks]
@@ -139,6 +141,10 @@ def _chosen(looks: list[Mixtures], x: list[np.ndarray]) -> Mixtures:
         {name: values[which, rows] for name, values in mixed_x.items()},
         {name: values[which, rows] for name, values in mixed_y.items()},
     )
+
+
+def _equal_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.reshape(first == second, [len(first), -1]).all(axis=1)
 
 
 def effective_count(weight: np.ndarray | None, count: int) -> float:

@@ -23,8 +23,8 @@ from kmix_tf.models.wrapper import MixingWrapper
 _MOST_LEAVES = 4
 _FOLDER = "mixtures"
 _PICTURE = (
-    "A row for each mixture: its samples, with label and share below each, and last the mixture, with the shares below "
-    "as a bar, the sample's own first."
+    "A row for each mixture: its samples, with label and share below each, and last the mixture, with the shares "
+    "below as a bar, the sample's own first."
 )
 
 
@@ -144,7 +144,7 @@ class MixtureImages(keras.callbacks.Callback):
 
     @_checks.speaks
     def on_train_begin(self, logs: Any = None) -> None:
-        """Looks for a mixed stage and data, and mixes once: what is wrong is said before an epoch has been trained."""
+        """Looks for a mixed stage and data, and mixes once: what is wrong is said before anything is trained."""
         self._begin()
         self._stages = stages_of(self.layer, self.model)
         self._source = self._found_source()
@@ -239,7 +239,9 @@ class MixtureImages(keras.callbacks.Callback):
 
 
 def _as_tensor(leaf: Any) -> Any:
-    return leaf if leaf is None or isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)) else tf.convert_to_tensor(leaf)
+    return (
+        leaf if leaf is None or isinstance(leaf, (tf.RaggedTensor, tf.SparseTensor)) else tf.convert_to_tensor(leaf)
+    )
 
 
 def _at(name: str, place: str) -> str:

@@ -16,6 +16,7 @@ _CURVE, _CAPTION = 48, 64
 # Samples of a mixture that are shown at most, and axes of an image: height, width, channels.
 _MOST_PARTS = 4
 _GAP = 3
+_FILLED, _EMPTY = (70, 110, 160), 235
 _OWN, _OTHERS = (40, 90, 160), ((240, 150, 60), (90, 160, 90), (150, 110, 180))
 
 
@@ -31,7 +32,9 @@ def as_table(mixtures: Mixtures, rows: Sequence[int], names: Sequence[str] | Non
     """The same mixtures in words, as Markdown."""
     lines = []
     for row in rows:
-        labels = [(f"{share:.3f} x", named(mixtures.y, at, names), f"(row {at})") for at, share in mixtures.parts(row)]
+        labels = [
+            (f"{share:.3f} x", named(mixtures.y, at, names), f"(row {at})") for at, share in mixtures.parts(row)
+        ]
         samples = [" ".join(filter(None, words)) for words in labels]
         weight = 1.0 if mixtures.weight is None else mixtures.weight[row]
         label = "packed" if _is_packed(mixtures) else named(mixtures.mixed_y, row, names)
@@ -58,7 +61,9 @@ def sheet(mixtures: Mixtures, name: str, rows: Sequence[int]) -> np.ndarray:
     for row, each in zip(rows, parts, strict=True):
         tiles = [_captioned(tiles_of[at], f"{numbered(mixtures.y, at)} {share:.2f}".strip()) for at, share in each]
         tiles += [np.full_like(tiles[0], 255)] * (columns - len(each))
-        lines.append(np.concatenate([*tiles, _with_bar(tiles_of_mixtures[row], [share for _, share in each])], axis=1))
+        lines.append(
+            np.concatenate([*tiles, _with_bar(tiles_of_mixtures[row], [share for _, share in each])], axis=1)
+        )
     return np.concatenate(lines, axis=0)
 
 
@@ -97,7 +102,7 @@ def _in_range(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         low, high = 0.0, 255.0
     else:
         low, high = float(x.min()), float(x.max())
-        if -1 <= low and high <= 1:
+        if low >= -1 and high <= 1:
             low, high = (0.0 if low >= 0 else -1.0), 1.0
     return np.clip((chosen - low) / (high - low or 1.0), 0, 1)
 
@@ -115,7 +120,7 @@ def _curves(x: np.ndarray, chosen: np.ndarray) -> np.ndarray:
     below = levels[:, :, :, np.newaxis] >= threshold
     pictures = below.transpose(0, 2, 3, 1).reshape(len(levels), -1, levels.shape[1])
     pictures = pictures.repeat(-(-_CAPTION // pictures.shape[2]), axis=2)
-    return _of_size(np.where(pictures[..., np.newaxis], np.uint8([70, 110, 160]), np.uint8(235)))
+    return _of_size(np.where(pictures[..., np.newaxis], np.array(_FILLED, np.uint8), np.uint8(_EMPTY)))
 
 
 def _of_size(images: np.ndarray) -> np.ndarray:

@@ -23,8 +23,8 @@ _SHARING_SEEDS = {
 }
 
 _GIVE = (
-    "a tf.data.Dataset of unmixed batches, a keras.utils.PyDataset, or arrays (x, y) or (x, y, sample_weight) of which "
-    "batches are taken"
+    "a tf.data.Dataset of unmixed batches, a keras.utils.PyDataset, or arrays (x, y) or (x, y, sample_weight) of "
+    "which batches are taken"
 )
 
 

@@ -89,7 +89,10 @@ def test_of_several_mixes_each_mixture_is_of_its_own():
         sides = [
             layer.mixed(X, ONE_HOT, training=True, seed=[number, 0]) for number, layer in enumerate((first, second))
         ]
-        return tuple(np.where(chosen.reshape([-1, *[1] * (one.ndim - 1)]), one, other) for one, other in zip(*sides))
+        return tuple(
+            np.where(chosen.reshape([-1, *[1] * (one.ndim - 1)]), one, other)
+            for one, other in zip(*sides, strict=True)
+        )
 
     seen = look(mix)
     x, _ = mix()

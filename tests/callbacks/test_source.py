@@ -107,12 +107,14 @@ def test_a_py_dataset_gives_its_first_batch():
     np.testing.assert_array_equal(source_of(Batches(), 3, 0)(4)[1], Y[::2])
 
 
-@pytest.mark.parametrize("data", [iter([1]), 3, (n for n in range(3)), "a"], ids=["iterator", "number", "generator", "text"])
+@pytest.mark.parametrize(
+    "data", [iter([1]), 3, (n for n in range(3)), "a"], ids=["iterator", "number", "generator", "text"]
+)
 def test_what_can_be_gone_through_once_is_refused(data):
     with pytest.raises(TypeError, match=r"dataset must be a tf.data.Dataset of unmixed batches.*Received: dataset="):
         source_of(data, 3, 0)
 
 
 def test_an_empty_dataset_is_refused():
-    with pytest.raises(ValueError, match="dataset must have a batch. Received: an empty dataset."):
+    with pytest.raises(ValueError, match=r"dataset must have a batch. Received: an empty dataset."):
         source_of(tf.data.Dataset.range(0), 3, 0)
