@@ -114,37 +114,43 @@ def _unmixed(x: dict[str, np.ndarray], y: dict[str, np.ndarray]) -> Mixtures:
 
 def _chosen(looks: list[Mixtures], x: list[np.ndarray]) -> Mixtures:
     """Of several mixes of the same batch, for each mixture the one that it is of: whose features it has."""
-    which = np.zeros(len(x[0]), int)
+    first, rows = looks[0], np.arange(len(x[0]))
+    if len(first.sample) == len(next(iter(first.x.values()))):
+        # Some may be of none.
+        looks = [*looks, _unmixed(first.x, first.y)._replace(mixed_y=_of_shapes(first.y, first.mixed_y))]
+    which = np.zeros(len(rows), int)
     for number, each in reversed(list(enumerate(looks))):
-        has_them = np.ones(len(which), bool)
+        has_them = np.ones(len(rows), bool)
         for ours in each.mixed_x.values():
             has_them &= np.any([_equal_rows(ours, leaf) for leaf in x if leaf.shape == ours.shape], axis=0)
         which[has_them] = number
 
-    def joined(name: str) -> Any:
-        values = [getattr(each, name) for each in looks]
+    def joined(values: list[Any]) -> Any:
         if all(value is None for value in values):
             return None
-        values = [np.ones(len(which)) if value is None else value for value in values]
-        return np.stack(values)[which, np.arange(len(which))]
+        return np.stack([np.ones(len(rows)) if value is None else value for value in values])[which, rows]
 
-    first = looks[0]
-    mixed_x = {name: np.stack([each.mixed_x[name] for each in looks]) for name in first.mixed_x}
-    mixed_y = {name: np.stack([each.mixed_y[name] for each in looks]) for name in first.mixed_y}
-    rows = np.arange(len(which))
     return Mixtures(
-        *(joined(name) for name in ("sample", "partner", "ratio")),
-        None,
-        *(joined(name) for name in ("weight", "distance")),
-        first.x,
-        first.y,
-        {name: values[which, rows] for name, values in mixed_x.items()},
-        {name: values[which, rows] for name, values in mixed_y.items()},
+        sample=joined([each.sample for each in looks]),
+        partner=joined([each.partner for each in looks]),
+        ratio=joined([each.ratio for each in looks]),
+        shares=None,
+        weight=joined([each.weight for each in looks]),
+        distance=joined([each.distance for each in looks]),
+        x=first.x,
+        y=first.y,
+        mixed_x={name: joined([each.mixed_x[name] for each in looks]) for name in first.mixed_x},
+        mixed_y={name: joined([each.mixed_y[name] for each in looks]) for name in first.mixed_y},
     )
 
 
-def _equal_rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    return np.reshape(first == second, [len(first), -1]).all(axis=1)
+def _of_shapes(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Our arrays, but theirs where shapes differ, as those of packed targets do."""
+    return {name: ours[name] if ours[name].shape == their.shape else their for name, their in theirs.items()}
+
+
+def _equal_rows(first: np.ndarray, second: np.ndarray) -> Any:
+    return np.all(np.reshape(first == second, [len(first), -1]), axis=1)
 
 
 def effective_count(weight: np.ndarray | None, count: int) -> float:

@@ -81,24 +81,22 @@ def test_of_mixtures_of_three_the_largest_two_count():
     np.testing.assert_allclose(seen.distance[0], np.linalg.norm(X[0] - X[1]), rtol=1e-5)
 
 
-def test_of_several_mixes_each_mixture_is_of_its_own():
-    first, second = KMixupLayer(1, scope="sample"), KMixupLayer(8, scope="sample")
-    chosen = np.arange(N) % 2 == 0
+@pytest.mark.parametrize("targets", ["mixed", "packed"])
+def test_of_several_mixes_each_mixture_is_of_its_own(targets):
+    layers = [KMixupLayer(k, scope="sample", targets=targets) for k in (1, 8)]
+    chosen = np.arange(N) % 3  # the third of nothing
 
     def mix():
-        sides = [
-            layer.mixed(X, ONE_HOT, training=True, seed=[number, 0]) for number, layer in enumerate((first, second))
-        ]
-        return tuple(
-            np.where(chosen.reshape([-1, *[1] * (one.ndim - 1)]), one, other)
-            for one, other in zip(*sides, strict=True)
-        )
+        x, y = zip(*(layer.mixed(X, ONE_HOT, training=True, seed=[4, layer.k]) for layer in layers), strict=True)
+        return np.choose(chosen[:, np.newaxis, np.newaxis], [*x, X]), y[0]
 
     seen = look(mix)
     x, _ = mix()
     share = seen.ratio[:, np.newaxis, np.newaxis]
     np.testing.assert_allclose(x, share * X[seen.sample] + (1 - share) * X[seen.partner], atol=1e-5)
     np.testing.assert_array_equal(seen.mixed_x["features"], x)
+    assert (seen.partner[chosen == 2] == np.flatnonzero(chosen == 2)).all() and (seen.ratio[chosen == 2] == 1).all()
+    assert (seen.partner[chosen < 2] != np.flatnonzero(chosen < 2)).all()
 
 
 def test_where_nothing_mixes_every_sample_is_itself():
