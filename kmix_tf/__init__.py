@@ -11,6 +11,7 @@ from kmix_tf.blend import (
     PuzzleMixBlend,
     SaliencyMixBlend,
 )
+from kmix_tf.callbacks import MixtureImages
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
     ChoiceLayer,
@@ -72,6 +73,7 @@ __all__ = [
     "MixMetric",
     "MixModel",
     "MixSchedule",
+    "MixtureImages",
     "MultiMixLayer",
     "NearestNeighborPairing",
     "NearestNeighborWeight",

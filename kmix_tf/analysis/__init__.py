@@ -52,6 +52,7 @@ from kmix_tf.analysis.perturbation import (
     perturbation,
     perturbation_covariance,
 )
+from kmix_tf.analysis.perturbation_grid import GridPoint, perturbation_grid
 from kmix_tf.analysis.risk import ApproximateRisk, approximate_mixup_risk, mixup_risk
 from kmix_tf.analysis.toys import Toy, alternating_line, two_moons
 from kmix_tf.maths.matched import MatchedAlpha
@@ -69,6 +70,7 @@ __all__ = [
     "EntropyBound",
     "FlipThreshold",
     "GradientVariance",
+    "GridPoint",
     "Intrusion",
     "IntrusionDistances",
     "KMixupRegularization",
@@ -117,6 +119,7 @@ __all__ = [
     "nearest_segments",
     "perturbation",
     "perturbation_covariance",
+    "perturbation_grid",
     "prediction_entropy",
     "predictions_of",
     "reliability_curve",

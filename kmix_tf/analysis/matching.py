@@ -150,12 +150,12 @@ def _matched(x: Any, k: Any, alpha: Any, trials: Any, seed: Any, largest: Any, p
     precision = _checks.positive("precision", precision)
 
     def known(costs: CostSummary) -> bool:
-        return is_known(alpha, _at_most_plain(costs), precision, largest)
+        return is_known(alpha, at_most_plain(costs), precision, largest)
 
-    costs, unit, enough = _drawn_costs(x, k, trials, seed, known)
+    costs, unit, enough = drawn_costs(x, k, trials, seed, known)
     # Only their ratio counts for alpha, so that costs beyond floats may stay in the unit.
     square = unit * unit if _SMALL < unit < 1 / _SMALL else 1.0
-    costs = _at_most_plain(costs)
+    costs = at_most_plain(costs)
     costs = costs._replace(plain=square * costs.plain, matched=square * costs.matched)
     found = alpha_of_costs(alpha, costs, largest)
     if not enough:
@@ -166,7 +166,7 @@ def _matched(x: Any, k: Any, alpha: Any, trials: Any, seed: Any, largest: Any, p
     return found._replace(**{name: scale * getattr(found, name) for name in MatchedAlpha._fields[2:]})
 
 
-def _at_most_plain(costs: CostSummary) -> CostSummary:
+def at_most_plain(costs: CostSummary) -> CostSummary:
     """Matching costs at most what random pairs do; a few trials may say otherwise."""
     return costs._replace(matched=min(costs.matched, costs.plain))
 
@@ -174,14 +174,14 @@ def _at_most_plain(costs: CostSummary) -> CostSummary:
 def mean_cost(x: Any, k: Any, trials: Any, seed: Any, precision: Any) -> tuple[float, float]:
     """The mean cost of matching groups of k, in squares of a unit; and the unit."""
     precision = _checks.positive("precision", precision)
-    costs, unit, enough = _drawn_costs(x, k, trials, seed, lambda costs: 2 * costs.matched_error <= precision)
+    costs, unit, enough = drawn_costs(x, k, trials, seed, lambda costs: 2 * costs.matched_error <= precision)
     if not enough:
         draws = f"{_MOST_TRIALS:,} trials"
         warn_of_precision("the cost of matching", costs.matched_error, precision, draws, "Ask for less.")
     return costs.matched, unit
 
 
-def _drawn_costs(x: Any, k: Any, trials: Any, seed: Any, known: Any) -> tuple[CostSummary, float, bool]:
+def drawn_costs(x: Any, k: Any, trials: Any, seed: Any, known: Any) -> tuple[CostSummary, float, bool]:
     """Costs in squares of a unit, of so many trials or until they are known; the unit; and whether they are."""
     k = _checks.integer("k", k, minimum=1)
     x, unit = _points(x, k)

@@ -14,6 +14,7 @@ from kmix_tf.batch.roles import ROLES
 from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.label_shares.rules import LabelRules, label_ratios
 from kmix_tf.mixing.draw import Drawn
+from kmix_tf.mixing.watch import WATCHED
 from kmix_tf.mixing.weighting import one_weight_each, weighted
 from kmix_tf.saliency.inputs import NamedFeatures
 
@@ -57,6 +58,8 @@ def apply(
         for index, tensor in zip(at, ROLES[name].mix(ours, theirs, mixture, packed), strict=True):
             tensors[index] = tensor
     mixed = first.replace(tensors)
+    if watched := WATCHED.get():
+        watched[-1].update(batch=first, blended=blended, mixed=mixed)
     return mixed if packed or drawn.weight is None else weighted(mixed, drawn.weight)
 
 

@@ -10,6 +10,7 @@ from kmix_tf._graph import after, require
 from kmix_tf.blend.base import BlendStrategy
 from kmix_tf.blend.linear import join_interpolations
 from kmix_tf.maths.distance import pair_distances
+from kmix_tf.mixing.watch import WATCHED
 from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.pairing.mutual import numbers_of_pairs, require_mutual
 from kmix_tf.ratio.base import RatioStrategy
@@ -93,7 +94,10 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
         partner, ratio = drawn()
     else:
         partner, ratio = tf.cond(mixed, drawn, lambda: _unmixed(decisions, tf.shape(sides.first[0])[0]))
-    return _weighed(decisions.weight, sides, MixPlan(partner, ratio, seeds.blend), mixed)
+    weighed = _weighed(decisions.weight, sides, MixPlan(partner, ratio, seeds.blend), mixed)
+    if (watched := WATCHED.get()) is not None:
+        watched.append({"sides": sides, "drawn": weighed})
+    return weighed
 
 
 def probability_of(probability: float, schedule: Callable | None, step: Any, allowed: Any = None) -> Callable | None:

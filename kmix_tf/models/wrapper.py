@@ -18,6 +18,7 @@ from kmix_tf.models.counting import StepCounter
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.fitting import require_fitting, require_outputs, warn_of_metrics
 from kmix_tf.models.lookups import input_specs, not_selected
+from kmix_tf.models.showing import offer_data
 from kmix_tf.models.telling import TellingModel, Told
 
 
@@ -108,6 +109,7 @@ class MixingWrapper(TellingModel):
                 _checks.refuse(
                     "class_weight", "given once, to fit or to the mix, which has one", kwargs["class_weight"]
                 )
+        offer_data(inspect.signature(keras.Model.fit).bind_partial(self, *args, **kwargs).arguments)
         return super().fit(*args, **kwargs)
 
     def compute_loss(

@@ -1,0 +1,99 @@
+"""The mixed stage that a callback looks at: a layer of a pipeline, or a model that mixes in its step."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kmix_tf import _checks
+from kmix_tf.layers import MixLayer
+from kmix_tf.models.first_pass import first_pass
+from kmix_tf.models.manifold.model import ManifoldMixModel
+from kmix_tf.models.mixing import MixModel, _salient_axes
+from kmix_tf.models.wrapper import MixingWrapper
+
+# Mixes a batch (x, y, sample_weight), given it, a seed and the number of steps before.
+Stage = Callable[[tuple[Any, Any, Any], tf.Tensor, Any], Any]
+
+_INSTEAD = (
+    "Give the layer that the data are mixed by, and data that are not mixed: MixtureImages(log_dir, layer, dataset); "
+    "or train a MixModel or ManifoldMixModel, which mixes in its step."
+)
+
+
+def stages_of(layer: Any, model: Any) -> dict[str, Stage]:
+    """The mixes at each place, by its name, which is empty where there is but one.
+
+    Raises:
+        ValueError: where nothing mixes.
+    """
+    if layer is not None:
+        return {"": _of_layer(layer)}
+    if isinstance(model, MixModel):
+        return {"": _of_mix_model(model)}
+    if isinstance(model, ManifoldMixModel):
+        names = model.mix_layers
+        return {name if len(names) > 1 else "": _of_place(model, name) for name in names}
+    raise _checks.problem(
+        f"layer must be given where the model mixes nothing itself. Received: layer=None and a model of class "
+        f"{type(model).__name__}. {_INSTEAD}"
+    )
+
+
+def require_stage(layer: Any) -> Any:
+    """None, or a layer that mixes batches.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if layer is not None and not (isinstance(layer, MixLayer) or callable(getattr(layer, "mixed", None))):
+        _checks.refuse("layer", "None or a MixLayer such as KMixupLayer(16)", layer, TypeError)
+    return layer
+
+
+def _of_layer(layer: Any) -> Stage:
+    return lambda batch, seed, step: layer.mixed(*batch, training=True, seed=seed, step=step)
+
+
+def _of_mix_model(model: MixModel) -> Stage:
+    axes = _salient_axes(model.layer.blend)
+    if axes is None:
+        return _of_layer(model.layer)
+
+    def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
+        # As in inference, which leaves no trace in the model.
+        added = not model.loss
+        found = first_pass(model, axes, batch, with_weights=False, with_added=added, smoothing=model.smoothing)
+        return model.layer.mixed(*batch, training=True, seed=seed, step=step, saliency=found.saliency)
+
+    return mix
+
+
+def _of_place(model: ManifoldMixModel, name: str) -> Stage:
+    """The mix of what a model, asked as in inference, has made of a batch by then."""
+
+    def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
+        x, y, sample_weight = batch
+        for part in model._parts.value:
+            x = part.run(x, training=False)
+            if part.end == name:
+                break
+        return model._mix_at(name).mixed(x, y, sample_weight, training=True, seed=seed, step=step)
+
+    return mix
+
+
+def as_compiled(model: Any, stage: Stage) -> Stage:
+    """A stage run as the model runs its steps: eagerly, as a graph, or by XLA."""
+    if model.run_eagerly:
+        return stage
+    return tf.function(stage, jit_compile=bool(model.jit_compile) or None, autograph=False)
+
+
+def steps_trained(model: Any) -> int:
+    """How many steps a model was trained, for schedules; counted by what is saved with it."""
+    if isinstance(model, MixingWrapper):
+        return int(model._counter.steps)
+    optimizer = getattr(model, "optimizer", None)
+    return 0 if optimizer is None else int(np.asarray(optimizer.iterations))
