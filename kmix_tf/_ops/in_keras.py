@@ -5,6 +5,7 @@ where Keras tries a model on made-up numbers, what is wrong must become NaN, as 
 """
 
 import functools
+import importlib
 from typing import Any
 
 import keras
@@ -130,13 +131,9 @@ def _is_known(condition: Any) -> bool:
     if in_stateless_scope():
         return False
     if keras.backend.backend() == "jax":
-        import jax
-
-        return not isinstance(condition, jax.core.Tracer)
+        return not isinstance(condition, importlib.import_module("jax").core.Tracer)
     if keras.backend.backend() == "torch":
-        import torch
-
-        return not torch.compiler.is_compiling()
+        return not importlib.import_module("torch").compiler.is_compiling()
     return True
 
 
@@ -144,7 +141,7 @@ def traced(function: Any) -> Any:
     """The function without gradients, which PyTorch would keep what it needs for."""
     if keras.backend.backend() != "torch":
         return function
-    import torch
+    torch = importlib.import_module("torch")
 
     @functools.wraps(function)
     def call(*args: Any) -> Any:

@@ -97,10 +97,10 @@ def unpack_for(y_true: Tensor, y_pred: Tensor) -> PackedTargets | None:
     Raises:
         ValueError: if they fit neither.
     """
-    targets, predictions = dims(y_true), dims(y_pred)
-    last, outputs = (targets or (None,))[-1], (predictions or (None,))[-1]
-    is_known = targets is not None and predictions is not None
-    extra = len(targets) - len(predictions) if is_known else None
+    shapes = dims(y_true), dims(y_pred)
+    targets, predictions = (shape or () for shape in shapes)
+    last, outputs = (shape[-1] if shape else None for shape in (targets, predictions))
+    extra = None if None in shapes else len(targets) - len(predictions)
     if extra == 2 and targets[-3:] == (1, 1, 4):  # classes that came as (batch, 1)
         y_true, targets, extra = y_true[..., 0, :, :], targets[:-3] + targets[-2:], 1
     if extra == 1 and targets[-2:] == (1, 4) and len(predictions) > 1:
@@ -115,7 +115,7 @@ def unpack_for(y_true: Tensor, y_pred: Tensor) -> PackedTargets | None:
         return None
     raise _checks.problem(
         f"targets must be plain, or packed with 2 d + 2 entries for d outputs (classes as integers: 1 x 4). "
-        f"Received: targets of shape {targets} for predictions of shape {predictions}."
+        f"Received: targets of shape {shapes[0]} for predictions of shape {shapes[1]}."
     )
 
 
@@ -135,5 +135,5 @@ def _rank(tensor: Any) -> int | None:
 
 def has_outputs(y: Tensor, y_pred: Tensor) -> bool:
     """Whether targets have an entry for each output of predictions, rather than one class or number for all."""
-    targets, predictions = dims(y), dims(y_pred)
-    return bool(targets and predictions) and len(targets) == len(predictions) and targets[-1] == predictions[-1]
+    targets, predictions = dims(y) or (), dims(y_pred) or ()
+    return len(targets) == len(predictions) > 0 and targets[-1] == predictions[-1]

@@ -136,9 +136,9 @@ def _weight_of_rows(sample_weight: Any, mask: Any, y_pred: Tensor) -> Tensor | N
     """float32 `(n,)`: of places that a mask leaves out, 0; as in Keras, if there are weights at all."""
     if sample_weight is None:
         return None
-    weight, places = ops.convert_to_tensor(sample_weight), dims(y_pred[..., 0])
+    weight = ops.convert_to_tensor(sample_weight)
     given = dims(weight)
-    if given is not None and len(given) > len(places) and given[-1] != 1:
+    if given is not None and len(given) > len(y_pred.shape) - 1 and given[-1] != 1:
         raise _checks.problem(
             "sample_weight must be one number for each sample or place. Received: sample_weight of shape "
             f"{given} for predictions of shape {dims(y_pred)}."
