@@ -53,7 +53,7 @@ zeros = tf.zeros
 zeros_like = tf.zeros_like
 
 
-def arange(stop: int, dtype: str) -> tf.Tensor:
+def arange(stop: Any, dtype: str) -> tf.Tensor:
     return tf.range(stop, dtype=dtype)
 
 
