@@ -1,9 +1,11 @@
-"""Models that need TensorFlow: their steps and losses are made of its graphs and derivatives."""
+"""What needs TensorFlow under Keras: steps and losses that are made of its graphs and derivatives, and some exports."""
+
+from typing import Any
 
 import keras
+import tensorflow as tf
 
 from kmix_tf import _checks
-
 
 IN_THE_DATA_STAGE = "Fit the model itself on dataset.apply(kmix_tf.mix(layer, seed=...))"
 
@@ -22,7 +24,7 @@ def require_tensorflow(why: str, instead: str) -> None:
         raise _checks.problem(
             f"Keras must run on TensorFlow, for {why}. Received: KERAS_BACKEND={backend!r}. {instead}. "
             "RescaledModel, the loss and the metrics run on every back end. To have this model all the same, set "
-            "KERAS_BACKEND=tensorflow before Keras is imported; what it has trained can be saved as .keras and "
+            "KERAS_BACKEND=tensorflow before Keras is imported; the model within can be saved as .keras and "
             "loaded on any.",
             RuntimeError,
         )
@@ -37,8 +39,17 @@ def require_saved_models() -> None:
     backend = keras.backend.backend()
     if backend not in ("tensorflow", "jax"):
         raise _checks.problem(
-            f"format='tf_saved_model' needs Keras on TensorFlow or JAX. Received: KERAS_BACKEND={backend!r}. Save the "
-            "model as .keras, and in a process with KERAS_BACKEND=tensorflow load and export it; or export it with "
-            "format='torch' to a name ending in .pt2.",
+            f"format='tf_saved_model' needs Keras on TensorFlow or JAX. Received: KERAS_BACKEND={backend!r}. Save "
+            "the model as .keras, then load and export it in a process with KERAS_BACKEND=tensorflow; or export it here "
+            "with format='torch' to a name ending in .pt2.",
             RuntimeError,
         )
+
+
+def input_specs_for_export(signature: Any) -> Any:
+    """`tf.TensorSpec`s as the exports of Keras' other back ends read them."""
+    if keras.backend.backend() == "tensorflow":
+        return signature
+    return tf.nest.map_structure(
+        lambda spec: keras.InputSpec(dtype=spec.dtype.name, shape=tuple(spec.shape), name=spec.name), signature
+    )

@@ -5,7 +5,6 @@ import warnings
 from typing import Any, Unpack
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
@@ -18,7 +17,7 @@ from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.mix import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
-from kmix_tf.models.backends import require_saved_models
+from kmix_tf.models.backends import input_specs_for_export, require_saved_models
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
@@ -297,7 +296,8 @@ class RescaledModel(keras.Model):
                 write_archive(served, place, signature, bool(verbose), options)
         else:
             write = functools.partial(keras.Model.export, served)
-            export(write, filepath, format, verbose, signature if IS_KERAS_3 else None, options)
+            signature = input_specs_for_export(signature) if IS_KERAS_3 else None
+            export(write, filepath, format, verbose, signature, options)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
