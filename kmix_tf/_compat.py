@@ -53,6 +53,15 @@ def in_stateless_scope() -> bool:
     return bool(is_in_one())
 
 
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras' layers have given a tensor, or None."""
+    if IS_KERAS_3:
+        from keras.src.backend import get_keras_mask
+
+        return get_keras_mask(tensor)
+    return getattr(tensor, "_keras_mask", None)
+
+
 def write_archive(model: Any, path: str, signature: Any, verbose: bool, options: dict[str, Any]) -> None:
     """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference.
 

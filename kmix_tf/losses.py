@@ -4,11 +4,10 @@ from collections.abc import Callable
 from typing import Any, TypedDict, Unpack
 
 import keras
-import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._graph import after, require
+from kmix_tf._ops import Tensor, dims, may_be, ops
 from kmix_tf.batch.packing import unpack_for
 
 
@@ -64,9 +63,9 @@ class LocalMixupLoss(keras.losses.Loss):
         self.loss = loss
         self._per_sample = _per_sample(loss)
 
-    def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """The loss of each sample: `y_pred` without its last axis."""
-        y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         with _checks.speaking_as(self):
             _require_places(y_true, y_pred)
             packed = unpack_for(y_true, y_pred)
@@ -74,23 +73,23 @@ class LocalMixupLoss(keras.losses.Loss):
             return self._per_sample(y_true, y_pred)
         y_a, y_b, ratio, weight = packed
         # The gradient of an infinite loss is not a number, which a factor of 0 would keep.
-        y_pred = tf.where(weight[..., tf.newaxis] > 0, y_pred, tf.stop_gradient(y_pred))
+        y_pred = ops.where(weight[..., None] > 0, y_pred, ops.stop_gradient(y_pred))
         with _checks.speaking_as(self):
             first, second = (self._of_each(y, y_pred, ratio) for y in (y_a, y_b))
-        ratio, weight = tf.cast(ratio, first.dtype), tf.cast(weight, first.dtype)
+        ratio, weight = ops.cast(ratio, first.dtype), ops.cast(weight, first.dtype)
         mixed = ratio * first + (1 - ratio) * second
         # A weight of 0 silences a loss that is infinite, too, and its gradient.
-        return tf.where(weight > 0, weight * mixed, tf.zeros_like(mixed))
+        return ops.where(weight > 0, weight * mixed, ops.zeros_like(mixed))
 
-    def _of_each(self, y: tf.Tensor, y_pred: tf.Tensor, ratio: tf.Tensor) -> tf.Tensor:
+    def _of_each(self, y: Tensor, y_pred: Tensor, ratio: Tensor) -> Tensor:
         try:
             loss = self._per_sample(y, y_pred)
-        except (ValueError, TypeError, tf.errors.InvalidArgumentError) as error:
+        except ops.WRONG_SHAPES as error:
             raise _checks.problem(
                 f"loss must take each of both targets by itself. Received: {_shown(self.loss)}, which stopped on "
-                f"targets of shape {y.shape} for predictions of shape {y_pred.shape}: {error} {_BY_HAND}."
+                f"targets of shape {dims(y)} for predictions of shape {dims(y_pred)}: {error} {_BY_HAND}."
             ) from error
-        return _one_for_each(tf.convert_to_tensor(loss), ratio, _shown(self.loss))
+        return _one_for_each(ops.convert_to_tensor(loss), ratio, _shown(self.loss))
 
     def get_config(self) -> dict[str, Any]:
         loss = self.loss if isinstance(self.loss, str) else keras.saving.serialize_keras_object(self.loss)
@@ -123,38 +122,39 @@ _BY_HAND = (
 )
 
 
-def _require_places(y_true: tf.Tensor, y_pred: tf.Tensor) -> None:
+def _require_places(y_true: Tensor, y_pred: Tensor) -> None:
     """Refuses packed classes at other places than those of the predictions: they would broadcast.
 
     Raises:
         ValueError: saying what to do.
     """
-    targets, outputs = y_true.shape, y_pred.shape
-    if None in (targets.rank, outputs.rank) or targets.rank != outputs.rank + 1 or targets[-2:] != [1, 4]:
+    targets, outputs = dims(y_true), dims(y_pred)
+    if targets is None or outputs is None or len(targets) != len(outputs) + 1 or targets[-2:] != (1, 4):
         return
-    if outputs.rank > 1 and not targets[:-2].is_compatible_with(outputs[:-1]):
+    if len(outputs) > 1 and not may_be(targets[:-2], outputs[:-1]):
         raise _checks.problem(
             f"targets must have a class at each place of the predictions. Received: classes of shape {targets[:-2]}, "
             f"packed, for predictions of shape {outputs}, as CTC takes them. {_BY_HAND}."
         )
 
 
-def _one_for_each(loss: tf.Tensor, ratio: tf.Tensor, name: str) -> tf.Tensor:
+def _one_for_each(loss: Tensor, ratio: Tensor, name: str) -> Tensor:
     """The loss, if there is one at each place that has a ratio.
 
     Raises:
         ValueError: saying what to do. InvalidArgumentError: where the shapes do not show it beforehand.
     """
+    given, places = dims(loss), dims(ratio)
     message = (
         "loss must give one number for each sample, or each place in it: y_pred's shape without the last axis, "
-        f"{ratio.shape}. Received: {name}, which gives {loss.shape}, as losses of a whole batch or map do, such as "
+        f"{places}. Received: {name}, which gives {given}, as losses of a whole batch or map do, such as "
         f"Dice. {_BY_HAND}."
     )
-    if not loss.shape.is_compatible_with(ratio.shape):
+    if not may_be(given, places):
         raise _checks.problem(message)
-    if loss.shape.is_fully_defined() and ratio.shape.is_fully_defined():
+    if given is not None and None not in given and given == places:
         return loss
-    return after(require(tf.reduce_all(tf.equal(tf.shape(loss), tf.shape(ratio))), message), [loss])[0]
+    return ops.checked(ops.same_shape(loss, ratio), message, [loss])[0]
 
 
 def _shown(loss: Any) -> str:

@@ -3,11 +3,11 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.batch.packing import unpack_for
+from kmix_tf._ops import Tensor, ops
+from kmix_tf.batch.packing import has_outputs, unpack_for
 
 
 @register
@@ -44,28 +44,30 @@ class MixAccuracy(keras.metrics.Mean):
         self.threshold = _checks.number("threshold", threshold, minimum=float("-inf"))
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         return super().update_state(self._hits(y_true, y_pred), sample_weight=sample_weight)
 
-    def _hits(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    def _hits(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         with _checks.speaking_as(self):
             packed = unpack_for(y_true, y_pred)
         if packed is None:
             return self._hit(y_true, y_pred)
         y_a, y_b, ratio, _ = packed
-        ratio = tf.cast(ratio, tf.float32)
+        ratio = ops.cast(ratio, "float32")
         return ratio * self._hit(y_a, y_pred) + (1 - ratio) * self._hit(y_b, y_pred)
 
-    def _hit(self, y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+    def _hit(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
         """The share of the predicted class in the target, of y_pred's shape without its last axis."""
         classes = y_pred.shape[-1]
         if classes == 1:
-            y = tf.cast(tf.reshape(y_true, tf.shape(y_pred)[:-1]), tf.float32)
-            return tf.where(y_pred[..., 0] > self.threshold, y, 1 - y)
-        predicted = tf.argmax(y_pred, axis=-1, output_type=tf.int32)
-        if y_true.shape.rank == y_pred.shape.rank and y_true.shape[-1] == classes:
-            return tf.reduce_sum(tf.cast(y_true, tf.float32) * tf.one_hot(predicted, classes), axis=-1)
-        return tf.cast(tf.equal(tf.reshape(tf.cast(y_true, tf.int32), tf.shape(predicted)), predicted), tf.float32)
+            y = ops.cast(ops.reshape(y_true, ops.shape(y_pred)[:-1]), "float32")
+            return ops.where(y_pred[..., 0] > self.threshold, y, 1 - y)
+        predicted = ops.argmax(y_pred, axis=-1)
+        if has_outputs(y_true, y_pred):
+            is_predicted = ops.equal(predicted[..., None], ops.arange(classes, "int32"))
+            return ops.sum(ops.cast(y_true, "float32") * ops.cast(is_predicted, "float32"), axis=-1)
+        label = ops.reshape(ops.cast(y_true, "int32"), ops.shape(predicted))
+        return ops.cast(ops.equal(label, predicted), "float32")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "threshold": self.threshold}

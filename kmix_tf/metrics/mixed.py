@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import in_stateless_scope, register
-from kmix_tf._graph import at_least_float32
+from kmix_tf._compat import in_stateless_scope, mask_of, register
+from kmix_tf._ops import IS_TENSORFLOW, Tensor, dims, ops
 from kmix_tf.metrics.clean import Clean, clean_targets
 from kmix_tf.metrics.stock import counterpart, kind_of
 from kmix_tf.metrics.weights import place_weights
@@ -42,8 +41,9 @@ class MixMetric(keras.metrics.Metric):
 
     Raises:
         TypeError: for what is no metric. ValueError: for targets that fit no form, or weights of single labels.
-        InvalidArgumentError: for soft labels outside [0, 1], classes out of range, or where `Sparse...` metrics get
-            soft labels that do not sum to 1. Under XLA, which drops such checks, the result is NaN.
+        InvalidArgumentError, on JAX and PyTorch ValueError: for soft labels outside [0, 1], classes out of range, or
+            where `Sparse...` metrics get soft labels that do not sum to 1. Under XLA, which drops such checks, the
+            result is NaN.
 
     Source: Zhang et al., *mixup* (2018), whose code counts hits so.
 
@@ -63,41 +63,44 @@ class MixMetric(keras.metrics.Metric):
         self._kind = kind_of(counted)
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        mask = None if sample_weight is None else getattr(y_pred, "_keras_mask", None)
-        y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
-        if y_pred.shape.rank == 1:
-            y_pred = y_pred[:, tf.newaxis]
+        mask = None if sample_weight is None else mask_of(y_pred)
+        y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
+        if len(y_pred.shape) == 1:
+            y_pred = y_pred[:, None]
         with _checks.speaking_as(self):
             weight = _weight_of_rows(sample_weight, mask, y_pred)
             clean = clean_targets(y_true, y_pred, self._kind)
-        rows = at_least_float32(tf.reshape(y_pred, [-1, y_pred.shape[-1]]))
+        rows = ops.at_least_float32(ops.reshape(y_pred, [-1, y_pred.shape[-1]]))
         parts = [each.part(number) for each in clean for number in range(each.usual)]
         self._counted.update_state(*_joined(parts, rows, weight))
         for each in clean:
             self._count_rest(each, rows, weight)
 
-    def _count_rest(self, clean: Clean, y_pred: tf.Tensor, weight: tf.Tensor | None) -> None:
+    def _count_rest(self, clean: Clean, y_pred: Tensor, weight: Tensor | None) -> None:
         """Counts what mixtures of two samples do not have: the parts after the usual ones, while any has a share."""
 
-        def has_share(number: tf.Tensor, *values: Any) -> tf.Tensor:
-            at = tf.minimum(number, clean.parts - 1)
-            return (number < clean.parts) & tf.reduce_any(clean.part(at)[1] > 0)
+        def has_share(number: Tensor, *values: Any) -> Tensor:
+            at = ops.minimum(number, clean.parts - 1)
+            return (number < clean.parts) & ops.any(clean.part(at)[1] > 0)
 
-        def count(number: tf.Tensor) -> list[tf.Tensor]:
+        def count(number: Tensor) -> list[Tensor]:
             self._counted.update_state(*_joined([clean.part(number)], y_pred, weight))
             return [number + 1]
 
-        def count_in(number: tf.Tensor, *values: Any) -> list[tf.Tensor]:
+        def count_in(number: Tensor, *values: Any) -> list[Tensor]:
             labels, rows, share = _joined([clean.part(number)], y_pred, weight)
             return [number + 1, *self._counted.stateless_update_state(values, labels, rows, sample_weight=share)]
 
-        if clean.parts > clean.usual and not in_stateless_scope():
-            tf.while_loop(has_share, count, [tf.constant(clean.usual)])
-        elif clean.parts > clean.usual:
+        if clean.parts == clean.usual:
+            return
+        first = ops.convert_to_tensor(clean.usual, dtype="int32")
+        if IS_TENSORFLOW and not in_stateless_scope():
+            ops.while_loop(has_share, count, [first])
+        else:
             # What is assigned there, a loop must hand on: its tensors are unknown outside.
             variables = self._counted.variables
-            given = [tf.convert_to_tensor(variable) for variable in variables]
-            _, *values = tf.while_loop(has_share, count_in, [tf.constant(clean.usual), *given])
+            given = [ops.convert_to_tensor(variable) for variable in variables]
+            _, *values = ops.while_loop(has_share, count_in, [first, *given])
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
 
@@ -120,26 +123,27 @@ class MixMetric(keras.metrics.Metric):
 
 
 def _joined(
-    parts: list[tuple[tf.Tensor, tf.Tensor]], y_pred: tf.Tensor, weight: tf.Tensor | None
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    parts: list[tuple[Tensor, Tensor]], y_pred: Tensor, weight: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """So many clean targets of each row, predictions and weights, one after another."""
     labels, shares = zip(*parts, strict=True)
-    share = tf.cast(tf.concat(shares, 0), tf.float32)
-    weight = share if weight is None else share * tf.tile(weight, [len(parts)])
-    return tf.concat(labels, 0), tf.tile(y_pred, [len(parts), 1]), weight
+    share = ops.cast(ops.concatenate(shares, 0), "float32")
+    weight = share if weight is None else share * ops.tile(weight, [len(parts)])
+    return ops.concatenate(labels, 0), ops.tile(y_pred, [len(parts), 1]), weight
 
 
-def _weight_of_rows(sample_weight: Any, mask: Any, y_pred: tf.Tensor) -> tf.Tensor | None:
+def _weight_of_rows(sample_weight: Any, mask: Any, y_pred: Tensor) -> Tensor | None:
     """float32 `(n,)`: of places that a mask leaves out, 0; as in Keras, if there are weights at all."""
     if sample_weight is None:
         return None
-    weight, rank = tf.convert_to_tensor(sample_weight), y_pred.shape.rank - 1
-    if weight.shape.rank is not None and weight.shape.rank > rank and weight.shape[-1] != 1:
+    weight = ops.convert_to_tensor(sample_weight)
+    given = dims(weight)
+    if given is not None and len(given) > len(y_pred.shape) - 1 and given[-1] != 1:
         raise _checks.problem(
             "sample_weight must be one number for each sample or place. Received: sample_weight of shape "
-            f"{weight.shape} for predictions of shape {y_pred.shape}."
+            f"{given} for predictions of shape {dims(y_pred)}."
         )
-    weight = place_weights(weight, tf.shape(y_pred)[:-1])
+    weight = place_weights(weight, ops.shape(y_pred)[:-1])
     if mask is not None:
-        weight *= tf.cast(mask, weight.dtype)
-    return tf.cast(tf.reshape(weight, [-1]), tf.float32)
+        weight *= ops.cast(mask, weight.dtype)
+    return ops.cast(ops.reshape(weight, [-1]), "float32")

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf._ops import Tensor
 from kmix_tf.metrics.clean import CLASSES, LABELS, NUMBERS
 
 # Names that Keras gives a meaning by the shapes of targets and outputs.
@@ -32,14 +32,14 @@ _LIBRARIES = ("keras.", "tf_keras.", "tensorflow_addons.")
 
 
 @register
-def accuracy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+def accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The binary accuracy of one output unit, else the categorical one."""
     is_binary = y_pred.shape[-1] == 1
     return (keras.metrics.binary_accuracy if is_binary else keras.metrics.categorical_accuracy)(y_true, y_pred)
 
 
 @register
-def crossentropy(y_true: tf.Tensor, y_pred: tf.Tensor) -> tf.Tensor:
+def crossentropy(y_true: Tensor, y_pred: Tensor) -> Tensor:
     """The binary cross-entropy of one output unit, else the categorical one."""
     is_binary = y_pred.shape[-1] == 1
     return (keras.losses.binary_crossentropy if is_binary else keras.losses.categorical_crossentropy)(y_true, y_pred)

@@ -2,17 +2,13 @@
 
 from typing import Any
 
-import tensorflow as tf
+from kmix_tf._ops import Tensor, ops
 
 
-def place_weights(sample_weight: Any, shape: tf.Tensor) -> tf.Tensor:
-    """float64 of the given shape: weights of samples count for all their places."""
+def place_weights(sample_weight: Any, shape: Any) -> Tensor:
+    """Of the given shape, and the dtype of sums: weights of samples count for all their places."""
     if sample_weight is None:
-        return tf.ones(shape, tf.float64)
-    weight = tf.cast(tf.convert_to_tensor(sample_weight), tf.float64)
-    rank = tf.size(shape)
-    given = tf.shape(weight)
-    missing = tf.maximum(rank - tf.size(given), 0)
+        return ops.ones(shape, ops.WIDE)
+    weight = ops.cast(ops.convert_to_tensor(sample_weight), ops.WIDE)
     # Keras also hands over weights with a last axis of length 1 more than there are places.
-    full = tf.concat([given, tf.ones([missing], tf.int32)], axis=0)[:rank]
-    return tf.broadcast_to(tf.reshape(weight, full), shape)
+    return ops.broadcast_to(ops.reshape(weight, ops.with_axes(ops.shape(weight), shape)), shape)

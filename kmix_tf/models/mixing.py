@@ -13,6 +13,7 @@ from kmix_tf._compat import register
 from kmix_tf.batch.one_dictionary import is_one_dictionary
 from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
+from kmix_tf.models.backends import IN_THE_DATA_STAGE, require_tensorflow
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
@@ -79,6 +80,7 @@ class MixModel(MixingWrapper):
         smoothing: Any = None,
         **kwargs: Unpack[KerasOptions],
     ):
+        require_tensorflow("its step, which mixes each batch", f"{IN_THE_DATA_STAGE}, which mixes as well")
         super().__init__(model, [layer], "layer", seed, **kwargs)
         self.layer = layer
         require_floating_inputs(model, layer)

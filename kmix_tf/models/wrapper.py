@@ -10,7 +10,6 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import require_tensorflow_backend
 from kmix_tf._images import those
 from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
@@ -42,7 +41,6 @@ class MixingWrapper(TellingModel):
     ):
         # The wrapped model casts its inputs as its own layers want them.
         super().__init__(autocast=False, **like_its_model(model, kwargs))
-        require_tensorflow_backend()
         self.model = require_built(model)
         for mixer in mixers:
             if not isinstance(mixer, Stage):

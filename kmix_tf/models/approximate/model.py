@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend
+from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf._graph import at_least_float32
 from kmix_tf._paths import leaf_name, leaf_paths
 from kmix_tf.batch.categories import Once, warn_of_integers
@@ -29,10 +29,12 @@ from kmix_tf.models.approximate.loss import (
 )
 from kmix_tf.models.approximate.perturbation import draw, perturbation, step_seed
 from kmix_tf.models.approximate.weights import by_weight, partners_mean, weighed
+from kmix_tf.models.backends import IN_THE_DATA_STAGE, require_tensorflow
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
 from kmix_tf.models.wrapper import like_its_model
 
+_MIXTURES = f"{IN_THE_DATA_STAGE}, layer being KMixupLayer(1, alpha=...): its mean loss is what is approximated"
 _HIDDEN_INSTEAD = "mix what an embedding makes of them, by ManifoldMixModel(model, ['embedding'], KMixupLayer(1))."
 
 
@@ -113,9 +115,9 @@ class ApproximateMixupModel(keras.Model):
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
+        require_tensorflow("its loss, which is made of derivatives", _MIXTURES)
         # Keras would cast inputs to the compute dtype before they are shrunk; the wrapped model casts what it should.
         super().__init__(autocast=False, **like_its_model(model, kwargs))
-        require_tensorflow_backend()
         if not isinstance(model, keras.Model):
             _checks.refuse("model", "a Keras model", model, TypeError)
         self.model = model

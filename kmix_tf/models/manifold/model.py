@@ -12,6 +12,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3, register
 from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
+from kmix_tf.models.backends import IN_THE_DATA_STAGE, require_tensorflow
 from kmix_tf.models.lookups import averaged_inputs, input_specs, require_no_lookups
 from kmix_tf.models.manifold.split import INPUT, parts_of
 from kmix_tf.models.manifold.step import CompiledStep, MixingStep, converted, draw_place
@@ -80,6 +81,7 @@ class ManifoldMixModel(MixingWrapper):
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
+        require_tensorflow("its step, which mixes hidden features", f"{IN_THE_DATA_STAGE}, which mixes its inputs")
         names = _checked_names(layers)
         super().__init__(model, _mixes_at(names, mix), "mix", seed, **kwargs)
         self.mix_layers = names

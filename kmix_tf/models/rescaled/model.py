@@ -5,12 +5,11 @@ import warnings
 from typing import Any, Unpack
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import IS_KERAS_3, register, require_tensorflow_backend, write_archive
-from kmix_tf._graph import at_least_float32
+from kmix_tf._compat import IS_KERAS_3, register, write_archive
+from kmix_tf._ops import Tensor, dims, may_be, ops
 from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
 from kmix_tf._writing import replacing
 from kmix_tf.batch.categories import Once, warn_of_integers
@@ -18,6 +17,7 @@ from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
+from kmix_tf.models.backends import input_specs_for_export, require_saved_models
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
@@ -105,7 +105,6 @@ class RescaledModel(keras.Model):
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **like_its_model(model, kwargs))
-        require_tensorflow_backend()
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
         mixed = mixed_as(alpha, model)
@@ -214,7 +213,7 @@ class RescaledModel(keras.Model):
         sums = [[ScoreSums(kind, bins) for kind in kinds] for _ in Comparison._fields]
         total = 0.0
         data = batches("evaluate_both", self._dataset(data, y, batch_size, sample_weight), self._untouched)
-        both = tf.function(self._both, reduce_retracing=True)
+        both = ops.traced(self._both)
         for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: scores")):
             weight = require_weights(number, x, weights)
             total += weight.sum()
@@ -222,7 +221,7 @@ class RescaledModel(keras.Model):
             targets = list(like_outputs(number, target, answers[0], kinds, len(weight)))
             for heads, answer in zip(sums, answers, strict=True):
                 for head, true, leaf in zip(heads, targets, tf.nest.flatten(answer), strict=True):
-                    head.update(true, leaf, weight)
+                    head.update(true, ops.to_numpy(leaf), weight)
         if not total:
             raise ValueError("RescaledModel: evaluate_both needs at least one sample. Received: none with a weight.")
         comparisons = [Comparison(*(head.result() for head in pair)) for pair in zip(*sums, strict=True)]
@@ -237,7 +236,7 @@ class RescaledModel(keras.Model):
         ]
         answer = self.model(tf.nest.pack_sequence_as(x, shrunk), training=training)
         stretched = [
-            stretch(at_least_float32(leaf), mean, self.theta_bar, kind)
+            stretch(ops.at_least_float32(leaf), mean, self.theta_bar, kind)
             for leaf, mean, kind in zip(
                 tf.nest.flatten(answer), self.target_means, self._heads.of(answer), strict=True
             )
@@ -291,13 +290,15 @@ class RescaledModel(keras.Model):
         served = self if is_flat else _Flat(self, self._outputs.names("output"))
         filepath = checked_path(filepath, path)
         if format == SAVED_MODEL:
+            require_saved_models()
             if set(options) - {"options"}:
                 _checks.refuse("options", "options=tf.saved_model.SaveOptions(...) alone, of a SavedModel", options)
             with replacing(filepath, is_quiet=not verbose) as place:
                 write_archive(served, place, signature, bool(verbose), options)
         else:
             write = functools.partial(keras.Model.export, served)
-            export(write, filepath, format, verbose, signature if IS_KERAS_3 else None, options)
+            signature = input_specs_for_export(signature) if IS_KERAS_3 else None
+            export(write, filepath, format, verbose, signature, options)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
@@ -318,9 +319,9 @@ class RescaledModel(keras.Model):
         if len(ends) == len(kinds):
             require_fitting(ends, kinds, names)
         for leaf, kind, name in zip(tf.nest.flatten(answer), kinds, names, strict=True):
-            if leaf.shape.rank < 2:
-                raise _checks.problem(f"outputs must be (batch, ...). Received: {name} of shape {leaf.shape}.")
-            found = doubt(np.asarray(at_least_float32(leaf)), kind)
+            if len(leaf.shape) < 2:
+                raise _checks.problem(f"outputs must be (batch, ...). Received: {name} of shape {dims(leaf)}.")
+            found = doubt(ops.to_numpy(ops.at_least_float32(leaf)), kind)
             message = f"{name} must say what the model returns. Received: {name}={kind!r}, but {found}."
             if found is not None and "logits" in kind:
                 warnings.warn(f"{_checks.speaker()}: {message} Is it 'probabilities'?", UserWarning, stacklevel=5)
@@ -349,16 +350,16 @@ class RescaledModel(keras.Model):
     def _both(self, x: Any) -> tuple[Any, Any]:
         self._require_like_adapted(x)
         plain = self.model(self._as_floats(x), training=False)
-        return tf.nest.map_structure(at_least_float32, plain), self(x, training=False)
+        return tf.nest.map_structure(ops.at_least_float32, plain), self(x, training=False)
 
     def _as_floats(self, x: Any) -> Any:
         leaves = [leaf if is_selected(self._untouched, path) else _as_float(leaf) for path, leaf in leaf_paths(x)]
         return tf.nest.pack_sequence_as(x, leaves)
 
-    def _shrunk(self, leaf: Any, mean: Any) -> tf.Tensor:
+    def _shrunk(self, leaf: Any, mean: Any) -> Tensor:
         leaf = _as_float(leaf)
-        wide = at_least_float32(leaf)
-        return tf.cast(self.theta_bar * wide + (1 - self.theta_bar) * tf.cast(mean, wide.dtype), leaf.dtype)
+        wide = ops.at_least_float32(leaf)
+        return ops.cast(self.theta_bar * wide + (1 - self.theta_bar) * ops.cast(mean, wide.dtype), leaf.dtype)
 
     def _make_means(self, inputs: FeatureSignature, outputs: FeatureSignature) -> None:
         self._signature, self._outputs = inputs, outputs
@@ -372,7 +373,7 @@ class RescaledModel(keras.Model):
         self.built = True
 
     def _mean(self, name: str, shape: tuple, dtype: tf.DType) -> Any:
-        dtype = "float64" if dtype == tf.float64 else "float32"
+        dtype = "float64" if dtype == tf.float64 and ops.WIDE == "float64" else "float32"
         return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
 
     def _require_adapted(self) -> FeatureSignature:
@@ -390,7 +391,7 @@ class RescaledModel(keras.Model):
         is_alike = same_structure(x, expected.structure)
         if is_alike:
             shapes = zip(tf.nest.flatten(x), expected.shapes(), strict=True)
-            is_alike = all(tf.TensorShape(leaf.shape).is_compatible_with((None, *shape)) for leaf, shape in shapes)
+            is_alike = all(may_be(dims(leaf), (None, *shape)) for leaf, shape in shapes)
         if not is_alike:
             got = {leaf_name("x", path): tuple(leaf.shape) for path, leaf in leaf_paths(x)}
             raise ValueError(
@@ -451,6 +452,6 @@ def _several(arrays: Any, model: Any, ends: str) -> Any:
     return tuple(arrays) if isinstance(arrays, list) and len(arrays) == count > 1 else arrays
 
 
-def _as_float(leaf: Any) -> tf.Tensor:
-    leaf = tf.convert_to_tensor(leaf)
-    return leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32)
+def _as_float(leaf: Any) -> Tensor:
+    leaf = ops.convert_to_tensor(leaf)
+    return leaf if ops.is_floating(leaf) else ops.cast(leaf, "float32")

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._ops import Tensor, ops
 from kmix_tf._paths import leaf_name, leaf_paths, same_structure
 from kmix_tf.models.rescaled.simplex import project_to_simplex
 
@@ -82,19 +83,19 @@ def targets_like_outputs(targets: Any, shape: tuple[int, ...], kind: str, name: 
     return targets
 
 
-def stretch(answer: tf.Tensor, y_mean: tf.Tensor, theta_bar: float, kind: str) -> tf.Tensor:
+def stretch(answer: Tensor, y_mean: Tensor, theta_bar: float, kind: str) -> Tensor:
     """Turns the answer `(batch, ...)` for a shrunk input into one for the input: y_mean (1 - 1/theta) + f/theta.
 
     Source: On Mixup Regularization, eq. (22).
     """
-    y_mean = tf.cast(y_mean, answer.dtype)
+    y_mean = ops.cast(y_mean, answer.dtype)
     if kind == "multilabel_logits" or (kind == "logits" and answer.shape[-1] == 1):
         # One logit is the difference of two. As two, eq. (22) shifts it by the difference of the class means;
         # applied to the one, it would move the boundary between balanced classes, which it must leave alone.
         y_mean = 2 * y_mean - 1
     stretched = y_mean * (1 - 1 / theta_bar) + answer / theta_bar
     if kind == "multilabel_probabilities":
-        return tf.clip_by_value(stretched, 0, 1)
+        return ops.clip(stretched, 0, 1)
     return project_to_simplex(stretched) if kind == "probabilities" else stretched
 
 

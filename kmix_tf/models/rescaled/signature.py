@@ -6,6 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kmix_tf._ops import ops
 from kmix_tf._paths import leaf_paths
 
 
@@ -58,7 +59,7 @@ def _name(path: tuple, alone: str) -> str:
 
 
 def _leaf_text(spec: Any) -> str:
-    return f"{spec.dtype.name}:{','.join(map(str, spec.shape[1:]))}"
+    return f"{ops.dtype_name(spec)}:{','.join(map(str, spec.shape[1:]))}"
 
 
 def _leaf_spec(text: str, name: str | None) -> tf.TensorSpec:

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-import tensorflow as tf
-
-from kmix_tf._graph import at_least_float32
+from kmix_tf._ops import Tensor, ops
 
 
-def project_to_simplex(values: Any) -> tf.Tensor:
+def project_to_simplex(values: Any) -> Tensor:
     """The nearest vector of probabilities, along the last axis.
 
     Args:
@@ -29,30 +27,31 @@ def project_to_simplex(values: Any) -> tf.Tensor:
         >>> project_to_simplex([1.1, 0.2, -0.3]).numpy().round(3).tolist()
         [0.949999988079071, 0.05000000074505806, 0.0]
     """
-    values = tf.convert_to_tensor(values)
-    if not values.dtype.is_floating:
-        raise TypeError(f"project_to_simplex: values must be float. Received: values of dtype {values.dtype.name}.")
+    values = ops.convert_to_tensor(values)
+    if not ops.is_floating(values):
+        dtype = ops.dtype_name(values)
+        raise TypeError(f"project_to_simplex: values must be float. Received: values of dtype {dtype}.")
     if values.shape[-1] == 1:
-        return tf.clip_by_value(values, 0, 1)
-    return tf.cast(_projected(at_least_float32(values)), values.dtype)
+        return ops.clip(values, 0, 1)
+    return ops.cast(_projected(ops.at_least_float32(values)), values.dtype)
 
 
-def _projected(values: tf.Tensor) -> tf.Tensor:
+def _projected(values: Tensor) -> Tensor:
     # A shift of all entries changes nothing. What is within 1 of the largest, and only that may be in the support, is
     # in [-1, 0] then, where sums keep their precision however large the values are.
-    shifted = values - tf.stop_gradient(tf.reduce_max(values, axis=-1, keepdims=True))
-    descending = tf.sort(shifted, axis=-1, direction="DESCENDING")
-    excess = tf.cumsum(descending, axis=-1) - 1
-    counts = tf.cast(tf.range(1, tf.shape(values)[-1] + 1), values.dtype)
+    shifted = values - ops.stop_gradient(ops.max(values, axis=-1, keepdims=True))
+    descending = ops.sort(shifted, axis=-1, direction="DESCENDING")
+    excess = ops.cumsum(descending, axis=-1) - 1
+    counts = ops.cast(ops.arange(ops.shape(values)[-1], "int32") + 1, values.dtype)
     # The support is the longest prefix whose smallest entry survives its own threshold; the largest always does.
-    support = tf.reduce_sum(tf.cast(descending * counts > excess, tf.int32), axis=-1, keepdims=True)
-    support = tf.maximum(support, 1)
-    total = tf.gather(excess, support - 1, axis=-1, batch_dims=values.shape.rank - 1)
+    support = ops.sum(ops.cast(descending * counts > excess, "int32"), axis=-1, keepdims=True)
+    support = ops.maximum(support, 1)
+    total = ops.take_along_last_axis(excess, support - 1)
     # Sums over thousands of classes round; dividing by what is 1 but for that undoes it.
-    positive = tf.maximum(shifted - total / tf.cast(support, values.dtype), 0)
-    return positive / tf.reduce_sum(positive, axis=-1, keepdims=True) + _nan_unless_finite(values)
+    positive = ops.maximum(shifted - total / ops.cast(support, values.dtype), 0)
+    return positive / ops.sum(positive, axis=-1, keepdims=True) + _nan_unless_finite(values)
 
 
-def _nan_unless_finite(values: tf.Tensor) -> tf.Tensor:
-    is_finite = tf.reduce_all(tf.math.is_finite(values), axis=-1, keepdims=True)
-    return tf.where(is_finite, tf.zeros([], values.dtype), tf.constant(float("nan"), values.dtype))
+def _nan_unless_finite(values: Tensor) -> Tensor:
+    is_finite = ops.all(ops.isfinite(values), axis=-1, keepdims=True)
+    return ops.where(is_finite, ops.zeros([], values.dtype), ops.cast(float("nan"), values.dtype))
