@@ -42,14 +42,12 @@ def _projected(values: tf.Tensor) -> tf.Tensor:
     # in [-1, 0] then, where sums keep their precision however large the values are.
     shifted = values - tf.stop_gradient(tf.reduce_max(values, axis=-1, keepdims=True))
     descending = tf.sort(shifted, axis=-1, direction="DESCENDING")
-    excess = tf.cumsum(descending, axis=-1) - 1
     counts = tf.cast(tf.range(1, tf.shape(values)[-1] + 1), values.dtype)
-    # The support is the longest prefix whose smallest entry survives its own threshold; the largest always does.
-    support = tf.reduce_sum(tf.cast(descending * counts > excess, tf.int32), axis=-1, keepdims=True)
-    support = tf.maximum(support, 1)
-    total = tf.gather(excess, support - 1, axis=-1, batch_dims=values.shape.rank - 1)
+    # Of all prefixes, that which is the support has the largest threshold. To look it up by its length would be a
+    # gather, of which the converter to ONNX makes a file that no runtime loads.
+    threshold = tf.reduce_max((tf.cumsum(descending, axis=-1) - 1) / counts, axis=-1, keepdims=True)
     # Sums over thousands of classes round; dividing by what is 1 but for that undoes it.
-    positive = tf.maximum(shifted - total / tf.cast(support, values.dtype), 0)
+    positive = tf.maximum(shifted - threshold, 0)
     return positive / tf.reduce_sum(positive, axis=-1, keepdims=True) + _nan_unless_finite(values)
 
 
