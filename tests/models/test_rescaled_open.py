@@ -22,7 +22,8 @@ def of_batches(*batches):
     """A dataset of batches whose shapes differ."""
     first = batches[0]
     spec = tf.nest.map_structure(
-        lambda leaf: tf.TensorSpec([None] * max(np.ndim(leaf) - 1, 1) + list(np.shape(leaf))[1:][-1:], leaf.dtype), first
+        lambda leaf: tf.TensorSpec([None] * max(np.ndim(leaf) - 1, 1) + list(np.shape(leaf))[1:][-1:], leaf.dtype),
+        first,
     )
     return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
 
@@ -147,9 +148,7 @@ def test_sequences_of_several_lengths(shape):
     )
     mean = np.concatenate([batch.reshape(-1, *shape[1:]) for batch in batches]).mean(axis=0)
     x = generator.normal(size=(5, 9, *shape[1:])).astype("f4")
-    np.testing.assert_allclose(
-        rescaled.predict(x, verbose=0), eq_22(model, x, mean, np.array([0.5, 0.5])), atol=1e-5
-    )
+    np.testing.assert_allclose(rescaled.predict(x, verbose=0), eq_22(model, x, mean, np.array([0.5, 0.5])), atol=1e-5)
 
 
 def segmenter(classes=3, activation="softmax"):
@@ -177,7 +176,9 @@ def test_outputs_per_place_have_a_mean_per_class():
     (x,) = images((20,), seed=1)
     expected = eq_22(rescaled.model, x, channel_mean([x for x, _ in pairs]), y_mean)
     np.testing.assert_allclose(rescaled.predict(x, verbose=0), expected, atol=1e-5)
-    with pytest.raises(ValueError, match=r"targets of shape \(4, 16, 15\) for an output of shape \(None, 16, 16, 3\)"):
+    with pytest.raises(
+        ValueError, match=r"targets of shape \(4, 16, 15\) for an output of shape \(None, 16, 16, 3\)"
+    ):
         rescaled.adapt(maps([(pairs[0][0], pairs[0][1][:, :, 1:])]))
 
 
@@ -261,9 +262,7 @@ def test_of_closed_lengths_each_step_has_the_mean_of_those_that_are_there():
     rescaled.adapt(x[:, :], steps)
     for step in range(5):
         rows = there[:, step]
-        np.testing.assert_allclose(
-            np.asarray(rescaled.feature_means[0])[step], x[rows, step].mean(axis=0), rtol=1e-5
-        )
+        np.testing.assert_allclose(np.asarray(rescaled.feature_means[0])[step], x[rows, step].mean(axis=0), rtol=1e-5)
         expected = np.eye(3)[steps[rows, step]].mean(axis=0)
         np.testing.assert_allclose(np.asarray(rescaled.target_mean)[step], expected, rtol=1e-6)
 
@@ -388,7 +387,9 @@ class TestRefusals:
         x, steps, there = padded()
         keras.utils.set_random_seed(0)
         values, mask = keras.Input((None, 4), name="values"), keras.Input((None,), name="there")
-        out = L.Dense(3)(L.Concatenate()([L.GlobalMaxPooling1D()(values), L.GlobalMaxPooling1D()(L.Reshape((-1, 1))(mask))]))
+        out = L.Dense(3)(
+            L.Concatenate()([L.GlobalMaxPooling1D()(values), L.GlobalMaxPooling1D()(L.Reshape((-1, 1))(mask))])
+        )
         model = keras.Model({"values": values, "there": mask}, out)
         with pytest.raises(error, match=message):
             RescaledModel(model, 1.0, masks="there").adapt({"values": x, "there": change(there)}, steps[:, 0])

@@ -165,6 +165,21 @@ def hand_on_masks(answer: Any, made: Any) -> Any:
     return made
 
 
+def require_floating(specs: Any, averaged: Sequence[bool]) -> None:
+    """Refuses integer inputs that are to be shrunk: a functional model casts what comes to its inputs' dtype.
+
+    Raises:
+        ValueError: naming the remedy.
+    """
+    dtypes = [spec.dtype for spec, use in zip(tf.nest.flatten(specs), averaged, strict=True) if use]
+    if any(dtype.is_integer or dtype.is_bool for dtype in dtypes):
+        raise _checks.problem(
+            f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be shrunk towards their "
+            "mean: they would cut it off to integers. Use floating inputs (keras.Input(..., dtype='float32')), which "
+            "take integers, too; those that were not mixed are named in passthrough=."
+        )
+
+
 def first_sample(x: Any) -> Any:
     return tf.nest.map_structure(lambda leaf: leaf[:1], x)
 

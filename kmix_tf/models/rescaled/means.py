@@ -110,7 +110,8 @@ class TrainingMeans:
 def _may_be_joined(shapes: list[Shape], others: list[Shape]) -> bool:
     """Whether shapes differ only in axes that are open in one of them."""
     return len(shapes) == len(others) and all(
-        len(ours) == len(theirs) and all(None in pair or pair[0] == pair[1] for pair in zip(ours, theirs, strict=True))
+        len(ours) == len(theirs)
+        and all(None in pair or pair[0] == pair[1] for pair in zip(ours, theirs, strict=True))
         for ours, theirs in zip(shapes, others, strict=True)
     )
 

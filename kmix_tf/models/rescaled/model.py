@@ -21,7 +21,14 @@ from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
-from kmix_tf.models.rescaled.inputs import absent_kept, hand_on_masks, masked_values, masks_of, present_in
+from kmix_tf.models.rescaled.inputs import (
+    absent_kept,
+    hand_on_masks,
+    masked_values,
+    masks_of,
+    present_in,
+    require_floating,
+)
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
 from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
@@ -306,8 +313,11 @@ class RescaledModel(keras.Model):
         """
         specs = self._require_adapted().tensor_specs()
         signature = [specs] if input_signature is None else input_signature
-        is_flat = all(len(each) < 2 for each, _ in leaf_paths(self._outputs.structure))
-        served = self if is_flat else _Flat(self, self._outputs.names("output"))
+        paths = [each for each, _ in leaf_paths(self._outputs.structure)]
+        # In these formats, an output without a name gets that of an operation.
+        is_flat = format not in ("onnx", "openvino") and all(len(each) < 2 for each in paths)
+        names = ["output_0"] if paths == [()] else self._outputs.names("output")
+        served = self if is_flat else _Flat(self, names)
         filepath = checked_path(filepath, path)
         if format == SAVED_MODEL:
             if set(options) - {"options"}:
@@ -364,6 +374,8 @@ class RescaledModel(keras.Model):
     def _require_no_lookups(self, specs: Any) -> None:
         averaged = [self.theta_bar < 1 and use for use in not_selected(self._untouched, specs)]
         require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
+        if input_specs(self.model) is not None:
+            require_floating(specs, averaged)
 
     def _both(self, x: Any) -> tuple[Any, Any, list[Any]]:
         self._require_like_adapted(x)
