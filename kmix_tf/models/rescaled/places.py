@@ -12,7 +12,7 @@ class PlaceMeans:
     """The weighted mean of rows that come batch after batch, one for each place, or over the places of open axes.
 
     An axis that is None in a shape is open: the mean runs over it, each element counting as much as its row, and
-    keeps it with size 1. Nothing grows with the number of samples, and the mean is exact to the last digits of float64.
+    keeps it with size 1. Nothing grows with the number of samples; sums are of float64.
 
     Args:
         shape: of a row, None for open axes.
