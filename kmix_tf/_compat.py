@@ -62,6 +62,17 @@ def mask_of(tensor: Any) -> Any:
     return getattr(tensor, "_keras_mask", None)
 
 
+def export_formats() -> list[str]:
+    """The formats that `keras.Model.export` knows, whatever their packages and back ends."""
+    if not IS_KERAS_3:
+        return ["tf_saved_model"]
+    from keras.src import export
+
+    names = [name.removeprefix("export_") for name in dir(export) if name.startswith("export_")]
+    others = [name for name in names if callable(getattr(export, f"export_{name}")) and name != "saved_model"]
+    return ["tf_saved_model", *others]
+
+
 def write_archive(model: Any, path: str, signature: Any, verbose: bool, options: dict[str, Any]) -> None:
     """Writes a SavedModel with one endpoint, `serve`, which calls the model for inference.
 

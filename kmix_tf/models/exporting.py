@@ -9,8 +9,9 @@ import keras
 
 from kmix_tf import _checks
 from kmix_tf._writing import replacing
+from kmix_tf.models.formats import SAVED_MODEL, is_of_converter, require_format, require_whole
 
-SAVED_MODEL = "tf_saved_model"
+__all__ = ["SAVED_MODEL", "checked_path", "export"]
 
 
 def checked_path(filepath: Any, path: Any) -> Any:
@@ -35,9 +36,10 @@ def export(
         write: `keras.Model.export` of a model. That of Keras 2 takes a path alone, and has one format.
 
     Raises:
-        ValueError, ImportError: for what Keras does not do, in the words of the user's.
+        ValueError, ImportError: for what Keras does not do, in the words of the user's; for a file that is not whole.
         OSError: naming the path, if the file system refuses.
     """
+    require_format(format, path)
     asked = {} if format == SAVED_MODEL else {"format": format}
     asked |= {} if input_signature is None else {"input_signature": input_signature}
     asked |= options
@@ -55,6 +57,9 @@ def export(
     with replacing(path, is_quiet=verbose is False) as place:
         try:
             write(place, **asked)
-        except (ImportError, ValueError) as error:
+        except Exception as error:
+            if not isinstance(error, (ImportError, ValueError)) and not is_of_converter(error):
+                raise
             kind = ImportError if isinstance(error, ImportError) else ValueError
             raise _checks.problem(f"Keras cannot export with format={format!r}: {error}", kind) from error
+        require_whole(format, place)

@@ -146,11 +146,16 @@ class MixingWrapper(TellingModel):
 
         Args:
             filepath, format, verbose, input_signature, options: as `keras.Model.export` of the installed Keras has
-                them; Keras 2 writes SavedModels only. path: another name of filepath.
+                them; Keras 2 writes SavedModels only. `pip install 'kmix_tf[serving]'` brings the packages of "onnx"
+                and "openvino". path: another name of filepath.
 
         Raises:
-            TypeError, ValueError, ImportError: for what Keras cannot export. OSError: naming the path, if it cannot
-                be written.
+            TypeError, ValueError, ImportError: for what Keras cannot export, naming the formats that there are, or
+                the packages that are missing; for a model of which the file would be one that nothing can load.
+                OSError: naming the path, if it cannot be written.
+
+        Warns:
+            UserWarning: if a LiteRT file needs operations of TensorFlow, as those of float16 and masks do.
         """
         export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 

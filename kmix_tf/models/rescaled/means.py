@@ -1,18 +1,17 @@
 """The means of features and targets of training data: what rescaling learns, in one pass or from several shards."""
 
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
-from kmix_tf.batch.geometry import require_no_geometry
 from kmix_tf.layers.adaptation import with_progress
-from kmix_tf.maths.moments import StreamingMoments
-from kmix_tf.models.rescaled.outputs import targets_like_outputs
+from kmix_tf.models.rescaled.measuring import Measuring
+from kmix_tf.models.rescaled.places import PlaceMeans, Shape
+from kmix_tf.models.rescaled.rows import batches
 from kmix_tf.models.rescaled.signature import FeatureSignature
 
 
@@ -25,8 +24,9 @@ class TrainingMeans:
 
     Attributes:
         weight: how many samples were seen, or their total weight; a float.
-        features: float64 means `(...)`, structured as the features; None for features that are left as they are.
-        targets: float64 means, of the shape and structure of the model's outputs.
+        features: float64 means `(...)`, structured as the features, with size 1 for open axes; None for features that
+            are left as they are.
+        targets: float64 means, of the shape and structure of the model's outputs, alike.
 
     Source: On Mixup Regularization, x_bar and y_bar of eq. (22); Chan, Golub, LeVeque 1979, for joining.
 
@@ -44,17 +44,15 @@ class TrainingMeans:
         self,
         inputs: FeatureSignature,
         outputs: FeatureSignature,
-        features: list[StreamingMoments | None],
-        targets: list[StreamingMoments],
+        features: list[PlaceMeans | None],
+        targets: list[PlaceMeans],
+        weight: float,
     ):
         self.inputs = inputs
         self.outputs = outputs
         self.feature_moments = features
         self.target_moments = targets
-
-    @property
-    def weight(self) -> float:
-        return float(self.target_moments[0].total)
+        self.weight = weight
 
     @property
     def features(self) -> Any:
@@ -74,64 +72,73 @@ class TrainingMeans:
         for other in others:
             pairs = ((self.inputs, other.inputs), (self.outputs, other.outputs))
             if not all(same_structure(ours.structure, theirs.structure) for ours, theirs in pairs) or not all(
-                ours.shapes() == theirs.shapes() for ours, theirs in pairs
+                _may_be_joined(ours.shapes(), theirs.shapes()) for ours, theirs in pairs
             ):
                 raise ValueError(
                     "TrainingMeans: merge needs means of data of one structure and shape. Received: "
                     f"{[ours.structure for ours, _ in pairs]} and {[theirs.structure for _, theirs in pairs]}."
                 )
-        parts = zip(*((*means.feature_moments, *means.target_moments) for means in (self, *others)), strict=True)
-        joined = [_joined(part) for part in parts]
-        count = len(self.feature_moments)
-        return TrainingMeans(self.inputs, self.outputs, joined[:count], joined[count:])
+        inputs, outputs = self.inputs, self.outputs
+        for other in others:
+            inputs, outputs = inputs.opened(other.inputs.shapes()), outputs.opened(other.outputs.shapes())
+        joined, *rest = (means.opened(inputs, outputs) for means in (self, *others))
+        for means in rest:
+            joined.weight += means.weight
+            for ours, theirs in zip(joined._moments(), means._moments(), strict=True):
+                ours.merge(theirs)
+        return joined
+
+    def fitted(self, inputs: FeatureSignature, outputs: FeatureSignature) -> "TrainingMeans":
+        """The same, over all axes that are open in signatures, if they differ in nothing else."""
+        pairs = ((self.inputs, inputs), (self.outputs, outputs))
+        if not all(_may_be_joined(ours.shapes(), theirs.shapes()) for ours, theirs in pairs):
+            return self
+        return self.opened(*(ours.opened(theirs.shapes()) for ours, theirs in pairs))
+
+    def opened(self, inputs: FeatureSignature, outputs: FeatureSignature) -> "TrainingMeans":
+        """The same, over all axes that are open in signatures of the same structure, too."""
+        features, targets = (
+            [moments and moments.opened(shape) for moments, shape in zip(parts, opened.shapes(), strict=True)]
+            for parts, opened in ((self.feature_moments, inputs), (self.target_moments, outputs))
+        )
+        return TrainingMeans(inputs, outputs, features, targets, self.weight)
+
+    def _moments(self) -> list[PlaceMeans]:
+        return [moments for moments in (*self.feature_moments, *self.target_moments) if moments is not None]
 
 
-class _Measuring(NamedTuple):
-    """What the first batch told, and the moments of it and of those that come after it.
-
-    leaves: of its features. answer: the model's, and kinds of its leaves. features, targets: moments of each leaf,
-    None for features that are left as they are.
-    """
-
-    leaves: list[Any]
-    answer: Any
-    kinds: list[str]
-    features: list[StreamingMoments | None]
-    targets: list[StreamingMoments]
+def _may_be_joined(shapes: list[Shape], others: list[Shape]) -> bool:
+    """Whether shapes differ only in axes that are open in one of them."""
+    return len(shapes) == len(others) and all(
+        len(ours) == len(theirs)
+        and all(None in pair or pair[0] == pair[1] for pair in zip(ours, theirs, strict=True))
+        for ours, theirs in zip(shapes, others, strict=True)
+    )
 
 
-def measured(
-    task: str, data: Any, untouched: tuple[str, ...], look: Callable[[Any], tuple[Any, list[str]]]
-) -> TrainingMeans:
+def measured(task: str, data: Any, untouched: tuple[str, ...], begin: Callable[[Any], Measuring]) -> TrainingMeans:
     """Takes the means of a dataset of batches in one pass.
 
     Args:
         task: for messages, such as "adapt".
         data: a dataset of `(x, y)` or `(x, y, sample_weight)`.
         untouched: names of features to take no means of.
-        look: what gives the model's answer to a batch, checked, and the kinds of its leaves.
+        begin: begins with a first batch of features.
     """
     seen = None
     for number, (x, y, *weights) in enumerate(
         with_progress(batches(task, data, untouched), f"{_checks.speaker()}: means")
     ):
         if seen is None:
-            answer, kinds = look(x)
+            seen = begin(x)
             _warn_of_kept_targets(y, untouched)
-            features = [None if is_selected(untouched, path) else StreamingMoments() for path, _ in leaf_paths(x)]
-            seen = _Measuring(tf.nest.flatten(x), answer, kinds, features, [StreamingMoments() for _ in kinds])
-        weight = require_weights(number, x, weights)
-        for (path, leaf), moments, example in zip(leaf_paths(x), seen.features, seen.leaves, strict=True):
-            if moments is not None:
-                _require_leaf(number, leaf_name("features", path), leaf, example)
-                moments.update(leaf, weight)
-        rows = like_outputs(number, y, seen.answer, seen.kinds, len(weight))
-        for leaf, of_target in zip(rows, seen.targets, strict=True):
-            of_target.update(leaf, weight)
-    if seen is None or not seen.targets[0].total:
+        seen.add(number, x, y, weights)
+    if seen is None or not seen.weight:
         got = "an empty dataset" if seen is None else "sample weights that are all 0"
         raise _checks.problem(f"{task} needs at least one sample. Received: {got}.")
-    return TrainingMeans(FeatureSignature.of(x), FeatureSignature.of(seen.answer), seen.features, seen.targets)
+    seen.require_elements(x)
+    inputs, outputs = FeatureSignature.of(x).opened(seen.shapes), FeatureSignature.of(seen.outputs)
+    return TrainingMeans(inputs, outputs.opened(seen.output_shapes), seen.features, seen.targets, seen.weight)
 
 
 def _warn_of_kept_targets(y: Any, untouched: tuple[str, ...]) -> None:
@@ -143,125 +150,3 @@ def _warn_of_kept_targets(y: Any, untouched: tuple[str, ...]) -> None:
             UserWarning,
             stacklevel=4,
         )
-
-
-def batches(task: str, data: Any, untouched: tuple[str, ...] = ()) -> tf.data.Dataset:
-    """The dataset, if it is a finite one of batches that can be measured.
-
-    Raises:
-        TypeError: for features or targets that are ragged, sparse or no numbers.
-        ValueError: for other elements, unbatched ones, or a dataset that repeats for ever.
-    """
-    spec = getattr(data, "element_spec", None)
-    if not isinstance(spec, tuple) or len(spec) not in (2, 3):
-        raise _checks.problem(
-            f"{task} needs a dataset of batches (x, y) or (x, y, sample_weight), or x and y. "
-            f"Received: {type(data).__name__} with elements {spec}."
-        )
-    if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
-        raise _checks.problem(
-            f"{task} needs a finite dataset. Received: one that repeats for ever. Leave out repeat(), or take(n)."
-        )
-    for name, part in zip(("features", "targets", "sample_weight"), spec, strict=False):
-        for path, leaf in leaf_paths(part):
-            is_kept = is_selected(untouched, path)
-            _require_dense(leaf_name(name, path), leaf, name == "features" and is_kept)
-            if not is_kept and name != "sample_weight":
-                require_no_geometry(path, leaf)
-    return data
-
-
-def require_weights(number: int, x: Any, weights: list[Any]) -> np.ndarray:
-    """The samples' weights, float64 `(batch,)`: ones where none are given.
-
-    Raises:
-        ValueError: for weights of another shape, negative or not finite; for features of unequal length.
-    """
-    sizes = {int(leaf.shape[0]) for leaf in tf.nest.flatten(x)}
-    if len(sizes) != 1:
-        raise _checks.problem(f"all features of a batch must be equally long. Received: lengths {sorted(sizes)}.")
-    (size,) = sizes
-    if not weights:
-        return np.ones(size)
-    if tf.nest.is_nested(weights[0]):
-        raise _checks.problem(
-            f"sample_weight must be one tensor (batch,), for the features have one mean. Received: a "
-            f"{type(weights[0]).__name__}. Map the dataset to the weights that samples should count with."
-        )
-    weight = np.asarray(weights[0], dtype=np.float64)
-    if weight.shape not in ((size,), (size, 1)):
-        raise _checks.problem(f"sample_weight must have the shape ({size},). Received: shape {weight.shape}.")
-    if not (np.isfinite(weight).all() and (weight >= 0).all()):
-        raise _checks.problem(
-            f"sample_weight must be >= 0 and finite. Received: other weights, or NaN, in batch {number}."
-        )
-    return weight.reshape(size)
-
-
-def like_outputs(number: int, y: Any, answer: Any, kinds: list[str], size: int) -> Iterator[np.ndarray]:
-    """Each leaf of the targets in the form of the model's output that it is for.
-
-    Raises:
-        ValueError: if structures or shapes differ, or targets are not finite.
-    """
-    if not same_structure(y, answer):
-        names = [[leaf_name("", path) for path, _ in leaf_paths(part)] for part in (y, answer)]
-        raise _checks.problem(
-            f"targets must be structured as the model's outputs. Received: "
-            f"{_described('targets', names[0])} for {_described('outputs', names[1])}."
-        )
-    for (path, target), output, kind in zip(leaf_paths(y), tf.nest.flatten(answer), kinds, strict=True):
-        name = leaf_name("targets", path)
-        target = np.asarray(target)
-        _require_finite(number, name, target)
-        if len(target) != size:
-            raise _checks.problem(
-                f"features and targets of a batch must be equally long. Received: {size} and {len(target)}."
-            )
-        yield targets_like_outputs(target, tuple(output.shape[1:]), kind, name)
-
-
-def _described(name: str, leaves: list[str]) -> str:
-    return f"one of the {name}" if leaves == [""] else f"{name} {', '.join(leaves)}"
-
-
-def _require_dense(name: str, spec: Any, any_dtype: bool) -> None:
-    is_dense = isinstance(spec, tf.TensorSpec)
-    if not is_dense or not (any_dtype or spec.dtype.is_floating or spec.dtype.is_integer or spec.dtype.is_bool):
-        kind = spec.dtype.name if is_dense else type(spec).__name__
-        raise _checks.problem(
-            f"{name} must be a dense tensor of numbers. Received: {kind}. "
-            "If it only rides along, name it in passthrough=.",
-            TypeError,
-        )
-    if spec.shape.rank == 0:
-        raise _checks.problem(
-            f"{name} must have a batch axis. Received: {name} of shape (), a single sample. "
-            "Call dataset.batch(...) first."
-        )
-
-
-def _require_leaf(number: int, name: str, leaf: Any, example: Any) -> None:
-    if leaf.shape[1:] != example.shape[1:]:
-        raise _checks.problem(
-            f"{name} must have one shape in all batches, to have a mean. Received: {tuple(leaf.shape)} in "
-            f"batch {number}, after {tuple(example.shape)}."
-        )
-    _require_finite(number, name, np.asarray(leaf))
-
-
-def _require_finite(number: int, name: str, values: np.ndarray) -> None:
-    is_exact = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
-    if not is_exact and not np.isfinite(values.astype(np.float64)).all():
-        raise _checks.problem(
-            f"data must have finite features and targets. Received: {name} with NaN or infinity in batch {number}."
-        )
-
-
-def _joined(parts: tuple[Any, ...]) -> Any:
-    if parts[0] is None:
-        return None
-    joined = StreamingMoments()
-    for part in parts:
-        joined.merge(part)
-    return joined

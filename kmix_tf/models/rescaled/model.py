@@ -21,14 +21,19 @@ from kmix_tf.models.backends import input_specs_for_export, require_saved_models
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
-from kmix_tf.models.rescaled.means import (
-    TrainingMeans,
-    batches,
-    like_outputs,
-    measured,
-    require_weights,
+from kmix_tf.models.rescaled.inputs import (
+    absent_kept,
+    hand_on_masks,
+    masked_values,
+    masks_of,
+    present_in,
+    require_floating,
 )
+from kmix_tf.models.rescaled.means import TrainingMeans, measured
+from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
+from kmix_tf.models.rescaled.places import present_at, weights_at
+from kmix_tf.models.rescaled.rows import batches, like_outputs, require_weights, sample_count
 from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import mixed_as
@@ -49,6 +54,12 @@ class RescaledModel(keras.Model):
     it can hurt on corrupted data, and it hurts a model trained without mixup: `evaluate_both` tells. Under k-mixup,
     inputs shrink to local means, of which the overall mean is an approximation.
 
+    Each place of an input has its own mean. Axes that the model leaves open, as `Input((None, None, 3))` does, have
+    one mean for all places, each element counting as much as its sample: a mean per channel. So a model that has
+    learnt its means on images of size 16 takes size 20, too. The means of outputs per place, `(None, None, classes)`,
+    are alike. A model that says nothing of its inputs, as subclassed ones, has open axes where the batches given to
+    `adapt` differ.
+
     Args:
         model: a Keras model, trained with mixup. It stays usable by itself and shares its weights. Of a `MixModel`,
             or another model that trains one, the model within is wrapped.
@@ -68,6 +79,10 @@ class RescaledModel(keras.Model):
             "regression": anything else.
         passthrough: names of features that were not mixed, and are left as they are; default those of the layer. A
             name is a key, or keys and positions joined by "/".
+        masks: names of boolean features `(batch, *places)` that say which elements of the feature with these places
+            are there, as in padded sequences; default those of the layer. What a `keras.layers.Masking` that reads an
+            input takes for padding is absent, too. Absent elements count for no mean and are left as they are. Other
+            padding counts as data: adapt to unpadded batches then, of one sample or of equal lengths.
 
     Call:
         `model(x)`, x as the wrapped model takes it; returns float32 (or float64) of the wrapped model's output shapes
@@ -75,8 +90,9 @@ class RescaledModel(keras.Model):
         saving as `.keras` work as for any model.
 
     Raises:
-        TypeError, ValueError: for other arguments; for an `output` that contradicts the model's last activation; on a
-            call, `export` or save before `adapt`.
+        TypeError, ValueError: for other arguments; for an `output` that contradicts the model's last activation; for
+            integer inputs of the model, which would cut shrunk features off; on a call, `export` or save before
+            `adapt`.
 
     Warns:
         UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
@@ -101,6 +117,7 @@ class RescaledModel(keras.Model):
         alpha: Any = None,
         output: Any = "logits",
         passthrough: Any = None,
+        masks: Any = None,
         **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
@@ -112,8 +129,9 @@ class RescaledModel(keras.Model):
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
-        self._untouched = mixed.untouched if passthrough is None else as_selectors("passthrough", passthrough)
-        self._names_given = passthrough is not None
+        self.passthrough = mixed.untouched if passthrough is None else as_selectors("passthrough", passthrough)
+        self.masks = mixed.masks if masks is None else as_selectors("masks", masks)
+        self._names_given = {"passthrough": passthrough is not None, "masks": masks is not None}
         self._heads = Heads(output)
         ends = endings(self.model)
         if ends and not tf.nest.is_nested(output):
@@ -129,6 +147,11 @@ class RescaledModel(keras.Model):
         return self._heads.kinds
 
     @property
+    def _untouched(self) -> tuple[str, ...]:
+        """Names of features that are left as they are."""
+        return (*self.passthrough, *self.masks)
+
+    @property
     def target_mean(self) -> Any:
         """The means of the targets, of the structure of the outputs."""
         self._require_adapted()
@@ -139,8 +162,8 @@ class RescaledModel(keras.Model):
 
         Args:
             data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it; or
-                `TrainingMeans`. Sample weights `(batch,)` weigh the means. Integer y are classes, except where
-                `output="regression"`.
+                `TrainingMeans`. Sample weights `(batch,)` weigh the means, or those of an output's places, `(batch,
+                *places)`, the places. Integer y are classes, except where `output="regression"`.
             y: targets, when data is an array of features. batch_size, sample_weight: for arrays.
 
         Raises:
@@ -151,6 +174,7 @@ class RescaledModel(keras.Model):
             data = self.measure(data, y, batch_size, sample_weight)
         if self._signature is None:
             self._make_means(data.inputs, data.outputs)
+        data = data.fitted(self._require_adapted(), self._outputs)
         shapes = [signature.shapes() for signature in (data.inputs, data.outputs)]
         before = [signature.shapes() for signature in (self._require_adapted(), self._outputs)]
         if shapes != before:
@@ -178,7 +202,8 @@ class RescaledModel(keras.Model):
             [0.625, 0.375]
         """
         data = self._dataset(data, y, batch_size, sample_weight)
-        return measured("adapt", data, self._untouched, self._look)
+        begin = functools.partial(Measuring, self.model, self._untouched, self.masks, self._look, self._ask)
+        return measured("adapt", data, self._untouched, begin)
 
     @_checks.speaks
     def evaluate_both(
@@ -215,13 +240,17 @@ class RescaledModel(keras.Model):
         data = batches("evaluate_both", self._dataset(data, y, batch_size, sample_weight), self._untouched)
         both = ops.traced(self._both)
         for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: scores")):
-            weight = require_weights(number, x, weights)
+            size = sample_count(x)
+            *answers, masks = both(x)
+            weight = require_weights(number, size, weights, answers[0])
             total += weight.sum()
-            answers = both(x)
-            targets = list(like_outputs(number, target, answers[0], kinds, len(weight)))
+            targets = list(like_outputs(number, target, answers[0], kinds, size))
             for heads, answer in zip(sums, answers, strict=True):
-                for head, true, leaf in zip(heads, targets, tf.nest.flatten(answer), strict=True):
-                    head.update(true, ops.to_numpy(leaf), weight)
+                for head, true, leaf, there in zip(heads, targets, tf.nest.flatten(answer), masks, strict=True):
+                    places = weights_at(weight, leaf.shape[:-1], [True] * (len(leaf.shape) - 1))
+                    head.update(
+                        true, ops.to_numpy(leaf), present_at(places, None if there is None else ops.to_numpy(there))
+                    )
         if not total:
             raise ValueError("RescaledModel: evaluate_both needs at least one sample. Received: none with a weight.")
         comparisons = [Comparison(*(head.result() for head in pair)) for pair in zip(*sums, strict=True)]
@@ -234,6 +263,7 @@ class RescaledModel(keras.Model):
             leaf if is_selected(self._untouched, path) else self._shrunk(leaf, next(means))
             for path, leaf in leaf_paths(x)
         ]
+        shrunk = absent_kept(x, shrunk, self._present(x))
         answer = self.model(tf.nest.pack_sequence_as(x, shrunk), training=training)
         stretched = [
             stretch(ops.at_least_float32(leaf), mean, self.theta_bar, kind)
@@ -241,7 +271,7 @@ class RescaledModel(keras.Model):
                 tf.nest.flatten(answer), self.target_means, self._heads.of(answer), strict=True
             )
         ]
-        return tf.nest.pack_sequence_as(answer, stretched)
+        return hand_on_masks(answer, tf.nest.pack_sequence_as(answer, stretched))
 
     @_checks.speaks
     def export(
@@ -264,18 +294,35 @@ class RescaledModel(keras.Model):
                 keys of a dictionary. The signature's outputs, float32 (or float64), are named `output_0`, `output_1`,
                 ..., or after the keys of a dictionary. Keys and positions of deeper structures are joined by "_";
                 outputs are then served flat, in a dictionary.
-            format: "tf_saved_model" (default); with Keras 3 also "litert" (to a name ending in .tflite), and where
-                their packages are installed "onnx" and "openvino" (ending in .xml). "torch" needs another backend.
+            format: "tf_saved_model" (default); with Keras 3 also "litert" (to a name ending in .tflite), "onnx" and
+                "openvino" (ending in .xml), whose packages `pip install 'kmix_tf[serving]'` brings. Inputs and
+                outputs have the same names in all of them. OpenVINO computes in bfloat16 where the processor can,
+                unless it is told `{"INFERENCE_PRECISION_HINT": "f32"}`.
             verbose: whether Keras prints what it has written; default no for a SavedModel.
             input_signature: for other than batches of any size, a list of one `tf.TensorSpec`, or of a structure of
                 them like the features.
             options: of the format, as `keras.Model.export` has them; of a SavedModel, `options`, which is a
-                `tf.saved_model.SaveOptions`.
+                `tf.saved_model.SaveOptions`; of "litert", attributes of a `tf.lite.TFLiteConverter`.
             path: another name of filepath.
 
+        A SavedModel is what other converters take, with Keras 2, too. To 8 bits, for instance, with some 100 samples
+        x (in a small convolutional network, answers were then off by up to 4 % of their range; in float16, which is
+        `target_spec.supported_types = [tf.float16]` after `optimizations`, by 0.1 %):
+
+            converter = tf.lite.TFLiteConverter.from_saved_model(path)
+            converter.optimizations = [tf.lite.Optimize.DEFAULT]
+            converter.representative_dataset = lambda: ({"x": x[i : i + 1]} for i in range(100))
+            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+            converter.inference_input_type = converter.inference_output_type = tf.int8
+            content = converter.convert()
+
         Raises:
-            ValueError: before `adapt`. TypeError, ValueError, ImportError: for what Keras cannot export. OSError:
-                naming the path, if it cannot be written.
+            ValueError: before `adapt`. TypeError, ValueError, ImportError: for what Keras cannot export, naming the
+                formats that there are, or the packages that are missing; for a model of which the file would be one
+                that nothing can load. OSError: naming the path, if it cannot be written.
+
+        Warns:
+            UserWarning: if a LiteRT file needs operations of TensorFlow, as those of float16 and masks do.
 
         Example:
             >>> import tempfile
@@ -286,8 +333,11 @@ class RescaledModel(keras.Model):
         """
         specs = self._require_adapted().tensor_specs()
         signature = [specs] if input_signature is None else input_signature
-        is_flat = all(len(each) < 2 for each, _ in leaf_paths(self._outputs.structure))
-        served = self if is_flat else _Flat(self, self._outputs.names("output"))
+        paths = [each for each, _ in leaf_paths(self._outputs.structure)]
+        # In these formats, an output without a name gets that of an operation.
+        is_flat = format not in ("onnx", "openvino") and all(len(each) < 2 for each in paths)
+        names = ["output_0"] if paths == [()] else self._outputs.names("output")
+        served = self if is_flat else _Flat(self, names)
         filepath = checked_path(filepath, path)
         if format == SAVED_MODEL:
             require_saved_models()
@@ -309,11 +359,11 @@ class RescaledModel(keras.Model):
 
     def _look(self, x: Any) -> tuple[Any, list[str]]:
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
-        if self._names_given:
-            require_used("passthrough", self._untouched, x)
+        for argument in [name for name, is_given in self._names_given.items() if is_given]:
+            require_used(argument, getattr(self, argument), x)
         if self.theta_bar < 1:
             self._look_for_categories(x)
-        answer = self.model(self._as_floats(x), training=False)
+        answer = self._ask(x)
         kinds, names = self._heads.of(answer), list(output_names(answer))
         ends = endings(self.model)
         if len(ends) == len(kinds):
@@ -346,11 +396,21 @@ class RescaledModel(keras.Model):
     def _require_no_lookups(self, specs: Any) -> None:
         averaged = [self.theta_bar < 1 and use for use in not_selected(self._untouched, specs)]
         require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
+        if input_specs(self.model) is not None:
+            require_floating(specs, averaged)
 
-    def _both(self, x: Any) -> tuple[Any, Any]:
+    def _both(self, x: Any) -> tuple[Any, Any, list[Any]]:
         self._require_like_adapted(x)
-        plain = self.model(self._as_floats(x), training=False)
-        return tf.nest.map_structure(ops.at_least_float32, plain), self(x, training=False)
+        plain = self._ask(x)
+        return tf.nest.map_structure(ops.at_least_float32, plain), self(x, training=False), list(masks_of(plain))
+
+    def _ask(self, x: Any) -> Any:
+        """What the model answers to a batch as it is."""
+        return self.model(self._as_floats(x), training=False)
+
+    def _present(self, x: Any) -> list[Any]:
+        """For each feature, which of its elements are there, or None for all."""
+        return present_in(x, self._require_adapted().shapes(), self.masks, masked_values(self.model, x))
 
     def _as_floats(self, x: Any) -> Any:
         leaves = [leaf if is_selected(self._untouched, path) else _as_float(leaf) for path, leaf in leaf_paths(x)]
@@ -374,6 +434,7 @@ class RescaledModel(keras.Model):
 
     def _mean(self, name: str, shape: tuple, dtype: tf.DType) -> Any:
         dtype = "float64" if dtype == tf.float64 and ops.WIDE == "float64" else "float32"
+        shape = tuple(1 if size is None else size for size in shape)
         return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
 
     def _require_adapted(self) -> FeatureSignature:
@@ -415,15 +476,16 @@ class RescaledModel(keras.Model):
             "model": keras.saving.serialize_keras_object(self.model),
             "alpha": self._theta._asdict() if self.alpha is None else self.alpha,
             "output": self.output_kind,
-            "passthrough": self._names_in_use(),
+            "passthrough": self._names_in_use(self.passthrough),
+            "masks": self._names_in_use(self.masks),
         }
 
-    def _names_in_use(self) -> list[str]:
-        """Names of features left as they are; a layer's may name targets too."""
+    def _names_in_use(self, names: tuple[str, ...]) -> list[str]:
+        """Those of the names that mean features; a layer's may name targets too."""
         if self._signature is None:
-            return list(self._untouched)
+            return list(names)
         paths = [path for path, _ in leaf_paths(self._signature.structure)]
-        return [name for name in self._untouched if any(is_selected([name], path) for path in paths)]
+        return [name for name in names if any(is_selected([name], path) for path in paths)]
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RescaledModel":

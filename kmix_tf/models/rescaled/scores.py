@@ -51,17 +51,17 @@ class ScoreSums:
         self._bins = np.zeros((2, bins))  # of confidence and of hits, each times weight
 
     def update(self, targets: np.ndarray, answer: Any, weights: np.ndarray) -> None:
-        """Adds a batch: targets and answer `(batch, ...)` of one shape, weights `(batch,)`."""
+        """Adds a batch: targets and answer `(batch, ...)` of one shape, weights `(batch,)` or `(batch, *places)`."""
         targets, answer = (np.asarray(values, dtype=np.float64) for values in (targets, answer))
         if self._kind == "regression":
-            squares = np.square(targets - answer).reshape(len(answer), -1).mean(axis=1)
+            squares = np.square(targets - answer).mean(axis=tuple(range(weights.ndim, answer.ndim)))
             self._add(squares, squares, weights)
             return
         is_binary = self._kind.startswith("multilabel") or answer.shape[-1] == 1
         scored = _binary if is_binary else _classes
         hit, loss, confidence = scored(targets, answer, self._kind.endswith("logits"))
         # Each label, and each place of a map, counts as much as its sample.
-        weights = np.broadcast_to(weights.reshape(-1, *[1] * (hit.ndim - 1)), hit.shape)
+        weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (hit.ndim - weights.ndim)), hit.shape)
         self._add(1.0 - hit, loss, weights)
         self._add_to_bins(hit, confidence, weights)
 

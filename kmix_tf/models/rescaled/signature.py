@@ -2,12 +2,14 @@
 
 import collections
 import re
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 from kmix_tf._ops import ops
 from kmix_tf._paths import leaf_paths
+from kmix_tf.models.rescaled.places import Shape, opened
 
 
 class FeatureSignature:
@@ -43,6 +45,12 @@ class FeatureSignature:
         counts = collections.Counter(names)
         return [name if counts[name] == 1 else f"{name}_{i}" for i, name in enumerate(names)]
 
+    def opened(self, shapes: Sequence[Shape]) -> "FeatureSignature":
+        """The same, open wherever shapes of its leaves differ from these."""
+        leaves = zip(self.dtypes(), self.shapes(), shapes, strict=True)
+        texts = [_text(dtype.name, opened(ours, theirs)) for dtype, ours, theirs in leaves]
+        return FeatureSignature(tf.nest.pack_sequence_as(self._structure, texts))
+
     def dtypes(self) -> list[tf.DType]:
         return [tf.as_dtype(leaf.partition(":")[0]) for leaf in tf.nest.flatten(self._structure)]
 
@@ -59,7 +67,11 @@ def _name(path: tuple, alone: str) -> str:
 
 
 def _leaf_text(spec: Any) -> str:
-    return f"{ops.dtype_name(spec)}:{','.join(map(str, spec.shape[1:]))}"
+    return _text(ops.dtype_name(spec), spec.shape[1:])
+
+
+def _text(dtype: str, shape: Iterable[int | None]) -> str:
+    return f"{dtype}:{','.join(map(str, shape))}"
 
 
 def _leaf_spec(text: str, name: str | None) -> tf.TensorSpec:

@@ -41,14 +41,12 @@ def _projected(values: Tensor) -> Tensor:
     # in [-1, 0] then, where sums keep their precision however large the values are.
     shifted = values - ops.stop_gradient(ops.max(values, axis=-1, keepdims=True))
     descending = ops.sort(shifted, axis=-1, direction="DESCENDING")
-    excess = ops.cumsum(descending, axis=-1) - 1
     counts = ops.cast(ops.arange(ops.shape(values)[-1], "int32") + 1, values.dtype)
-    # The support is the longest prefix whose smallest entry survives its own threshold; the largest always does.
-    support = ops.sum(ops.cast(descending * counts > excess, "int32"), axis=-1, keepdims=True)
-    support = ops.maximum(support, 1)
-    total = ops.take_along_last_axis(excess, support - 1)
+    # Of all prefixes, that which is the support has the largest threshold. To look it up by its length would be a
+    # gather, of which the converter to ONNX makes a file that no runtime loads.
+    threshold = ops.max((ops.cumsum(descending, axis=-1) - 1) / counts, axis=-1, keepdims=True)
     # Sums over thousands of classes round; dividing by what is 1 but for that undoes it.
-    positive = ops.maximum(shifted - total / ops.cast(support, values.dtype), 0)
+    positive = ops.maximum(shifted - threshold, 0)
     return positive / ops.sum(positive, axis=-1, keepdims=True) + _nan_unless_finite(values)
 
 

@@ -14,11 +14,12 @@ RULE = "a number, a mix layer, a ratio such as BetaRatio(0.5), or ThetaMoments"
 
 class Mixed(NamedTuple):
     """alpha: of Beta(alpha, alpha), or None for another distribution. theta: its moments. untouched: names of
-    features that were not mixed."""
+    features that were not mixed. masks: of those that say which elements are there."""
 
     alpha: float | None
     theta: ThetaMoments
     untouched: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
 
 
 def mixed_as(alpha: Any, model: Any) -> Mixed:
@@ -83,7 +84,7 @@ def _of_layer(layer: Any) -> Mixed:
     mixed = _understood(layer.ratio if learnt is None else learnt)
     if layer.probability != 1:
         mixed = Mixed(None, _thinned(mixed.theta, layer.probability))
-    return mixed._replace(untouched=(*layer.passthrough, *layer.masks))
+    return mixed._replace(untouched=tuple(layer.passthrough), masks=tuple(layer.masks))
 
 
 def _of_choice(choice: ChoiceLayer) -> Mixed:
