@@ -2,9 +2,10 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 MODERN := .venv
 ADDONS := .venv-addons
+BACKENDS := .venv-backends
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all lint format benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends lint format benchmark saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -27,6 +28,10 @@ test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 
 test-addons-all: $(ADDONS)/.installed  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
 	$(ADDONS)/bin/python -m pytest -m "not matrix"
 	$(ADDONS)/bin/python -m pytest -m matrix
+
+test-backends: $(BACKENDS)/.installed  ## the data stage, losses and metrics with Keras on JAX, and on torch
+	KERAS_BACKEND=jax $(QUICK) $(BACKENDS)/bin/python -m pytest -m "not matrix" tests/backends
+	KERAS_BACKEND=torch $(QUICK) $(BACKENDS)/bin/python -m pytest -m "not matrix" tests/backends
 
 lint: $(MODERN)/.installed  ## style, and the types of the package
 	$(MODERN)/bin/ruff check .
@@ -60,5 +65,11 @@ $(ADDONS)/.installed: setup.cfg pyproject.toml
 	$(ADDONS)/bin/python -m pip install -e '.[addons,dev,examples,plot,cli]'
 	touch $@
 
+$(BACKENDS)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv --clear $(BACKENDS)
+	$(BACKENDS)/bin/python -m pip install --upgrade pip
+	$(BACKENDS)/bin/python -m pip install -e '.[backends,dev,examples,plot,cli]'
+	touch $@
+
 clean:
-	rm -rf $(MODERN) $(ADDONS) demo saved_models/demo
+	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) demo saved_models/demo

@@ -1,6 +1,7 @@
 """Every example runs as a person would run it, in a folder of its own."""
 
 import ast
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -56,6 +57,8 @@ def test_an_example_is_short_and_says_when_to_use_it(name):
 def test_example_runs(name, tmp_path, elsewhere):
     if name == "addons_pipeline" and IS_KERAS_3:
         pytest.skip("tensorflow-addons imports with TensorFlow 2.15 at most; this runs in the addons environment")
+    if name.startswith("torch") and importlib.util.find_spec("torch") is None:
+        pytest.skip("torch is not installed here; this runs in the environment of other back ends")
     output = elsewhere(RUN, ROOT / "examples" / f"{name}.py", ROOT / "examples", ROOT, folder=tmp_path)
     assert output.strip() and "nan" not in output.lower()
     if name in LEARNT:

@@ -67,7 +67,8 @@ class MixLayer(Adapts, Stage):
         match_on: names of the features that distances are measured on; default all that are mixed. A name is a
             key, or keys and positions joined by "/".
         embedding: a callable or Keras model, applied to these features; distances are measured on what it returns.
-            A model is asked as in inference. Its weights are saved with the layer in `.keras` files, but not in
+            A model is asked as in inference; on another back end than TensorFlow on the host, as it is when the batch
+            comes, but JAX must not be training it. Its weights are saved with the layer in `.keras` files, but not in
             `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
             `tf.data.Options.experimental_external_state_policy` to IGNORE.
         passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
@@ -89,7 +90,8 @@ class MixLayer(Adapts, Stage):
     Call:
         `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None, saliency=None)`, by hand or by
         `dataset.map(layer)`.
-        x, y, sample_weight: numeric tensors `(batch, ...)`, or dicts, lists and tuples of them. Returns as many
+        x, y, sample_weight: numeric tensors `(batch, ...)`, or dicts, lists and tuples of them; also NumPy's, JAX's
+        and torch's arrays, for which those of Keras' back end come back, but tensors in a map. Returns as many
         of the three as came in, of the same structure and shape (labels made soft have one more axis), and
         `sample_weight` besides where there are weights, one for each target. Features come back in their own float
         dtype, integer and boolean ones in float32; targets and weights in float32, or float64 if they came so.

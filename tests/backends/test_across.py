@@ -48,6 +48,7 @@ for name, config in json.load(open(folder + "/layers.json")).items():
     mixed = layer(data["x"], data["y"], seed=5, **step)
     assert all(keras.ops.is_tensor(part) for part in mixed), name
     add(name, mixed)
+tf.random.set_seed(0)
 batches = tf.data.Dataset.from_tensor_slices((data["x"], data["y"])).batch(5)
 for number, mixed in enumerate(batches.repeat(2).apply(kmix_tf.mix(kmix_tf.KMixupLayer(2, num_classes=3), seed=1))):
     add(f"stream/{number}", mixed)
@@ -70,6 +71,7 @@ def here(request, tmp_path_factory):
         name: layer(X, Y, seed=5, **({"step": 7} if layer.schedule is not None else {}))
         for name, layer in made.items()
     }
+    tf.random.set_seed(0)  # Other tests may have set it, and TensorFlow makes a pipeline's seeds of both.
     batches = tf.data.Dataset.from_tensor_slices((X, Y)).batch(5).repeat(2)
     stream = batches.apply(mix(KMixupLayer(2, num_classes=3), seed=1))
     mixed |= {f"stream/{number}": parts for number, parts in enumerate(stream)}
