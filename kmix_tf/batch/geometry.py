@@ -65,9 +65,10 @@ def require_no_geometry(path: Sequence[Any], leaf: Any, can_be_joined: bool = Fa
     for key in path:
         word = geometric_word(str(key), is_single)
         if word is not None:
+            instead = _INSTEAD[_KINDS[word]] if can_be_joined else ""
             raise _checks.problem(
                 f"{_KINDS[word]} cannot be mixed, for their average is that of no object. Received: "
-                f"{'/'.join(map(str, path))!r}. {_INSTEAD[_KINDS[word]] if can_be_joined else ''}Leave them out of the batch; or, if they "
+                f"{'/'.join(map(str, path))!r}. {instead}Leave them out of the batch; or, if they "
                 "should ride along unmixed although the image does not, name them in passthrough=. If it is no such "
                 f"thing and can be averaged, give it a name without the word {word!r}."
             )
