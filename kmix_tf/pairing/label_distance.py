@@ -27,7 +27,9 @@ class LabelDistancePairing(PairingStrategy):
 
         exp(-|y_i - y_j|^2 / (2 bandwidth^2)).
 
-    Partners are drawn on their own: a sample may be the partner of several others, or of none.
+    Partners are drawn on their own: a sample may be the partner of several others, or of none. It takes back a part
+    of what mixup does, harm and gain: where plain mixup helps a regression, plain mixup may be the better one
+    (benchmarks/label_distance.md has both).
 
     Args:
         bandwidth: > 0 and finite, in the units of the targets. Small ones mix nearest targets only, large ones are

@@ -133,15 +133,25 @@ def test_each_of_several_targets_may_have_a_rule():
 
 
 @pytest.mark.parametrize("targets", ["mixed", "packed"])
-def test_one_weight_for_several_targets_counts_in_each_by_its_own_shares(targets):
-    _, mixed, weight = of(**OPTIONS, targets=targets)(X, several(), WEIGHT)
+@pytest.mark.parametrize("kept", [False, True])
+def test_one_weight_for_several_targets_counts_in_each_by_its_own_shares(targets, kept):
+    y = several()
+    options = {**OPTIONS, "targets": targets}
+    if not kept:  # What rides along has weights of its own anyway.
+        del y["id"]
+        options = {
+            "num_classes": {"digit": 3, "angle": None},
+            "label_shares": {"digit": RULES["digit"], "angle": None},
+            "targets": targets,
+        }
+    _, mixed, weight = of(**options)(X, y, WEIGHT)
     for name, share in (("digit", digit_shares()), ("angle", np.full(6, 0.25))):
         total = share * WEIGHT + (1 - share) * WEIGHT[PARTNER]
         np.testing.assert_allclose(weight[name], total, rtol=1e-5)
         own = np.divide(share * WEIGHT, total, out=np.array(share), where=total > 0)
         if targets == "packed":
             np.testing.assert_allclose(unpack_targets(mixed[name]).ratio, own, rtol=1e-5)
-    np.testing.assert_array_equal(weight["id"], WEIGHT)
+    assert not kept or (weight["id"].numpy() == WEIGHT).all()
 
 
 def test_targets_in_a_tuple_and_their_rules_in_a_list():
