@@ -36,9 +36,10 @@ class MixModel(MixingWrapper):
         clean_weight: adds so many times the gradient of the loss on the unmixed batch, finite and >= 0, default 0.
             A blend that asks for saliency, such as `PuzzleMixBlend` with `saliency=None`, is told the gradient of
             that loss by the image, which takes a pass of its own before the step (of a choice, before every step,
-            whatever is chosen). That pass gives this gradient as well: the model is then asked as in training, and
-            else as in inference. That loss is the one given to `compile`, with its weights and the samples'; penalties
-            of weights and `add_loss` are not in it. Without a loss in `compile`, saliency is that of what `add_loss` added, and `clean_weight` must be 0.
+            whatever is chosen). That pass gives this gradient as well: the model is then asked as in training,
+            and else as in inference. That loss is the one given to `compile`, with its weights and the samples';
+            penalties of weights and `add_loss` are not in it. Without a loss in `compile`, saliency is that of what
+            `add_loss` added, and `clean_weight` must be 0.
         smoothing: standard deviation, in places, of a Gaussian to smooth this saliency by, or one for each axis;
             default None. Worth having with `SaliencyMixBlend`, whose box else follows a single noisy pixel.
 
