@@ -176,7 +176,6 @@ class MixLayer(Adapts, Stage):
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
         return self.decisions.runs_on_host
 
-    @property
     def members(self) -> list["MixLayer"]:
         """The mixes that a batch may go through: this one."""
         return [self]

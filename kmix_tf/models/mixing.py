@@ -185,7 +185,7 @@ def _salient_axes(layer: Stage) -> int | None:
     Raises:
         ValueError: for a choice of layers that want it of different axes.
     """
-    blends = [member.blend for member in layer.members if member.blend.needs_saliency]
+    blends = [member.blend for member in layer.members() if member.blend.needs_saliency]
     axes = sorted({blend.axes for blend in blends if blend.saliency is None})
     if len(axes) > 1:
         raise _checks.problem(
@@ -201,7 +201,7 @@ def _checked_smoothing(smoothing: Any, layer: Stage) -> tuple[float, ...] | None
     if smoothing is None:
         return None
     if axes is None:
-        shown = " or ".join(dict.fromkeys(member.blend.shown for member in layer.members))
+        shown = " or ".join(dict.fromkeys(member.blend.shown for member in layer.members()))
         rule = f"None for {shown}, which takes no saliency from the training step"
         _checks.refuse("smoothing", rule, smoothing)
     return gaussian_sizes("smoothing", smoothing, axes)
