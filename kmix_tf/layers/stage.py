@@ -50,8 +50,10 @@ class Stage(keras.layers.Layer):
         raise NotImplementedError
 
     def members(self) -> list[Any]:
-        """The mixes that a batch may go through, each a `MixLayer`. No property: Keras saves what is in those, and the
-        layer itself is among these."""
+        """The mixes that a batch may go through, each a `MixLayer`.
+
+        No property: Keras saves what is in those, and the layer itself is among these.
+        """
         raise NotImplementedError
 
     @property
