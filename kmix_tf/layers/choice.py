@@ -105,9 +105,8 @@ class ChoiceLayer(Stage):
         chances = [chance for chance, is_mix in zip(self._probabilities, self._is_mix, strict=True) if is_mix]
         return [(layer, chance * self.probability) for layer, chance in zip(self._mixes, chances, strict=True)]
 
-    @property
     def members(self) -> list[Any]:
-        return [member for layer in self._mixes for member in layer.members]
+        return [member for layer in self._mixes for member in layer.members()]
 
     @property
     def mixtures(self) -> int | None:
@@ -191,7 +190,7 @@ class ChoiceLayer(Stage):
         Raises:
             ValueError: as `MixLayer.adapt`; with `match_alpha` where no layer draws its ratios from Beta.
         """
-        has_alpha = [any(isinstance(each.ratio, BetaRatio) for each in layer.members) for layer in self._mixes]
+        has_alpha = [any(isinstance(each.ratio, BetaRatio) for each in layer.members()) for layer in self._mixes]
         if match_alpha and not any(has_alpha):
             _checks.refuse("match_alpha", "False where no layer draws its ratios from Beta", match_alpha)
         for layer, matches in zip(self._mixes, has_alpha, strict=True):
@@ -229,12 +228,12 @@ class ChoiceLayer(Stage):
         """Whether any layer may give weights of samples that did not come."""
         if self.targets == "packed":
             return False
-        return self.class_weight is not None or not all(member.weight.counts_alike for member in self.members)
+        return self.class_weight is not None or not all(member.weight.counts_alike for member in self.members())
 
     @property
     def _plainest(self) -> int:
         """The number of the layer that leaves batches as they are: one whose blend takes little time."""
-        are_linear = [all(isinstance(each.blend, LinearBlend) for each in layer.members) for layer in self._mixes]
+        are_linear = [all(isinstance(each.blend, LinearBlend) for each in layer.members()) for layer in self._mixes]
         return are_linear.index(True) if True in are_linear else 0
 
     def _told_of(self, saliency: Any) -> list[Any]:
@@ -242,7 +241,7 @@ class ChoiceLayer(Stage):
         none, all that ask."""
         if saliency is None:
             return [None] * len(self._mixes)
-        asking = [[each for each in layer.members if each.blend.needs_saliency] for layer in self._mixes]
+        asking = [[each for each in layer.members() if each.blend.needs_saliency] for layer in self._mixes]
         without = [any(getattr(each.blend, "saliency", None) is None for each in members) for members in asking]
         told = without if any(without) else [bool(members) for members in asking]
         if not any(told):

@@ -43,7 +43,7 @@ class Given(NamedTuple):
 def choice_seeds(seed: tf.Tensor, count: int) -> ChoiceSeeds:
     """Seeds that no mix draws with, which is given the same seed: not even another choice, or a choice of places."""
     used = len(MixSeeds._fields)
-    choice, *layers = split(seed, used + 1 + count)[used:]
+    *layers, choice = split(seed, used + count + 1)[used:]
     return ChoiceSeeds(choice, layers)
 
 

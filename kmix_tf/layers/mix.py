@@ -219,7 +219,6 @@ class MixLayer(Adapts, Stage):
         """Whether a part of the mix calls back to the host, where XLA cannot follow: `solver="host"`."""
         return self.decisions.runs_on_host or self._label_rules.runs_on_host or is_asked_on_host(self.embedding)
 
-    @property
     def members(self) -> list["MixLayer"]:
         """The mixes that a batch may go through: this one."""
         return [self]

@@ -24,7 +24,7 @@ class Stage(keras.layers.Layer):
     Attributes, which a subclass has:
         features_only: whether features may come without targets. schedule: a callable of the step, or None.
         seed: an integer, or None. runs_on_host: whether a part of it calls back to the host.
-        members: the mixes that batches may go through. mixtures: how many mixtures of each sample it makes; None for
+        mixtures: how many mixtures of each sample it makes; None for
             one. num_classes, class_weight, targets, passthrough, masks: as in `MixLayer`.
     """
 
@@ -57,9 +57,11 @@ class Stage(keras.layers.Layer):
         """Whether a part of it calls back to the host, where XLA cannot follow: `solver="host"`."""
         raise NotImplementedError
 
-    @property
     def members(self) -> list[Any]:
-        """The mixes that a batch may go through, each a `MixLayer`."""
+        """The mixes that a batch may go through, each a `MixLayer`.
+
+        No property: Keras saves what is in those, and the layer itself is among these.
+        """
         raise NotImplementedError
 
     @property

@@ -113,7 +113,7 @@ def specs_of(x: Any, averaged: Sequence[bool]) -> Any:
 
 def averaged_inputs(mixer: Stage, x: Any) -> list[bool]:
     """For each input, of a batch or of `input_specs`, whether a mix averages it, or any that it chooses from."""
-    axes = [member.blend.pasted_axes for member in mixer.members if member.mixes]
+    axes = [member.blend.pasted_axes for member in mixer.members() if member.mixes]
     return [
         is_free and any(not is_pasted(tf.TensorShape(leaf.shape), each) for each in axes)
         for is_free, leaf in zip(not_selected((*mixer.passthrough, *mixer.masks), x), tf.nest.flatten(x), strict=True)

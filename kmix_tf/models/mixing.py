@@ -38,8 +38,8 @@ class MixModel(MixingWrapper):
         clean_weight: adds so many times the gradient of the loss on the unmixed batch, finite and >= 0, default 0.
             A blend that asks for saliency, such as `PuzzleMixBlend` with `saliency=None`, is told the gradient of
             that loss by the image, which takes a pass of its own before the step (of a choice, before every step,
-            whatever is chosen). That pass gives this gradient as well: the model is then asked as in training, and
-            else as in inference. That loss is the one given to `compile`, with its weights and the samples';
+            whatever is chosen). That pass gives this gradient as well: the model is then asked as in training,
+            and else as in inference. That loss is the one given to `compile`, with its weights and the samples';
             penalties of weights and `add_loss` are not in it. Without a loss in `compile`, saliency is that of what
             `add_loss` added, and `clean_weight` must be 0.
         smoothing: standard deviation, in places, of a Gaussian to smooth this saliency by, or one for each axis;
@@ -206,7 +206,7 @@ def _salient_axes(layer: Stage) -> int | None:
     Raises:
         ValueError: for a choice of layers that want it of different axes.
     """
-    blends = [member.blend for member in layer.members if member.blend.needs_saliency]
+    blends = [member.blend for member in layer.members() if member.blend.needs_saliency]
     axes = sorted({blend.axes for blend in blends if blend.saliency is None})
     if len(axes) > 1:
         raise _checks.problem(
@@ -222,7 +222,7 @@ def _checked_smoothing(smoothing: Any, layer: Stage) -> tuple[float, ...] | None
     if smoothing is None:
         return None
     if axes is None:
-        shown = " or ".join(dict.fromkeys(member.blend.shown for member in layer.members))
+        shown = " or ".join(dict.fromkeys(member.blend.shown for member in layer.members()))
         rule = f"None for {shown}, which takes no saliency from the training step"
         _checks.refuse("smoothing", rule, smoothing)
     return gaussian_sizes("smoothing", smoothing, axes)

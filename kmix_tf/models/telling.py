@@ -22,7 +22,7 @@ class Told:
 
     def __init__(self, mixers: Sequence[Stage]):
         self._counts: list[Any] = []
-        members = [member for mixer in mixers for member in mixer.members]
+        members = [member for mixer in mixers for member in mixer.members()]
         if any(member.blend.needs_saliency for member in members):
             self._counts.append(FallbackCount())
         if not all(member.weight.counts_alike for member in members):

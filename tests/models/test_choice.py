@@ -69,8 +69,8 @@ def test_models_train_evaluate_and_come_back_from_a_file(name, per, jit_compile,
     back = keras.saving.load_model(tmp_path / "model.keras")
     assert isinstance(back.mixers[0], ChoiceLayer)
     assert back.mixers[0].per == per
-    assert back.fit(X, Y, batch_size=20, verbose=0).history["loss"] == pytest.approx(
-        mixing.fit(X, Y, batch_size=20, verbose=0).history["loss"], rel=1e-4
+    assert back.fit(X, Y, batch_size=20, shuffle=False, verbose=0).history["loss"] == pytest.approx(
+        mixing.fit(X, Y, batch_size=20, shuffle=False, verbose=0).history["loss"], rel=1e-4
     )
 
 
@@ -173,8 +173,9 @@ class TestRescaled:
 
     def test_theta_is_that_of_what_is_mixed(self):
         layer = ChoiceLayer([MixLayer(ratio=BetaRatio(0.5)), None], [0.6, 0.4], per="sample")
-        eye = tf.eye(512)
-        shares = np.concatenate([np.diag(layer(eye, eye, seed=seed)[1]) for seed in range(300)])
+        eye = tf.eye(64)
+        run = tf.function(lambda seed: tf.linalg.diag_part(layer(eye, eye, seed=seed)[1]))
+        shares = np.concatenate([run(tf.constant([0, seed])) for seed in range(300)])
         # The ratio is one for the batch: of 300 batches, the mean of max(l, 1 - l) has a standard error of .005.
         theta = np.maximum(shares, 1 - shares).mean()
         assert self.theta(layer).theta.mean == pytest.approx(theta, abs=0.025)

@@ -70,7 +70,7 @@ def test_the_configuration_makes_an_equal_strategy():
     )
 
 
-@pytest.mark.parametrize("scope", ["Batch", "", None, 1, "pair"])
+@pytest.mark.parametrize("scope", ["Batch", "", None, 1, "pairs"])
 def test_other_scopes_are_refused(scope):
     with pytest.raises(
         ValueError, match=r"BetaRatio: scope must be one of 'batch', 'group', 'sample', 'pair'. Received: scope="

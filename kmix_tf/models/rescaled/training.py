@@ -36,7 +36,7 @@ class Training(NamedTuple):
     def doubts(self) -> list[str]:
         """What eq. (22) does not hold for, a sentence each."""
         found = [] if not self.hidden else [_of_hidden(self.hidden)]
-        members = self.source.members if isinstance(self.source, Stage) else []
+        members = self.source.members() if isinstance(self.source, Stage) else []
         return list(dict.fromkeys([*found, *(doubt for member in members for doubt in doubts_of(member))]))
 
 
