@@ -93,7 +93,8 @@ class _Places:
 
     def with_masks_that_are_used(self, names: list[str]) -> list[Place]:
         """The places of layers, in their order, each with its mask if a layer after it has that for an input."""
-        places, sinks = [], self.graph.sinks
+        places: list[Place] = []
+        sinks = self.graph.sinks
         for name in reversed(names):
             place = self.place(name)
             if place.mask is not None and key_of(place.mask) not in self._reached(place, sinks):

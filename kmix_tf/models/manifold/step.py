@@ -97,12 +97,12 @@ class MixingStep:
             mixed = mix.mixed(there, y, sample_weight, **told, allowed=allowed, mask=mask)
         # Weights may depend on hidden distances, but they say what mixtures count, and are not to be learnt. To be
         # said within the branch: outside, zeros would go in as its gradient, and at distance 0 come out as NaN.
-        x, *targets = (mixed, None, None) if y is None else (*mixed, None)[:3]
-        targets = tf.nest.map_structure(_constant, targets)
+        x, y, sample_weight = (mixed, None, None) if y is None else (*mixed, None)[:3]
+        y, sample_weight = (tf.nest.map_structure(_constant, each) for each in (y, sample_weight))
         if mask is None:
-            return Passing(x, *targets)
+            return Passing(x, y, sample_weight)
         x, joined = x
-        return Passing(padded_as(features, x, joined), *targets, joined)
+        return Passing(padded_as(features, x, joined), y, sample_weight, joined)
 
 
 class CompiledStep(MixingStep):
