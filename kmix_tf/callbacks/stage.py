@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
@@ -96,4 +95,4 @@ def steps_trained(model: Any) -> int:
     if isinstance(model, MixingWrapper):
         return int(model._counter.steps)
     optimizer = getattr(model, "optimizer", None)
-    return 0 if optimizer is None else int(np.asarray(optimizer.iterations))
+    return 0 if optimizer is None else int(optimizer.iterations.numpy())

@@ -36,7 +36,7 @@ def network():
             keras.layers.Flatten(),
             keras.layers.Dense(6, activation="relu", name="hidden"),
             keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.3),
+            keras.layers.Dropout(0.3, name="dropped"),
             keras.layers.Dense(3),
         ]
     )
@@ -82,7 +82,7 @@ SAME = {
     "map": (lambda: mapped(KMixupLayer(4, num_classes=3, seed=5)), {"layer": True}),
     "manifold": (
         lambda: (
-            compiled(ManifoldMixModel(network(), ["input", "hidden"], KMixupLayer(4, num_classes=3), seed=0)),
+            compiled(ManifoldMixModel(network(), ["input", "dropped"], KMixupLayer(4, num_classes=3), seed=0)),
             batches(),
         ),
         {},
