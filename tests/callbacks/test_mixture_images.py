@@ -227,6 +227,15 @@ def test_the_seed_decides():
     assert ratio(0) == ratio(0) != ratio(1)
 
 
+def test_it_works_under_a_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        mixing = compiled(MixModel(network(), KMixupLayer(4, num_classes=3), seed=0))
+        plain = compiled(network())
+    history = fitted(mixing, batches(), MixtureImages(), epochs=1)
+    assert set(ALWAYS) | set(TIMES) < set(history)
+    assert set(ALWAYS) == set(logged_by(MixtureImages(None, KMixupLayer(4, num_classes=3), (X, Y)), plain))
+
+
 def test_rows_that_are_left_for_validation_are_not_shown():
     model, _ = stepped(KMixupLayer(1, num_classes=3))
     first = X.copy()
