@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
+import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
@@ -94,6 +94,10 @@ def as_compiled(model: Any, stage: Stage) -> Stage:
 def steps_trained(model: Any) -> int:
     """How many steps a model was trained, for schedules; counted by what is saved with it."""
     if isinstance(model, MixingWrapper):
-        return int(model._counter.steps)
+        return int(tf.convert_to_tensor(model._counter.steps))
     optimizer = getattr(model, "optimizer", None)
-    return 0 if optimizer is None else int(np.asarray(optimizer.iterations))
+    if optimizer is None:
+        return 0
+    # Under a strategy a variable is several; of other back ends it is no variable of TensorFlow's.
+    is_own = keras.backend.backend() == "tensorflow"
+    return int(tf.convert_to_tensor(optimizer.iterations) if is_own else optimizer.iterations.numpy())

@@ -36,7 +36,7 @@ def network():
             keras.layers.Flatten(),
             keras.layers.Dense(6, activation="relu", name="hidden"),
             keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.3),
+            keras.layers.Dropout(0.3, name="dropped"),
             keras.layers.Dense(3),
         ]
     )
@@ -82,7 +82,7 @@ SAME = {
     "map": (lambda: mapped(KMixupLayer(4, num_classes=3, seed=5)), {"layer": True}),
     "manifold": (
         lambda: (
-            compiled(ManifoldMixModel(network(), ["input", "hidden"], KMixupLayer(4, num_classes=3), seed=0)),
+            compiled(ManifoldMixModel(network(), ["input", "dropped"], KMixupLayer(4, num_classes=3), seed=0)),
             batches(),
         ),
         {},
@@ -225,6 +225,15 @@ def test_the_seed_decides():
         return logged_by(MixtureImages(None, KMixupLayer(4, num_classes=3), (X, Y), seed=seed))["mix_ratio"]
 
     assert ratio(0) == ratio(0) != ratio(1)
+
+
+def test_it_works_under_a_strategy():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        mixing = compiled(MixModel(network(), KMixupLayer(4, num_classes=3), seed=0))
+        plain = compiled(network())
+    history = fitted(mixing, batches(), MixtureImages(), epochs=1)
+    assert set(ALWAYS) | set(TIMES) < set(history)
+    assert set(ALWAYS) == set(logged_by(MixtureImages(None, KMixupLayer(4, num_classes=3), (X, Y)), plain))
 
 
 def test_rows_that_are_left_for_validation_are_not_shown():
