@@ -40,8 +40,7 @@ def require_saved_models() -> None:
     if backend not in ("tensorflow", "jax"):
         raise _checks.problem(
             f"format='tf_saved_model' needs Keras on TensorFlow or JAX. Received: KERAS_BACKEND={backend!r}. Save "
-            "the model as .keras, then load and export it in a process with KERAS_BACKEND=tensorflow; or export it "
-            "here with format='torch' to a name ending in .pt2.",
+            "the model as .keras, then load and export it in a process with KERAS_BACKEND=tensorflow.",
             RuntimeError,
         )
 

@@ -68,7 +68,7 @@ def test_in_evaluate_they_are_what_the_shares_of_labels_say(form, jit_compile):
     metrics += [MixMetric(keras.metrics.AUC(num_thresholds=1000), name="auc")]
     weighted = [MixAccuracy(name="weighted"), MixMetric(keras.metrics.Recall(), name="recall")]
     model = as_it_is(CLASSES)
-    model.compile(loss=None, metrics=metrics, weighted_metrics=weighted, jit_compile=jit_compile)
+    model.compile(loss="mse", metrics=metrics, weighted_metrics=weighted, jit_compile=jit_compile)
     for _ in range(2):  # the second time after a reset
         ours = model.evaluate(P, array(y), BATCH, sample_weight=COUNT, verbose=0, return_dict=True)
         assert ours["mix_accuracy"] == pytest.approx(share.mean(), rel=1e-5)
@@ -116,7 +116,7 @@ def test_labels_of_one_unit_and_several_at_once_are_taken_apart():
 def test_a_metric_that_makes_its_variables_late_is_counted():
     soft = MIXED
     model = as_it_is(CLASSES)
-    model.compile(loss=None, metrics=[MixMetric(keras.metrics.F1Score(average="macro"), name="f1")])
+    model.compile(loss="mse", metrics=[MixMetric(keras.metrics.F1Score(average="macro"), name="f1")])
     ours = model.evaluate(P, soft, batch_size=BATCH, verbose=0, return_dict=True)["f1"]
     predicted = ONE_HOT[P.argmax(axis=1)]
     expected = np.mean(2 * (soft * predicted).sum(axis=0) / (soft.sum(axis=0) + predicted.sum(axis=0)))
@@ -159,7 +159,7 @@ def test_sums_count_on_where_float32_stops(jit_compile):
     y, p = np.tile([0, 1], 68), np.tile(p, (68, 1))
     y[8:] = 1
     model = as_it_is(2)
-    model.compile(loss=None, weighted_metrics=[ExpectedCalibrationError(name="ece")], jit_compile=jit_compile)
+    model.compile(loss="mse", weighted_metrics=[ExpectedCalibrationError(name="ece")], jit_compile=jit_compile)
     ours = model.evaluate(p, y, batch_size=2, sample_weight=weight, verbose=0, return_dict=True)["ece"]
     assert ours == pytest.approx((2**26 * 0.25 - 64 * 0.75) / (2**26 + 64), rel=1e-7)
     metric = model.metrics[-1].metrics[0]
@@ -200,7 +200,7 @@ def test_what_is_no_prediction_stops_by_hand_and_is_nan_where_it_is_compiled(bad
         return
     weight = np.ones(2) if weight is None else np.array(weight)
     model = as_it_is(2)
-    model.compile(loss=None, weighted_metrics=[ExpectedCalibrationError(name="ece")], jit_compile=True)
+    model.compile(loss="mse", weighted_metrics=[ExpectedCalibrationError(name="ece")], jit_compile=True)
     ours = model.evaluate(np.array(p), np.array(y), sample_weight=weight, verbose=0, return_dict=True)
     assert np.isnan(ours["ece"])
 
@@ -213,7 +213,7 @@ def test_soft_labels_that_are_none_stop_by_hand_and_are_nan_where_it_is_compiled
     if BACKEND == "torch":
         return
     model = as_it_is(2)
-    model.compile(loss=None, metrics=[MixMetric("sparse_categorical_accuracy", name="mixed")], jit_compile=True)
+    model.compile(loss="mse", metrics=[MixMetric("sparse_categorical_accuracy", name="mixed")], jit_compile=True)
     assert np.isnan(model.evaluate(P[:2, :2], np.array(soft), verbose=0, return_dict=True)["mixed"])
 
 
