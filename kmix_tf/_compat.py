@@ -54,6 +54,40 @@ def in_stateless_scope() -> bool:
     return bool(is_in_one())
 
 
+def mask_of(tensor: Any) -> Any:
+    """The mask that Keras keeps with a tensor, or None."""
+    if not IS_KERAS_3:
+        return getattr(tensor, "_keras_mask", None)
+    from keras.src.backend import get_keras_mask
+
+    return get_keras_mask(tensor)
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Has Keras keep a mask with a tensor, which its losses and metrics go by."""
+    if IS_KERAS_3:
+        from keras.src.backend import set_keras_mask
+
+        set_keras_mask(tensor, mask)
+    else:
+        tensor._keras_mask = mask
+
+
+def differs_anywhere(values: Any, value: float) -> Any:
+    """Whether anything along the last axis is not some number, on any back end."""
+    if IS_KERAS_3:
+        return keras.ops.any(keras.ops.not_equal(values, value), axis=-1)
+    values = values if values.dtype.is_floating else tf.cast(values, tf.float32)
+    return tf.reduce_any(tf.not_equal(values, tf.cast(value, values.dtype)), axis=-1)
+
+
+def where(condition: Any, first: Any, second: Any) -> Any:
+    """Elements of the first where a condition holds, else of the second in its dtype; on any back end."""
+    if IS_KERAS_3:
+        return keras.ops.where(condition, first, keras.ops.cast(second, first.dtype))
+    return tf.where(condition, first, tf.cast(second, first.dtype))
+
+
 def export_formats() -> list[str]:
     """The formats that `keras.Model.export` knows, whatever their packages and back ends."""
     if not IS_KERAS_3:

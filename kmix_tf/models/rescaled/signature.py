@@ -47,7 +47,7 @@ class FeatureSignature:
     def opened(self, shapes: Sequence[Shape]) -> "FeatureSignature":
         """The same, open wherever shapes of its leaves differ from these."""
         leaves = zip(self.dtypes(), self.shapes(), shapes, strict=True)
-        texts = [_text(dtype, opened(ours, theirs)) for dtype, ours, theirs in leaves]
+        texts = [_text(dtype.name, opened(ours, theirs)) for dtype, ours, theirs in leaves]
         return FeatureSignature(tf.nest.pack_sequence_as(self._structure, texts))
 
     def dtypes(self) -> list[tf.DType]:
@@ -66,11 +66,11 @@ def _name(path: tuple, alone: str) -> str:
 
 
 def _leaf_text(spec: Any) -> str:
-    return _text(spec.dtype, spec.shape[1:])
+    return _text(spec.dtype.name, spec.shape[1:])
 
 
-def _text(dtype: Any, shape: Iterable[int | None]) -> str:
-    return f"{dtype.name}:{','.join(map(str, shape))}"
+def _text(dtype: str, shape: Iterable[int | None]) -> str:
+    return f"{dtype}:{','.join(map(str, shape))}"
 
 
 def _leaf_spec(text: str, name: str | None) -> tf.TensorSpec:
