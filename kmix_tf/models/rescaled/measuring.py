@@ -60,10 +60,10 @@ class Measuring:
         self.outputs = _specs(answer)
         self._answers = {shapes_of(x): self.outputs}
         self._is_masked = any(mask_of(leaf) is not None for leaf in tf.nest.flatten(answer))
-        declared = declared_outputs(model, answer) if any(None in shape for shape in self.shapes) else None
-        self.output_shapes = [
-            _as_declared(shape, declared and declared[number]) for number, shape in enumerate(shapes_of(answer))
-        ]
+        declared = declared_outputs(model, answer)
+        if not any(None in shape for shape in self.shapes):
+            declared = [None] * len(declared)  # Of closed inputs, outputs are closed, whatever the model knows.
+        self.output_shapes = [_as_declared(*pair) for pair in zip(shapes_of(answer), declared, strict=True)]
         self.targets = [PlaceMeans(shape) for shape in self.output_shapes]
         self.weight = 0.0
 
