@@ -54,12 +54,22 @@ def in_stateless_scope() -> bool:
 
 
 def mask_of(tensor: Any) -> Any:
-    """The mask that Keras' layers have given a tensor, or None."""
-    if IS_KERAS_3:
-        from keras.src.backend import get_keras_mask
+    """The mask that Keras keeps with a tensor, or None."""
+    if not IS_KERAS_3:
+        return getattr(tensor, "_keras_mask", None)
+    from keras.src.backend import get_keras_mask
 
-        return get_keras_mask(tensor)
-    return getattr(tensor, "_keras_mask", None)
+    return get_keras_mask(tensor)
+
+
+def set_mask(tensor: Any, mask: Any) -> None:
+    """Has Keras keep a mask with a tensor, which its losses and metrics go by."""
+    if IS_KERAS_3:
+        from keras.src.backend import set_keras_mask
+
+        set_keras_mask(tensor, mask)
+    else:
+        tensor._keras_mask = mask
 
 
 def export_formats() -> list[str]:

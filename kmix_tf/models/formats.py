@@ -1,5 +1,6 @@
 """The formats of exports: which there are with the installed Keras, what each needs, and whether a file is whole."""
 
+import importlib
 import importlib.util
 import os
 import re
@@ -96,8 +97,7 @@ def require_whole(format: Any, path: str) -> None:
 
 
 def _require_onnx(path: str) -> None:
-    import onnx
-
+    onnx = importlib.import_module("onnx")
     try:
         onnx.checker.check_model(path, full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:

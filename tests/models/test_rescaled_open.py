@@ -370,6 +370,32 @@ def test_masks_are_saved_and_configurations_of_before_them_are_read(tmp_path):
     assert RescaledModel.from_config(config).masks == ()
 
 
+def test_masks_that_come_along_say_it_of_outputs_too():
+    x, steps, there = padded()
+    x, steps = np.where(there[..., np.newaxis], x, 99).astype("f4"), np.where(there, steps, 0)
+    keras.utils.set_random_seed(0)
+    values, mask = keras.Input((None, 4), name="values"), keras.Input((None,), dtype="bool", name="there")
+    as_number = L.Lambda(lambda each: tf.cast(each, tf.float32)[..., tf.newaxis], output_shape=(None, 1))(mask)
+    model = keras.Model({"values": values, "there": mask}, L.Dense(3)(L.Concatenate()([values, as_number])))
+    rescaled = RescaledModel(model, 1.0, masks="there")
+    features = {"values": x, "there": there}
+    rescaled.adapt(features, steps)
+    expected = np.eye(3)[steps[there]].mean(axis=0)
+    np.testing.assert_allclose(np.asarray(rescaled.target_mean).reshape(3), expected, rtol=1e-6)
+    wrong = (model.predict(features, verbose=0).argmax(axis=-1) != steps)[there].mean()
+    assert rescaled.evaluate_both(features, steps).plain.error == pytest.approx(wrong)
+
+
+def test_a_mask_of_nothing_is_told():
+    class First(keras.Model):
+        def call(self, x):
+            return x["x"][:, :3]
+
+    x = {"x": np.ones((6, 4), "f4"), "there": np.ones((6, 5), bool)}
+    with pytest.warns(UserWarning, match=r"features\['there'\] of shape \(6, 5\), by which nothing is taken"):
+        RescaledModel(First(), 1.0, masks="there").adapt(x, np.arange(6) % 3)
+
+
 class TestRefusals:
     def test_closed_sizes_and_batches_of_several(self):
         with pytest.raises(ValueError, match=r"Received: \(4, 20, 20, 3\) in batch 1, after \(None, 16, 16, 3\)"):
@@ -379,7 +405,7 @@ class TestRefusals:
         ("change", "error", "message"),
         [
             (lambda there: there.astype("f4"), TypeError, r"masks must be boolean.*features\['there'\].*float32"),
-            (lambda there: there[:, :4], ValueError, r"masks must have the places of a feature.*\(6, 4\)"),
+            (lambda there: there[:, :4], ValueError, r"masks must have the places of a feature, .*\(6, 4\)"),
             (lambda there: there & False, ValueError, r"elements that are there. Received: features\['values'\] all"),
         ],
         ids=("floats", "other places", "nothing there"),

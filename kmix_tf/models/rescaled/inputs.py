@@ -1,6 +1,7 @@
 """What a model says of its inputs and outputs: which axes are open, and what in them is padding."""
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import mask_of
+from kmix_tf._compat import mask_of, set_mask
 from kmix_tf._ops import ops, ops_for
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
 from kmix_tf.models.lookups import input_specs
@@ -90,7 +91,7 @@ def present_in(x: Any, shapes: Sequence[Shape], masks: Sequence[str], values: Se
     Raises:
         ValueError: if several masks fit a feature.
     """
-    leaves = list(zip(leaf_paths(x), shapes, strict=True))
+    leaves = _with_shapes(x, shapes)
     told = [(shape, leaf) for (path, leaf), shape in leaves if is_selected(masks, path)]
     found = []
     for ((path, leaf), shape), value in zip(leaves, values, strict=True):
@@ -111,11 +112,18 @@ def _are_places(places: Shape, shape: Shape) -> bool:
 
 
 def _present(leaf: Any, masks: Sequence[Any], value: float | None) -> Any:
-    of_leaf = ops_for(leaf)
-    found = None if value is None else of_leaf.any(of_leaf.convert_to_tensor(leaf) != value, axis=-1)
+    found = None if value is None else _differs_anywhere(leaf, value)
     for mask in masks:
         found = mask if found is None else found & with_rank(mask, len(found.shape))
     return found
+
+
+def _differs_anywhere(leaf: Any, value: float) -> Any:
+    """Whether anything along the last axis is not some number."""
+    of_leaf = ops_for(leaf)
+    leaf = of_leaf.convert_to_tensor(leaf)
+    leaf = leaf if of_leaf.is_floating(leaf) else of_leaf.cast(leaf, "float32")
+    return of_leaf.any(leaf != value, axis=-1)
 
 
 def with_rank(mask: Any, rank: int) -> Any:
@@ -138,13 +146,48 @@ def _where(there: Any, new: Any, leaf: Any) -> Any:
     return ops.where(with_rank(there, len(new.shape)), new, ops.cast(leaf, new.dtype))
 
 
-def require_masks(masks: Sequence[str], x: Any, shapes: Sequence[Shape]) -> None:
-    """Refuses masks that do not say of a feature which of its elements are there.
+def present_outputs(x: Any, shapes: Sequence[Shape], masks: Sequence[str], answer: Any) -> list[Any]:
+    """For each output, which of its places are there: boolean `(batch, *places)`; None: all.
+
+    Args:
+        x, shapes, masks: as in `present_in`; a mask says so for an output with its places, too.
+        answer: the model's, of which the masks of its layers come first.
+    """
+    told = [(places, leaf) for (path, leaf), places in _with_shapes(x, shapes) if is_selected(masks, path)]
+    found = []
+    for leaf in tf.nest.flatten(answer):
+        mask = mask_of(leaf)
+        if mask is None or not _fits(mask, leaf):
+            fitting = [each for places, each in told if 0 < len(places) < len(leaf.shape) - 1 and _fits(each, leaf)]
+            mask = fitting[0] if len(fitting) == 1 else None
+        found.append(mask)
+    return found
+
+
+def _fits(mask: Any, leaf: Any) -> bool:
+    rank = len(mask.shape)
+    places = tf.TensorShape(tuple(leaf.shape[:rank]))
+    return 1 < rank < len(leaf.shape) and places.is_compatible_with(tuple(mask.shape))
+
+
+def _with_shapes(x: Any, shapes: Sequence[Shape]) -> list[tuple[tuple[tuple, Any], Shape]]:
+    return list(zip(leaf_paths(x), shapes, strict=True))
+
+
+def require_masks(masks: Sequence[str], x: Any, shapes: Sequence[Shape], outputs: Any, is_first: bool) -> None:
+    """Refuses masks that cannot say which elements of a feature are there.
+
+    Args:
+        outputs: specs of the model's answer to this batch. is_first: whether to warn, too.
 
     Raises:
-        TypeError: for a mask that is not boolean. ValueError: for one that fits no feature.
+        TypeError: for a mask that is not boolean. ValueError: for one that has other sizes than the feature with its
+            places.
+
+    Warns:
+        UserWarning: for one that has the places of no feature and no output.
     """
-    leaves = list(zip(leaf_paths(x), shapes, strict=True))
+    leaves = _with_shapes(x, shapes)
     for (path, mask), places in leaves:
         if not is_selected(masks, path):
             continue
@@ -156,20 +199,25 @@ def require_masks(masks: Sequence[str], x: Any, shapes: Sequence[Shape]) -> None
                 TypeError,
             )
         sizes = [tuple(leaf.shape) for (other, leaf), shape in leaves if other != path and _are_places(places, shape)]
-        if not sizes or any(size[: len(mask.shape)] != tuple(mask.shape) for size in sizes):
-            others = sizes or [tuple(leaf.shape) for (other, leaf), _ in leaves if other != path]
+        if any(size[: len(mask.shape)] != tuple(mask.shape) for size in sizes):
             raise _checks.problem(
                 f"masks must have the places of a feature, (batch, places). Received: {name} of shape "
-                f"{tuple(mask.shape)} beside features of shapes {others}."
+                f"{tuple(mask.shape)} beside features of shapes {sizes}."
+            )
+        if is_first and not sizes and not any(_fits(mask, leaf) for leaf in tf.nest.flatten(outputs)):
+            warnings.warn(
+                f"{_checks.speaker()}: masks must have the places of a feature or an output, (batch, places). "
+                f"Received: {name} of shape {tuple(mask.shape)}, by which nothing is taken for absent.",
+                UserWarning,
+                stacklevel=2,
             )
 
 
 def hand_on_masks(answer: Any, made: Any) -> Any:
     """Gives what was made of a model's outputs their masks, which Keras' losses and metrics go by."""
     for leaf, new in zip(tf.nest.flatten(answer), tf.nest.flatten(made), strict=True):
-        mask = mask_of(leaf)
-        if mask is not None:
-            new._keras_mask = mask
+        if mask_of(leaf) is not None:
+            set_mask(new, mask_of(leaf))
     return made
 
 
@@ -194,12 +242,3 @@ def first_sample(x: Any) -> Any:
 
 def shapes_of(x: Any) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(leaf.shape[1:]) for leaf in tf.nest.flatten(x))
-
-
-def masks_of(answer: Any) -> Iterator[Any]:
-    """For each output, the places that the model's masks leave: boolean `(batch, *places)`; None: all."""
-    for leaf in tf.nest.flatten(answer):
-        mask = mask_of(leaf)
-        fits = mask is not None and 1 < len(mask.shape) < len(leaf.shape)
-        fits = fits and tf.TensorShape(mask.shape).is_compatible_with(leaf.shape[: len(mask.shape)])
-        yield mask if fits else None

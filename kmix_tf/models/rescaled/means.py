@@ -97,10 +97,11 @@ class TrainingMeans:
 
     def opened(self, inputs: FeatureSignature, outputs: FeatureSignature) -> "TrainingMeans":
         """The same, over all axes that are open in signatures of the same structure, too."""
-        features, targets = (
-            [moments and moments.opened(shape) for moments, shape in zip(parts, opened.shapes(), strict=True)]
-            for parts, opened in ((self.feature_moments, inputs), (self.target_moments, outputs))
-        )
+        shapes = inputs.shapes(), outputs.shapes()
+        features = [
+            means and means.opened(shape) for means, shape in zip(self.feature_moments, shapes[0], strict=True)
+        ]
+        targets = [means.opened(shape) for means, shape in zip(self.target_moments, shapes[1], strict=True)]
         return TrainingMeans(inputs, outputs, features, targets, self.weight)
 
     def _moments(self) -> list[PlaceMeans]:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._compat import mask_of
 from kmix_tf._ops import ops
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths
 from kmix_tf.models.rescaled.inputs import (
@@ -14,8 +15,8 @@ from kmix_tf.models.rescaled.inputs import (
     declared_shapes,
     first_sample,
     masked_values,
-    masks_of,
     present_in,
+    present_outputs,
     require_masks,
     shapes_of,
 )
@@ -59,11 +60,11 @@ class Measuring:
         answer, self._kinds = look(x)
         self.outputs = _specs(answer)
         self._answers = {shapes_of(x): self.outputs}
-        self._is_masked = any(mask is not None for mask in masks_of(answer))
-        declared = declared_outputs(model, answer) if any(None in shape for shape in self.shapes) else None
-        self.output_shapes = [
-            _as_declared(shape, declared and declared[number]) for number, shape in enumerate(shapes_of(answer))
-        ]
+        self._is_masked = any(mask_of(leaf) is not None for leaf in tf.nest.flatten(answer))
+        declared = declared_outputs(model, answer)
+        if not any(None in shape for shape in self.shapes):
+            declared = [None] * len(declared)  # Of closed inputs, outputs are closed, whatever the model knows.
+        self.output_shapes = [_as_declared(*pair) for pair in zip(shapes_of(answer), declared, strict=True)]
         self.targets = [PlaceMeans(shape) for shape in self.output_shapes]
         self.weight = 0.0
 
@@ -75,8 +76,8 @@ class Measuring:
         """
         size = sample_count(x)
         self._open(number, x)
-        require_masks(self._masks, x, self.shapes)
         answer = self._answered(x)
+        require_masks(self._masks, x, self.shapes, answer, is_first=not self.weight)
         weight = require_weights(number, size, weights, answer)
         self.weight += float(weight.sum())
         present = present_in(x, self.shapes, self._masks, self._values)
@@ -86,8 +87,9 @@ class Measuring:
                 require_finite(number, leaf_name("features", path), np.asarray(leaf))
                 _add(means, leaf, weight, there)
         rows = like_outputs(number, y, answer, self._kinds, size)
-        masks = masks_of(self._ask(x)) if self._is_masked else [None] * len(self.targets)
-        for leaf, means, there in zip(rows, self.targets, masks, strict=True):
+        masked = self._ask(x) if self._is_masked else answer
+        present = present_outputs(x, self.shapes, self._masks, masked)
+        for leaf, means, there in zip(rows, self.targets, present, strict=True):
             _add(means, leaf, weight, there)
 
     def require_elements(self, x: Any) -> None:

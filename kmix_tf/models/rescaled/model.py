@@ -25,8 +25,8 @@ from kmix_tf.models.rescaled.inputs import (
     absent_kept,
     hand_on_masks,
     masked_values,
-    masks_of,
     present_in,
+    present_outputs,
     require_floating,
 )
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
@@ -79,10 +79,11 @@ class RescaledModel(keras.Model):
             "regression": anything else.
         passthrough: names of features that were not mixed, and are left as they are; default those of the layer. A
             name is a key, or keys and positions joined by "/".
-        masks: names of boolean features `(batch, *places)` that say which elements of the feature with these places
-            are there, as in padded sequences; default those of the layer. What a `keras.layers.Masking` that reads an
-            input takes for padding is absent, too. Absent elements count for no mean and are left as they are. Other
-            padding counts as data: adapt to unpadded batches then, of one sample or of equal lengths.
+        masks: names of boolean features `(batch, *places)` that say which elements of the feature, and of the
+            outputs, with these places are there, as in padded sequences; default those of the layer. What a
+            `keras.layers.Masking` that reads an input takes for padding is absent, too. Absent elements count for no
+            mean and are left as they are. Other padding counts as data: adapt to unpadded batches then, of one sample
+            or of equal lengths.
 
     Call:
         `model(x)`, x as the wrapped model takes it; returns float32 (or float64) of the wrapped model's output shapes
@@ -98,7 +99,7 @@ class RescaledModel(keras.Model):
         UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
             that eq. (22) does not hold: mixing of hidden layers, pairings other than random (by class, k-mixup with
             k > 1, nearest neighbours), weights of mixtures, blends that are not linear, schedules; for integer
-            features, once, which may be token ids.
+            features, once, which may be token ids; for masks that have the places of nothing.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
 
@@ -402,7 +403,8 @@ class RescaledModel(keras.Model):
     def _both(self, x: Any) -> tuple[Any, Any, list[Any]]:
         self._require_like_adapted(x)
         plain = self._ask(x)
-        return tf.nest.map_structure(ops.at_least_float32, plain), self(x, training=False), list(masks_of(plain))
+        present = present_outputs(x, self._require_adapted().shapes(), self.masks, plain)
+        return tf.nest.map_structure(ops.at_least_float32, plain), self(x, training=False), present
 
     def _ask(self, x: Any) -> Any:
         """What the model answers to a batch as it is."""
