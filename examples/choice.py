@@ -1,4 +1,4 @@
-"""When neither mixup nor CutMix alone will do: one of them for each batch, by chance, as in timm's recipes.
+"""When to use it: each batch is to be mixed by mixup or by CutMix, as chance has it, as in timm's recipes.
 
 timm's `mixup=0.8, cutmix=1.0, switch_prob=0.5, prob=0.9, mode="pair"` in our words. Prints how often each was chosen,
 and what is learnt.

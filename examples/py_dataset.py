@@ -1,4 +1,4 @@
-"""When your data come from a `keras.utils.PyDataset`: threads fetch its batches, mixed on the way to `fit`.
+"""When to use it: your data come from a `keras.utils.PyDataset`, whose batches threads fetch and `fit` gets mixed.
 
 On any back end of Keras. Seeds go by the order of batches: the same mixtures whatever the number of threads. (Mixed
 in `__getitem__`, they would not be: how often Keras asks for a batch, and tells of an epoch's end, is not the same

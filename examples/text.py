@@ -1,4 +1,4 @@
-"""Texts: token ids cannot be averaged, so what an embedding makes of them is mixed; use this to classify sentences.
+"""When to use it: you classify texts. Token ids cannot be averaged, so what an embedding makes of them is mixed.
 
 Strings become token ids in the data stage, batches of sentences of about one length are padded, and the mask of the
 padding goes through the mix. What is served takes strings, and nothing of the mix is in it.

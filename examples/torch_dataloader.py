@@ -1,4 +1,4 @@
-"""When your data come from a torch DataLoader: whole batches are mixed on the way to `fit`, or to a loop of your own.
+"""When to use it: your data come from a torch DataLoader, and go to `fit` or to a loop of your own.
 
 Mix in this process, not in collate_fn: workers of the loader are forks, in which TensorFlow's threads are missing.
 """

@@ -1,4 +1,4 @@
-"""When k and alpha are to be tuned: go through pairs of them that perturb the data equally far, by KerasTuner.
+"""When to use it: k and alpha are to be tuned, by KerasTuner, among pairs of them that perturb the data equally far.
 
 Alpha alone says little: the larger k, the nearer are pairs, so each k gets its own alpha (k-mixup, Appendix A). Needs
 keras-tuner (pip install 'kmix_tf[examples]'); without it the same grid is gone through by a plain loop.

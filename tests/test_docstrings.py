@@ -16,6 +16,7 @@ SUBPACKAGES = [
     "analysis",
     "batch",
     "blend",
+    "callbacks",
     "label_shares",
     "layers",
     "maths",

@@ -14,7 +14,7 @@ from kmix_tf.callbacks.events import Events
 from kmix_tf.callbacks.look import Mixtures, look, statistics
 from kmix_tf.callbacks.sheet import as_table, sheet, shown_rows
 from kmix_tf.callbacks.source import Source, source_of
-from kmix_tf.callbacks.stage import Stage, as_compiled, require_stage, stages_of, steps_trained
+from kmix_tf.callbacks.stage import Mix, as_compiled, require_stage, stages_of, steps_trained
 from kmix_tf.callbacks.times import StepClock, seconds_of
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.wrapper import MixingWrapper
@@ -128,7 +128,7 @@ class MixtureImages(keras.callbacks.Callback):
         self._begin()
 
     def _begin(self) -> None:
-        self._stages: dict[str, Stage] = {}
+        self._stages: dict[str, Mix] = {}
         self._source: Source | None = None
         self._mix_seconds: float | None = None
         self._timed_mix: Any = None

@@ -7,14 +7,15 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.layers import MixLayer
+from kmix_tf.layers import Stage
 from kmix_tf.models.first_pass import first_pass
 from kmix_tf.models.manifold.model import ManifoldMixModel
+from kmix_tf.models.manifold.step import MixingStep
 from kmix_tf.models.mixing import MixModel, _salient_axes
 from kmix_tf.models.wrapper import MixingWrapper
 
 # Mixes a batch (x, y, sample_weight), given it, a seed and the number of steps before.
-Stage = Callable[[tuple[Any, Any, Any], tf.Tensor, Any], Any]
+Mix = Callable[[tuple[Any, Any, Any], tf.Tensor, Any], Any]
 
 _INSTEAD = (
     "Give the layer that the data are mixed by, and data that are not mixed: MixtureImages(log_dir, layer, dataset); "
@@ -22,7 +23,7 @@ _INSTEAD = (
 )
 
 
-def stages_of(layer: Any, model: Any) -> dict[str, Stage]:
+def stages_of(layer: Any, model: Any) -> dict[str, Mix]:
     """The mixes at each place, by its name, which is empty where there is but one.
 
     Raises:
@@ -47,17 +48,17 @@ def require_stage(layer: Any) -> Any:
     Raises:
         TypeError: for anything else.
     """
-    if layer is not None and not (isinstance(layer, MixLayer) or callable(getattr(layer, "mixed", None))):
+    if layer is not None and not isinstance(layer, Stage):
         _checks.refuse("layer", "None or a MixLayer such as KMixupLayer(16)", layer, TypeError)
     return layer
 
 
-def _of_layer(layer: Any) -> Stage:
+def _of_layer(layer: Any) -> Mix:
     return lambda batch, seed, step: layer.mixed(*batch, training=True, seed=seed, step=step)
 
 
-def _of_mix_model(model: MixModel) -> Stage:
-    axes = _salient_axes(model.layer.blend)
+def _of_mix_model(model: MixModel) -> Mix:
+    axes = _salient_axes(model.layer)
     if axes is None:
         return _of_layer(model.layer)
 
@@ -70,21 +71,25 @@ def _of_mix_model(model: MixModel) -> Stage:
     return mix
 
 
-def _of_place(model: ManifoldMixModel, name: str) -> Stage:
+def _of_place(model: ManifoldMixModel, name: str) -> Mix:
     """The mix of what a model, asked as in inference, has made of a batch by then."""
 
     def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
         x, y, sample_weight = batch
+        mask = None
         for part in model._parts.value:
-            x = part.run(x, training=False)
+            x, mask = part.run(x, mask, training=False)
             if part.end == name:
                 break
-        return model._mix_at(name).mixed(x, y, sample_weight, training=True, seed=seed, step=step)
+        told = {"training": True, "seed": seed, "step": step}
+        passing = MixingStep([model._mix_at(name)], None, y, sample_weight, told)
+        x, _ = passing.at(0, x, mask)
+        return x, passing.y, passing.sample_weight
 
     return mix
 
 
-def as_compiled(model: Any, stage: Stage) -> Stage:
+def as_compiled(model: Any, stage: Mix) -> Mix:
     """A stage run as the model runs its steps: eagerly, as a graph, or by XLA."""
     if model.run_eagerly:
         return stage

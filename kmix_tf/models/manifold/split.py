@@ -21,12 +21,12 @@ _OF_TRANSFORMERS = (
 class Part(NamedTuple):
     """A part of a model, from one place where it can be mixed to the next.
 
-    run: callable `(features, mask)`, as in training, that gives the same two of the next place. mask: what Keras has
+    run: callable `(features, mask, training=True)` that gives the same two of the next place. mask: what Keras has
     made an input of layers to come, boolean `(batch, *steps)`, or None; masks that layers find on tensors are on
     `features`. end: the name of the place it leads to; None for the outputs.
     """
 
-    run: Callable[[Any, Any], tuple[Any, Any]]
+    run: Callable[..., tuple[Any, Any]]
     end: str | None
 
 
@@ -190,13 +190,13 @@ def _outputs(model: keras.Model) -> Any:
     return model.outputs[0] if isinstance(model, keras.Sequential) else model.output
 
 
-def _as_it_is(features: Any, mask: Any) -> tuple[Any, Any]:
+def _as_it_is(features: Any, mask: Any, training: bool = True) -> tuple[Any, Any]:
     return features, mask
 
 
 def _whole(model: keras.Model) -> Callable:
-    def run(features: Any, mask: Any) -> tuple[Any, Any]:
-        return model(features, training=True), None
+    def run(features: Any, mask: Any, training: bool = True) -> tuple[Any, Any]:
+        return model(features, training=training), None
 
     return run
 
@@ -206,8 +206,8 @@ def _between(start: Place, end: Place, name: str) -> Callable:
     is_shared = end.mask is not None and start.mask is end.mask
     model = _model(start, end.tensor if end.mask is None or is_shared else list(end), name)
 
-    def run(features: Any, mask: Any) -> tuple[Any, Any]:
-        computed = model(_given(start, features, mask), training=True)
+    def run(features: Any, mask: Any, training: bool = True) -> tuple[Any, Any]:
+        computed = model(_given(start, features, mask), training=training)
         if end.mask is None or is_shared:
             return computed, mask if is_shared else None
         features, mask = computed
@@ -222,9 +222,9 @@ def _rest(start: Place, outputs: Any, name: str) -> Callable:
     others = [leaf for leaf in leaves if leaf is not start.tensor]
     suffix = _model(start, others, name) if others else None
 
-    def run(features: Any, mask: Any) -> tuple[Any, Any]:
+    def run(features: Any, mask: Any, training: bool = True) -> tuple[Any, Any]:
         given = _given(start, features, mask)
-        computed = iter([] if suffix is None else tf.nest.flatten(suffix(given, training=True)))
+        computed = iter([] if suffix is None else tf.nest.flatten(suffix(given, training=training)))
         answers = [features if leaf is start.tensor else next(computed) for leaf in leaves]
         return tf.nest.pack_sequence_as(outputs, answers), None
 
