@@ -112,7 +112,7 @@ def test_a_layer_refuses_boxes_among_features_and_targets():
     layer = MixLayer()
     with pytest.raises(ValueError, match="MixLayer: bounding boxes cannot be mixed"):
         layer({"images": X, "bounding_boxes": X}, Y)
-    with pytest.raises(ValueError, match="MixLayer: bounding boxes cannot be mixed"):
+    with pytest.raises(ValueError, match=r"MixLayer: boxes must be \(batch, n, 4\), and their classes"):
         layer(X, {"boxes": X, "classes": Y})
     x, y = MixLayer(passthrough=["boxes"])(X, {"boxes": X, "classes": Y}, seed=0)
     np.testing.assert_array_equal(y["boxes"], X)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import MixLayer
+from kmix_tf.layers.stage import Stage
 
 RNG = np.random.default_rng(4)
 X = RNG.normal(size=(8, 4, 6, 1)).astype(np.float32)
@@ -162,5 +162,5 @@ def test_every_kind_of_layer_is_among_them(layers):
     import kmix_tf
 
     kinds = {type(make()) for make in layers.values()}
-    public = {value for value in vars(kmix_tf).values() if isinstance(value, type) and issubclass(value, MixLayer)}
+    public = {value for value in vars(kmix_tf).values() if isinstance(value, type) and issubclass(value, Stage)}
     assert kinds == public

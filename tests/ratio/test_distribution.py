@@ -176,7 +176,7 @@ def test_what_cannot_be_called_is_refused(sample):
         DistributionRatio(sample)
 
 
-@pytest.mark.parametrize(("argument", "value"), [("scope", "pair"), ("scope", None), ("interpolations", 0)])
+@pytest.mark.parametrize(("argument", "value"), [("scope", "pairs"), ("scope", None), ("interpolations", 0)])
 def test_other_scopes_and_numbers_are_refused(argument, value):
     with pytest.raises(ValueError, match=rf"DistributionRatio: {argument} must be .*Received: {argument}="):
         DistributionRatio(uniform, **{argument: value})

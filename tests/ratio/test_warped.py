@@ -253,7 +253,7 @@ def test_it_is_saved_with_the_layer(same):
         ("tau_max", float("inf")),
         ("tau_std", 0.0),
         ("tau_std", "wide"),
-        ("scope", "pair"),
+        ("scope", "pairs"),
         ("interpolations", 0),
     ],
 )
@@ -269,3 +269,14 @@ def test_it_needs_distances_and_adapts_no_alpha():
         MixLayer(OptimalTransportPairing(2), DistanceWarpedRatio()).adapt(X, match_alpha=True)
     with pytest.raises(TypeError, match="KMixupLayer: ratio is made of alpha, scope"):
         KMixupLayer(2, ratio=DistanceWarpedRatio())
+
+
+def test_both_samples_of_a_pair_have_one_ratio():
+    layer = MixLayer(RandomPairing(mutual=True), DistanceWarpedRatio(scope="pair"))
+    x = np.random.default_rng(0).normal(size=(64, 3)).astype(np.float32)
+    plan = layer.plan([x], seed=1)
+    partner, ratio = plan.partner.numpy(), plan.ratio.numpy()
+    np.testing.assert_array_equal(ratio[partner], ratio)
+    assert len(np.unique(ratio)) == 32
+    with pytest.raises(ValueError, match="mutual"):
+        MixLayer(RandomPairing(), DistanceWarpedRatio(scope="pair"))
