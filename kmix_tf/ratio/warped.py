@@ -35,8 +35,8 @@ class DistanceWarpedRatio(RatioStrategy):
         tau_max: tau of a pair at the usual distance, > 0 and finite, default 1: how much is mixed at all.
         tau_std: > 0 and finite, default 0.5: how fast tau falls with the distance. At 0.5 a pair at distance 0 has
             7.4 tau_max, one at twice the mean squared distance 0.14 tau_max. Large values mix all pairs alike.
-        scope: "batch" (default, as in the paper's code), "group", "sample" or "pair", as in `BetaRatio`: which samples
-            share the ratio that is drawn. After the warp each pair has its own.
+        scope: "batch" (default, as in the paper's code), "group", "sample" or "pair", as in `BetaRatio`: which
+            samples share the ratio that is drawn. After the warp each pair has its own.
         interpolations: how many ratios each sample gets, an integer >= 1. They descend, as in `BetaRatio`.
 
     Raises:
