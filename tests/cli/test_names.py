@@ -39,7 +39,7 @@ def test_no_name_of_an_image_commands_a_browser_or_cannot_be_written(tmp_path):
     album = images.Album("\x1b[31mtitle", np.zeros((2, 4, 4, 3), np.float32), names)
     mixture = mixtures.Mixture(album.images[0], 0, 1, 0.5)
     group = mixtures.Group(mixtures.BLENDS[0], mixtures.SETTINGS[0], "code", [mixture])
-    page = showing._page([showing.Section(album, [group], {1: 0.5})], 0)
+    page = showing._page([showing.Section(album, [group], {1: 0.5})], [], 0)
     assert not CONTROLS.search(page) and page.encode("utf-8") and r"\udcff\udcfe" in page and r"\x1b[31mtitle" in page
 
 

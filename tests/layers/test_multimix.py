@@ -232,7 +232,7 @@ def test_they_are_refused_where_the_batch_size_is_open_too():
         ("interpolations", 2.5),
         ("alpha", -1),
         ("k", 0),
-        ("scope", "pair"),
+        ("scope", "pairs"),
         ("baseline", "other"),
     ],
 )

@@ -146,7 +146,7 @@ def test_the_configuration_makes_an_equal_strategy():
     assert type(back) is RepeatedPairing
     assert type(back.pairing) is OptimalTransportPairing
     assert back.times == 3
-    assert back.pairing.get_config() == {"k": 5, "cost": "euclidean", "solver": "graph"}
+    assert back.pairing.get_config() == {"k": 5, "cost": "euclidean", "solver": "graph", "mutual": False}
 
 
 @pytest.mark.parametrize("times", [0, -1, 2.0, True, "2", None])
