@@ -8,7 +8,6 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
-from kmix_tf._paths import leaf_paths
 from kmix_tf.batch.leaf import BOXES, KEPT, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.weights import product, weight_of
 from kmix_tf.blend.linear import with_axes
@@ -44,15 +43,15 @@ class ClassWeights:
             found = found.get(key) if isinstance(found, dict) else found[key]
         return found
 
-    def require_targets(self, y: Any) -> None:
-        """Refuses weights that are not as the targets are.
+    def require_targets(self, targets: Sequence[Leaf]) -> None:
+        """Refuses weights that are not as the targets are. Boxes, which have no weights of classes, are no target.
 
         Raises:
             ValueError: for one set of weights where there are several targets, or another structure than theirs.
         """
-        paths = {path for path, _ in leaf_paths(y)}
+        paths = {leaf.path for leaf in targets}
         named = {path for path, _ in _leaves(self.given)}
-        if named <= paths if _is_structure(self.given) else len(paths) == 1:
+        if named <= paths if _is_structure(self.given) else sum(leaf.role != BOXES for leaf in targets) == 1:
             return
         raise _checks.problem(
             "class_weight must have the structure of the targets where there are several, with None for those "
@@ -125,8 +124,8 @@ def weighed_by_class(leaves: Sequence[Leaf], y: Any, weights: ClassWeights) -> l
     """
     if y is None:
         raise _checks.problem("class_weight needs targets, which say the classes. Received: features alone.")
-    weights.require_targets(y)
     targets, given = ([leaf for leaf in leaves if leaf.part == part] for part in (TARGETS, WEIGHTS))
+    weights.require_targets(targets)
     tables = [None if target.role == BOXES else weights.of(target.path) for target in targets]
     made = [
         _weight_of(target, weight_of(target, given), table) for target, table in zip(targets, tables, strict=True)

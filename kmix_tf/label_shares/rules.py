@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.leaf import MIXED, TARGETS, Leaf
+from kmix_tf.batch.leaf import BOXES, MIXED, TARGETS, Leaf
 from kmix_tf.batch.mixture import Mixture, is_of_places, pairs_of, places_of_mask
 from kmix_tf.label_shares.base import LabelShareStrategy, as_label_shares
 
@@ -57,8 +57,9 @@ class LabelRules:
                 what rides along.
         """
         rules = dict(_leaves(self.given))
-        if not _is_structure(self.given) and len(targets) == 1:
-            rules = {targets[0].path: self.given}
+        of_samples = [leaf for leaf in targets if leaf.role != BOXES]
+        if not _is_structure(self.given) and len(of_samples) == 1:
+            rules = {of_samples[0].path: self.given}
         paths = {leaf.path for leaf in targets}
         found = [(at, rules[leaf.path]) for at, leaf in enumerate(targets) if rules.get(leaf.path) is not None]
         if targets and not set(rules) <= paths:

@@ -8,8 +8,9 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after, compiled, require
-from kmix_tf._paths import as_selectors, is_selected, leaf_paths, require_used
+from kmix_tf._paths import as_selectors
 from kmix_tf.pairing.base import Pairing, PairingStrategy
+from kmix_tf.pairing.targets import target_leaves
 from kmix_tf.seeding import as_seed, permutation, random_bits, split
 
 
@@ -139,9 +140,7 @@ def class_numbers(targets: Any, selectors: Sequence[str]) -> tf.Tensor:
     """
     if targets is None:
         raise _checks.problem("pairing by class needs targets. Received: features alone.")
-    if selectors:
-        require_used("target", selectors, targets)
-    leaves = [leaf for path, leaf in leaf_paths(targets) if not selectors or is_selected(selectors, path)]
+    leaves = target_leaves(targets, selectors)
     if len(leaves) != 1:
         raise _checks.problem(f"target must name one of several targets. Received: {len(leaves)} of them.")
     (leaf,) = leaves

@@ -8,8 +8,9 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import fused
-from kmix_tf._paths import as_selectors, is_selected, leaf_paths, require_used
+from kmix_tf._paths import as_selectors
 from kmix_tf.pairing.base import Pairing, PairingStrategy
+from kmix_tf.pairing.targets import target_leaves
 from kmix_tf.seeding import as_seed, random_uniform
 
 # Its square is still a number, and no difference of targets is told apart at smaller bandwidths.
@@ -95,9 +96,7 @@ def _numbers(targets: Any, selectors: Sequence[str]) -> list[tf.Tensor]:
     """
     if targets is None:
         raise _checks.problem("pairing by targets needs targets. Received: features alone.")
-    if selectors:
-        require_used("target", selectors, targets)
-    leaves = [leaf for path, leaf in leaf_paths(targets) if not selectors or is_selected(selectors, path)]
+    leaves = target_leaves(targets, selectors)
     if len(leaves) != 1 and not selectors:
         raise _checks.problem(f"target must name one of several targets. Received: {len(leaves)} of them.")
     return [_checked(leaf) for leaf in leaves]

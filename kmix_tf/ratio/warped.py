@@ -133,4 +133,5 @@ def _warped(logits: tf.Tensor, log_tau: tf.Tensor) -> tf.Tensor:
     log_tail = -tf.math.softplus(tf.abs(logits))
     smaller = beta_quantile(tf.reshape(log_tail, [-1]), tf.reshape(log_tau, [-1]))
     smaller = tf.ensure_shape(tf.reshape(smaller, tf.shape(logits)), logits.shape)
-    return tf.cast(tf.where(logits > 0, 1 - smaller, smaller), tf.float32)
+    # In a branch, even the gradient that nobody asks for would need what XLA cannot hand out.
+    return tf.stop_gradient(tf.cast(tf.where(logits > 0, 1 - smaller, smaller), tf.float32))

@@ -10,10 +10,13 @@ from kmix_tf import (
     Blended,
     ExponentialWeight,
     KMixupLayer,
+    LabelDistancePairing,
     LocalMixupLayer,
     MixLayer,
     MixModel,
     MultiMixLayer,
+    OtherClassPairing,
+    RemixShares,
     SameClassPairing,
     mix,
 )
@@ -443,3 +446,29 @@ def test_options_are_checked(options, words):
     with pytest.raises(ValueError, match=f"MixLayer: {words}"):
         MixLayer(ratio=BetaRatio(1.0), **options)
     assert MixLayer(bounding_box_format="XYXY").bounding_box_format == "xyxy"
+
+
+BESIDE = {
+    "same class": ({"pairing": SameClassPairing(), "num_classes": 2}, {"pairing": SameClassPairing("label")}),
+    "other class": ({"pairing": OtherClassPairing(), "num_classes": 2}, {"pairing": OtherClassPairing("label")}),
+    "near": ({"pairing": LabelDistancePairing(0.5)}, {"pairing": LabelDistancePairing(0.5, "label")}),
+    "remix": (
+        {"num_classes": 2, "label_shares": RemixShares([9, 1])},
+        {"label_shares": {"label": RemixShares([9, 1])}},
+    ),
+    "classes": ({"num_classes": 2, "class_weight": {0: 2.0}}, {"class_weight": {"label": {0: 2.0}}}),
+}
+
+
+@pytest.mark.parametrize("what", BESIDE)
+def test_one_target_beside_boxes_need_not_be_named(what):
+    plain, named = BESIDE[what]
+    label = np.array([0, 1, 0, 1, 0], np.int64 if "num_classes" in plain else np.float32)
+    y = {"label": label, "bounding_boxes": {"boxes": CORNERS, "labels": PADDED}}
+    got, wanted = (MixLayer(**options)(IMAGES, y, seed=1) for options in (plain, {**plain, **named}))
+    tf.nest.map_structure(np.testing.assert_array_equal, got, wanted)
+
+
+def test_boxes_alone_are_no_one_target():
+    with pytest.raises(ValueError, match="target must name one of several targets"):
+        MixLayer(SameClassPairing())(IMAGES, {"boxes": CORNERS, "labels": PADDED})

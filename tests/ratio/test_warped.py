@@ -224,6 +224,13 @@ def test_hidden_features_at_distance_0_have_gradients(jit_compile, own):
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
+def test_several_places_of_a_model_are_mixed_with_it():
+    # Each is a branch, in which a ratio whose gradient is taken needs more than XLA's kernels hand out.
+    mixing = ManifoldMixModel(dead_units(), ["input", "dead"], MixLayer(ratio=DistanceWarpedRatio()), seed=1)
+    mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    assert np.isfinite(mixing.fit(X, Y, epochs=2, verbose=0).history["loss"]).all()
+
+
 def test_a_model_is_trained_with_it_at_half_precision():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(3, dtype="mixed_float16")(inputs))
