@@ -23,6 +23,7 @@ from kmix_tf import (
     OptimalTransportPairing,
     OtherClassPairing,
     RandomPairing,
+    RemixShares,
     RepeatedPairing,
     RescaledModel,
     SameClassPairing,
@@ -99,6 +100,12 @@ def test_weights_of_mixtures_are_warned_of_once(name):
     for arguments in each_way(WEIGHTS[name]()):
         (message,) = said(*arguments)
         assert "mixtures that all count the same; the layer's weight is" in message
+
+
+def test_shares_in_labels_are_warned_of_once():
+    for arguments in each_way(MixLayer(num_classes=2, label_shares=RemixShares([9, 1]))):
+        (message,) = said(*arguments)
+        assert "labels mixed as the inputs are; the layer's label_shares say otherwise" in message
 
 
 def test_weights_of_classes_are_warned_of_once():

@@ -98,8 +98,8 @@ class RescaledModel(keras.Model):
     Warns:
         UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
             that eq. (22) does not hold: mixing of hidden layers, pairings other than random (by class, k-mixup with
-            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, schedules; for integer
-            features, once, which may be token ids; for masks that have the places of nothing.
+            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, label shares, schedules;
+            for integer features, once, which may be token ids; for masks that have the places of nothing.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
 

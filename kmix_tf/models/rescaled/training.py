@@ -81,6 +81,11 @@ def doubts_of(layer: MixLayer) -> list[str]:
         )
     if layer.class_weight is not None:
         found.append("eq. (22) is derived for classes that count alike; the layer's class_weight is not in it")
+    if layer.label_shares is not None:
+        found.append(
+            "eq. (22) is derived for labels mixed as the inputs are; the layer's label_shares say otherwise, and "
+            "targets shrink by another factor"
+        )
     return found
 
 
