@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +72,8 @@ class MixtureImages(keras.callbacks.Callback):
             is, outside training. step_seconds_without_mix is their difference: an estimate, below 0 where a step
             mixes and learns at once, or clocks are noisy. `ManifoldMixModel`, whose mix cannot be taken out of its
             step, has step_seconds alone.
+        name: what names in `logs` and tags begin with, default "mix"; each of several callbacks in one training needs
+            its own.
 
     Attributes:
         mixtures: what was drawn last, a dictionary of `Mixtures` by place. sheets: the last pictures, uint8
@@ -106,6 +109,7 @@ class MixtureImages(keras.callbacks.Callback):
         class_names: Sequence[str] | None = None,
         seed: int = 0,
         times: bool = True,
+        name: str = "mix",
     ):
         super().__init__()
         if log_dir is not None and not isinstance(log_dir, (str, os.PathLike)):
@@ -119,6 +123,9 @@ class MixtureImages(keras.callbacks.Callback):
         self.class_names = None if class_names is None else [str(name) for name in class_names]
         self.seed = _checks.integer("seed", seed, minimum=0)
         self.times = _checks.flag("times", times)
+        if not isinstance(name, str) or not name:
+            _checks.refuse("name", "a text that is not empty", name, TypeError)
+        self.name = name
         self.mixtures: dict[str, Mixtures] = {}
         self.sheets: dict[str, np.ndarray] = {}
         # Keras 2 waits for the device after each step, for callbacks that do not say this.
@@ -179,13 +186,14 @@ class MixtureImages(keras.callbacks.Callback):
         for place, mixtures in self.mixtures.items():
             found.update({_at(name, place): value for name, value in statistics(mixtures).items()})
         found.update(self._timed(epoch, shows))
+        found = {re.sub("^mix_", f"{self.name}_", name): value for name, value in found.items()}
         if logs is not None:
             logs.update(found)
         if shows:
             self._show(epoch)
         if self._events is not None:
             for name, value in found.items():
-                self._events.scalar(name.replace("mix_", "mix/", 1), value, epoch)
+                self._events.scalar(re.sub(f"^{re.escape(self.name)}_", f"{self.name}/", name), value, epoch)
             self._events.flush()
 
     def on_train_end(self, logs: Any = None) -> None:
@@ -229,10 +237,12 @@ class MixtureImages(keras.callbacks.Callback):
             rows = shown_rows(mixtures, self.images)
             for name in list(mixtures.x)[:_MOST_LEAVES]:
                 if mixtures.x[name].size:
-                    self.sheets[_at(f"mix/{name}", place)] = sheet(mixtures, name, rows)
+                    self.sheets[_at(f"{self.name}/{name}", place)] = sheet(mixtures, name, rows)
             if self._events is not None:
-                _write_ratios(self._events, mixtures, place, epoch)
-                self._events.text(_at("mix/mixtures", place), as_table(mixtures, rows, self.class_names), epoch)
+                _write_ratios(self._events, self.name, mixtures, place, epoch)
+                self._events.text(
+                    _at(f"{self.name}/mixtures", place), as_table(mixtures, rows, self.class_names), epoch
+                )
         if self._events is not None:
             for tag, picture in self.sheets.items():
                 self._events.image(tag, picture, epoch, _PICTURE)
@@ -248,10 +258,10 @@ def _at(name: str, place: str) -> str:
     return f"{name}_{place.replace('/', '_')}" if place else name
 
 
-def _write_ratios(events: Events, mixtures: Mixtures, place: str, epoch: int) -> None:
+def _write_ratios(events: Events, name: str, mixtures: Mixtures, place: str, epoch: int) -> None:
     apart = mixtures.partner != mixtures.sample
-    events.histogram(_at("mix/ratios", place), mixtures.ratio, epoch, ends=(0.0, 1.0))
+    events.histogram(_at(f"{name}/ratios", place), mixtures.ratio, epoch, ends=(0.0, 1.0))
     if apart.any():
-        events.histogram(_at("mix/distances", place), mixtures.distance[apart], epoch)
+        events.histogram(_at(f"{name}/distances", place), mixtures.distance[apart], epoch)
     if mixtures.weight is not None:
-        events.histogram(_at("mix/weights", place), mixtures.weight, epoch)
+        events.histogram(_at(f"{name}/weights", place), mixtures.weight, epoch)

@@ -387,3 +387,23 @@ def test_options_are_attributes(tmp_path):
     shown = MixtureImages(tmp_path, layer, (X, Y), 2, 3, 4, ("a", "b"), 5, False)
     assert (shown.log_dir, shown.layer, shown.every, shown.images) == (str(tmp_path), layer, 2, 3)
     assert (shown.batch_size, shown.class_names, shown.seed, shown.times) == (4, ["a", "b"], 5, False)
+
+
+def test_of_several_each_has_a_name_of_its_own(tmp_path):
+    layers = {"mix": KMixupLayer(1, num_classes=3), "cut": CutMixLayer(num_classes=3)}
+    shown = [MixtureImages(tmp_path, layer, (X, Y), name=name) for name, layer in layers.items()]
+    alone = [
+        fitted(compiled(network()), batches().map(layer), each, epochs=1)
+        for layer, each in zip(layers.values(), shown, strict=True)
+    ]
+    model, data = mapped(layers["mix"])
+    both = fitted(model, data, *shown, epochs=1)
+    assert {name for name in both if name.startswith("cut_")} == {name.replace("mix_", "cut_") for name in ALWAYS}
+    for logs in alone:
+        mine = {name: value for name, value in logs.items() if name.startswith(("mix_", "cut_"))}
+        assert mine and mine == {name: both[name] for name in mine}
+    assert {"mix/ratio", "cut/ratio", "mix/features", "cut/features"} <= {
+        event[1] for event in events_of(tmp_path / "mixtures")
+    }
+    with pytest.raises(TypeError, match="MixtureImages: name must be a text that is not empty"):
+        MixtureImages(name=3)
