@@ -35,6 +35,12 @@ X = RNG.normal(size=(48, 4, 4, 1)).astype(np.float32)
 Y = np.arange(48) % 3
 
 
+@pytest.fixture(autouse=True)
+def no_seed_of_others():
+    """Without TensorFlow's global seed, which other tests of the process may have set: it would seed stages."""
+    tf.random.set_seed(None)
+
+
 @pytest.fixture(scope="module")
 def address():
     server = subprocess.Popen(

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import roc_auc_score
 
-from kmix_tf import ExpectedCalibrationError, MixAccuracy, MixMetric, pack_targets
+from kmix_tf import ExpectedCalibrationError, LocalMixupLoss, MixAccuracy, MixMetric, pack_targets
 
 pytestmark = pytest.mark.skipif(keras.__version__ < "3", reason="Keras 2 has TensorFlow alone")
 
@@ -68,7 +68,8 @@ def test_in_evaluate_they_are_what_the_shares_of_labels_say(form, jit_compile):
     metrics += [MixMetric(keras.metrics.AUC(num_thresholds=1000), name="auc")]
     weighted = [MixAccuracy(name="weighted"), MixMetric(keras.metrics.Recall(), name="recall")]
     model = as_it_is(CLASSES)
-    model.compile(loss="mse", metrics=metrics, weighted_metrics=weighted, jit_compile=jit_compile)
+    kind = "sparse_categorical_crossentropy" if form == "packed classes" else "categorical_crossentropy"
+    model.compile(loss=LocalMixupLoss(kind), metrics=metrics, weighted_metrics=weighted, jit_compile=jit_compile)
     for _ in range(2):  # the second time after a reset
         ours = model.evaluate(P, array(y), BATCH, sample_weight=COUNT, verbose=0, return_dict=True)
         assert ours["mix_accuracy"] == pytest.approx(share.mean(), rel=1e-5)
