@@ -107,7 +107,20 @@ class _Places:
         """A layer's output, and its mask if that is a tensor of the graph."""
         tensor = self.tensor(name)
         mask = getattr(tensor, "_keras_mask", None)
+        if mask is not None:
+            # A model that was loaded hands on the mask of its file, and hangs another on the tensor.
+            told = self._told_with(tensor)
+            mask = mask if told is None else told
         return Place(tensor, mask if hasattr(mask, "_keras_history") else None)
+
+    def _told_with(self, tensor: Any) -> Any:
+        """The mask that a layer is told with a tensor; None without one."""
+        for layer in self.layers.values():
+            for node in layer._inbound_nodes:
+                told = getattr(getattr(node, "arguments", None), "kwargs", {}).get("mask")
+                if told is not None and any(given is tensor for given in node.input_tensors):
+                    return told
+        return None
 
     def tensor(self, name: str) -> Any:
         return self.graph.tensors[self._keys(name)[0]]
