@@ -223,6 +223,9 @@ class Positions(L.Layer):
     def compute_output_shape(self, shape):
         return shape
 
+    def get_config(self):
+        return {"name": self.name}
+
 
 def block(x, number):
     """A transformer encoder block, with both its skip connections."""
@@ -418,6 +421,42 @@ def test_lengths_that_vary_from_batch_to_batch_are_traced_once(kind, mix):
     assert np.isfinite(history["loss"]).all()
     # Keras 3 traces once more, to build, and TensorFlow may when a batch first differs in length.
     assert mixing.traces <= 3
+
+
+def masked_series():
+    layers = [L.Masking(name="masking"), L.Dense(WIDTH, name="hidden"), L.LSTM(3), L.Dense(CLASSES)]
+    return keras.Sequential([keras.Input((None, 2)), *layers])
+
+
+LOADED = {
+    **{
+        kind: (lambda kind=kind: reader(kind)[0], ["embedding"])
+        for kind in ("lstm", "bidirectional", "attention", "pool")
+    },
+    "encoder": (encoder, ["embedded", "block_1"]),
+    "series": (masked_series, ["hidden"]),
+}
+
+
+@pytest.mark.parametrize("again", ["loaded", "cloned"])
+@pytest.mark.parametrize("name", LOADED)
+@pytest.mark.representatives("name, again", [("attention", "loaded"), ("pool", "loaded"), ("encoder", "loaded")])
+def test_a_model_that_was_loaded_or_cloned_is_mixed_at_the_same_places(name, again, tmp_path):
+    make, places = LOADED[name]
+    made, (ids, y) = make(), tokens("right")
+    x = np.random.default_rng(3).normal(size=(*ids.shape, 2)) * (ids != 0)[..., None] if name == "series" else ids
+    if again == "loaded":
+        made.save(str(tmp_path / "model.keras"))
+        other = keras.models.load_model(str(tmp_path / "model.keras"), custom_objects={"Positions": Positions})
+    else:
+        other = keras.models.clone_model(made)
+        other.set_weights(made.get_weights())
+    classes = made.outputs[0].shape[-1]
+    models = [wrapped(each, places, KMixupLayer(2, num_classes=classes), jit_compile=False) for each in (made, other)]
+    losses = [each.train_on_batch(x, y % classes, return_dict=True)["loss"] for each in models]
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+    for ours, theirs in zip(made.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 GO_ON = """

@@ -2,21 +2,17 @@
 
 from typing import Any
 
+import keras
 import tensorflow as tf
 
+from kmix_tf._compat import set_mask
 from kmix_tf.blend.linear import with_axes
-
-
-def mask_of(features: Any) -> tf.Tensor | None:
-    """The mask that Keras has hung on a tensor, boolean `(batch, *steps)`; None without one."""
-    mask = getattr(features, "_keras_mask", None)
-    return None if mask is None else tf.cast(mask, tf.bool)
 
 
 def with_mask(features: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
     """The same features with a mask for layers to find, on a tensor of its own: others may hold the one given."""
     features = tf.identity(features)
-    features._keras_mask = mask
+    set_mask(features, mask)
     return features
 
 
@@ -47,3 +43,35 @@ def lies_along(tensor: Any, mask: Any) -> bool:
 
 def _along(mask: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     return with_axes(mask, features.shape.rank - mask.shape.rank)
+
+
+def is_twin(tensor: Any, other: Any) -> bool:
+    """Whether two tensors of a Keras 3 model, not the same one, are computed by equal operations of the same."""
+    pair = [made for made in (_operation_of(tensor), _operation_of(other)) if made is not None]
+    if tensor is other or len(pair) < 2 or type(pair[0][0]) is not type(pair[1][0]):
+        return False
+    (ours, our_call), (theirs, their_call) = pair
+    values, others = ([*call.arguments.args, *call.arguments.kwargs.values()] for call in (our_call, their_call))
+    alike = len(values) == len(others) and _options(ours) == _options(theirs)
+    return alike and all(_is_same(*each) for each in zip(values, others, strict=True))
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    if hasattr(value, "_keras_history") or hasattr(other, "_keras_history"):
+        return value is other or (hasattr(value, "_keras_history") and is_twin(value, other))
+    return bool(value == other)
+
+
+def _operation_of(tensor: Any) -> tuple[Any, Any] | None:
+    """What computed a tensor, and the call that did; None for inputs, and in Keras 2."""
+    history: Any = getattr(tensor, "_keras_history", None)
+    operation = getattr(history, "operation", None)
+    if operation is None or isinstance(operation, keras.layers.Layer):
+        return None
+    return operation, operation._inbound_nodes[history.node_index]
+
+
+def _options(operation: Any) -> dict[str, Any]:
+    """The options of an operation, such as its axis."""
+    plain = (int, float, str, tuple, list, type(None))
+    return {k: v for k, v in vars(operation).items() if k != "name" and k[0] != "_" and isinstance(v, plain)}

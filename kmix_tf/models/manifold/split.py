@@ -7,9 +7,9 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import without_mask_of_its_own
+from kmix_tf._compat import mask_of, without_mask_of_its_own
 from kmix_tf.models.manifold.bottleneck import bottlenecks, graph_of, key_of, reached
-from kmix_tf.models.manifold.masks import lies_along
+from kmix_tf.models.manifold.masks import is_twin, lies_along
 
 INPUT = "input"
 _ATTENTION = (keras.layers.Attention, keras.layers.AdditiveAttention, keras.layers.MultiHeadAttention)
@@ -104,23 +104,20 @@ class _Places:
         return places
 
     def place(self, name: str) -> Place:
-        """A layer's output, and its mask if that is a tensor of the graph."""
+        """A layer's output, and its mask if that is a tensor of the graph: that which closes the ways round it."""
         tensor = self.tensor(name)
-        mask = getattr(tensor, "_keras_mask", None)
-        if mask is not None:
-            # A model that was loaded hands on the mask of its file, and hangs another on the tensor.
-            told = self._told_with(tensor)
-            mask = mask if told is None else told
-        return Place(tensor, mask if hasattr(mask, "_keras_history") else None)
+        masks = [mask for mask in self._masks_of(tensor) if hasattr(mask, "_keras_history")]
+        places = [Place(tensor, mask) for mask in masks] or [Place(tensor)]
+        return next((place for place in places if self._is_closed(place)), places[0])
 
-    def _told_with(self, tensor: Any) -> Any:
-        """The mask that a layer is told with a tensor; None without one."""
-        for layer in self.layers.values():
-            for node in layer._inbound_nodes:
-                told = getattr(getattr(node, "arguments", None), "kwargs", {}).get("mask")
-                if told is not None and any(given is tensor for given in node.input_tensors):
-                    return told
-        return None
+    def _masks_of(self, tensor: Any) -> list[Any]:
+        """The mask that hangs on a tensor, and its twins: on a loaded model Keras hangs a new one, made as that of
+        the file is, which layers are told."""
+        hung = mask_of(tensor)
+        return [] if hung is None else [hung, *(each for each in self.graph.tensors.values() if is_twin(each, hung))]
+
+    def _is_closed(self, place: Place) -> bool:
+        return not set(self._reached(place, self.graph.sinks)) & set(self.graph.sources)
 
     def tensor(self, name: str) -> Any:
         return self.graph.tensors[self._keys(name)[0]]
@@ -132,7 +129,7 @@ class _Places:
             return f"the model uses it {count} times, and it is not clear which is meant"
         if len(self._keys(name)) > 1:
             return f"it has {len(self._keys(name))} outputs"
-        mask = getattr(tensor, "_keras_mask", None)
+        mask = mask_of(tensor)
         if mask is not None and not lies_along(tensor, mask):
             return f"it hands on a mask that is not of its elements, of shape {getattr(mask, 'shape', None)}"
         if not self._is_on_all_ways(name):
@@ -148,7 +145,7 @@ class _Places:
         place = self.place(name)
         if self._keys(name)[0] in self.order or place.mask is None:
             return self._keys(name)[0] in self.order
-        return not set(self._reached(place, self.graph.sinks)) & set(self.graph.sources)
+        return self._is_closed(place)
 
     def _reached(self, place: Place, sinks: Iterable[Hashable]) -> list[Hashable]:
         """What sinks are computed from, seen from them as far as a place."""

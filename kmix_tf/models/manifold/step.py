@@ -5,11 +5,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from kmix_tf._compat import mask_of
 from kmix_tf._graph import compiled
 from kmix_tf.blend.linear import with_axes
 from kmix_tf.layers import Stage
 from kmix_tf.layers.choosing import computing_all
-from kmix_tf.models.manifold.masks import mask_of, padded_as, present, with_mask
+from kmix_tf.models.manifold.masks import padded_as, present, with_mask
 from kmix_tf.seeding import mix_seeds, random_uniform
 
 
@@ -64,7 +65,8 @@ class MixingStep:
         if place == 0:
             # As they are where they are not mixed, such as one-hot.
             self.y, self.sample_weight = converted(self._mixes[0], features, *self._given)
-        known = found if mask is None else tf.cast(mask, tf.bool)
+        known = found if mask is None else mask
+        known = None if known is None else tf.cast(known, tf.bool)
         passing = (self._mixed if self._drawn is None else self._perhaps_mixed)(place, features, known)
         self.y, self.sample_weight = passing.y, passing.sample_weight
         features = passing.features if found is None else with_mask(passing.features, passing.mask)
