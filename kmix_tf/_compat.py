@@ -6,8 +6,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from kmix_tf import _checks
-
 IS_KERAS_3 = int(keras.__version__.split(".")[0]) >= 3
 
 # Whether Keras computes in TensorFlow. Its back end is chosen before it is imported, and stays.
@@ -25,16 +23,6 @@ else:
     from keras.src.engine import base_layer_utils
 
     call_context = base_layer_utils.call_context
-
-
-def require_tensorflow_backend() -> None:
-    """Raises RuntimeError when Keras 3 runs on another backend than TensorFlow."""
-    if keras.backend.backend() != "tensorflow":
-        raise _checks.problem(
-            f"kmix_tf needs Keras on the TensorFlow backend. Received: "
-            f"KERAS_BACKEND={keras.backend.backend()!r}. Set KERAS_BACKEND=tensorflow before importing keras.",
-            RuntimeError,
-        )
 
 
 def in_tensorflow_graph() -> bool:

@@ -6,18 +6,16 @@ stage needs none of it, for `tf.data` is TensorFlow under every back end.
 
 from typing import Any
 
-import keras
 import tensorflow as tf
 
+from kmix_tf._compat import ON_TENSORFLOW
 from kmix_tf._ops import in_tensorflow
 
 # A tensor of the back end's, or of TensorFlow's.
 Tensor = Any
 
-IS_TENSORFLOW: bool = keras.backend.backend() == "tensorflow"
-
 ops: Any = in_tensorflow
-if not IS_TENSORFLOW:
+if not ON_TENSORFLOW:
     from kmix_tf._ops import in_keras
 
     ops = in_keras

@@ -59,21 +59,25 @@ zeros_like = keras.ops.zeros_like
 
 
 def convert_to_tensor(value: Any, dtype: Any = None) -> Any:
+    """A tensor of the back end, of anything that is one elsewhere, too."""
     # Keras knows no tensors of another back end; all of them can be NumPy arrays.
     is_foreign = isinstance(value, (tf.Tensor, tf.Variable))
     return keras.ops.convert_to_tensor(value.numpy() if is_foreign else value, dtype=dtype)
 
 
 def arange(stop: int, dtype: str) -> Any:
+    """The integers from 0 up to `stop`."""
     return keras.ops.arange(stop, dtype=dtype)
 
 
 def sort(values: Any, axis: int, direction: str) -> Any:
+    """Values in order along an axis, "ASCENDING" or "DESCENDING"."""
     ascending = keras.ops.sort(values, axis=axis)
     return keras.ops.flip(ascending, axis=axis) if direction == "DESCENDING" else ascending
 
 
 def searchsorted(edges: np.ndarray, values: Any) -> Any:
+    """For each value, how many of the sorted edges are below it."""
     return keras.ops.searchsorted(convert_to_tensor(edges), values, side="left")
 
 
@@ -85,36 +89,44 @@ def segment_sum(values: Any, index: Any, segments: int) -> Any:
 
 
 def take_along_last_axis(values: Any, index: Any) -> Any:
+    """Values at places of the last axis."""
     return keras.ops.take_along_axis(values, index, axis=-1)
 
 
 def dtype_name(tensor: Any) -> str:
+    """A dtype as Keras writes it, such as "float32"."""
     # Features of a dataset are TensorFlow's under every back end.
     is_foreign = isinstance(tensor.dtype, tf.DType)
     return str(tensor.dtype.name if is_foreign else keras.backend.standardize_dtype(tensor.dtype))
 
 
 def is_floating(tensor: Any) -> bool:
+    """Whether it holds float numbers."""
     return "float" in dtype_name(tensor)
 
 
 def is_integer(tensor: Any) -> bool:
+    """Whether it holds integers, with or without a sign."""
     return "int" in dtype_name(tensor)
 
 
 def at_least_float32(tensor: Any) -> Any:
+    """Half precision as float32; wider floats as they are."""
     return tensor if dtype_name(tensor) == "float64" else cast(tensor, "float32")
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
+    """Its values, wherever they lie."""
     return np.asarray(keras.ops.convert_to_numpy(tensor))
 
 
 def with_axes(given: tuple, shape: tuple) -> tuple:
+    """A shape that has as many axes as another: of length 1 at the end, where there are fewer."""
     return (*given, *[1] * len(shape))[: len(shape)]
 
 
 def same_shape(first: Any, second: Any) -> bool:
+    """Whether two tensors have one shape."""
     return tuple(first.shape) == tuple(second.shape)
 
 

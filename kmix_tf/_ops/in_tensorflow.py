@@ -54,34 +54,42 @@ zeros_like = tf.zeros_like
 
 
 def arange(stop: Any, dtype: str) -> tf.Tensor:
+    """The integers from 0 up to `stop`."""
     return tf.range(stop, dtype=dtype)
 
 
 def argmax(values: tf.Tensor, axis: int) -> tf.Tensor:
+    """The place of the largest value along an axis, int32."""
     return tf.argmax(values, axis=axis, output_type=tf.int32)
 
 
 def searchsorted(edges: np.ndarray, values: tf.Tensor) -> tf.Tensor:
+    """For each value, how many of the sorted edges are below it."""
     return tf.searchsorted(edges, values, side="left")
 
 
 def take_along_last_axis(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Values at places of the last axis."""
     return tf.gather(values, index, axis=-1, batch_dims=values.shape.rank - 1)
 
 
 def dtype_name(tensor: tf.Tensor) -> str:
+    """A dtype as Keras writes it, such as "float32"."""
     return str(tf.as_dtype(tensor.dtype).name)
 
 
 def is_floating(tensor: tf.Tensor) -> bool:
+    """Whether it holds float numbers."""
     return bool(tensor.dtype.is_floating)
 
 
 def is_integer(tensor: tf.Tensor) -> bool:
+    """Whether it holds integers, with or without a sign."""
     return bool(tensor.dtype.is_integer)
 
 
 def to_numpy(tensor: Any) -> np.ndarray:
+    """Its values, wherever they lie."""
     return np.asarray(tensor)
 
 
@@ -92,6 +100,7 @@ def with_axes(given: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
 
 
 def same_shape(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    """Whether two tensors have one shape."""
     return tf.reduce_all(tf.equal(tf.shape(first), tf.shape(second)))
 
 

@@ -11,7 +11,7 @@ from kmix_tf.layers import Stage
 from kmix_tf.models.first_pass import first_pass
 from kmix_tf.models.manifold.model import ManifoldMixModel
 from kmix_tf.models.manifold.step import MixingStep
-from kmix_tf.models.mixing import MixModel, _salient_axes
+from kmix_tf.models.mixing import MixModel, salient_axes
 from kmix_tf.models.wrapper import MixingWrapper
 
 # Mixes a batch (x, y, sample_weight), given it, a seed and the number of steps before.
@@ -58,7 +58,7 @@ def _of_layer(layer: Any) -> Mix:
 
 
 def _of_mix_model(model: MixModel) -> Mix:
-    axes = _salient_axes(model.layer)
+    axes = salient_axes(model.layer)
     if axes is None:
         return _of_layer(model.layer)
 

@@ -5,8 +5,8 @@ from typing import Any
 import keras
 
 from kmix_tf import _checks
-from kmix_tf._compat import in_stateless_scope, mask_of, register
-from kmix_tf._ops import IS_TENSORFLOW, Tensor, dims, ops
+from kmix_tf._compat import ON_TENSORFLOW, in_stateless_scope, mask_of, register
+from kmix_tf._ops import Tensor, dims, ops
 from kmix_tf.metrics.clean import Clean, clean_targets
 from kmix_tf.metrics.stock import counterpart, kind_of
 from kmix_tf.metrics.weights import place_weights
@@ -94,7 +94,7 @@ class MixMetric(keras.metrics.Metric):
         if clean.parts == clean.usual:
             return
         first = ops.convert_to_tensor(clean.usual, dtype="int32")
-        if IS_TENSORFLOW and not in_stateless_scope():
+        if ON_TENSORFLOW and not in_stateless_scope():
             ops.while_loop(has_share, count, [first])
         else:
             # What is assigned there, a loop must hand on: its tensors are unknown outside.

@@ -107,7 +107,7 @@ class MixModel(MixingWrapper):
         if not self._is_looked_at:
             # Of a subclassed model, only data say what its inputs are.
             self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
-        axes = _salient_axes(self.layer)
+        axes = salient_axes(self.layer)
         if axes is None and not self.clean_weight:
             return super().train_step(self._mixed(data, seed, step))
         with _checks.speaking_as(self):
@@ -200,7 +200,7 @@ def _require_targets_apart(data: Any, layer: Stage) -> None:
         )
 
 
-def _salient_axes(layer: Stage) -> int | None:
+def salient_axes(layer: Stage) -> int | None:
     """The axes of the image whose saliency the model in training has to say, if it has.
 
     Raises:
@@ -218,7 +218,7 @@ def _salient_axes(layer: Stage) -> int | None:
 
 def _checked_smoothing(smoothing: Any, layer: Stage) -> tuple[float, ...] | None:
     """A standard deviation for each axis, refused where nothing would be smoothed."""
-    axes = _salient_axes(layer)
+    axes = salient_axes(layer)
     if smoothing is None:
         return None
     if axes is None:

@@ -1,6 +1,5 @@
 """What cannot be mixed is refused: by whom, which argument, and what was received."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -474,16 +473,6 @@ def test_between_batches_whose_lengths_only_show_in_the_pipeline():
     zipped = tf.data.Dataset.zip((first, second))
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"MixLayer: all parts.*first batch of shape"):
         list(zipped.map(MixLayer().between))
-
-
-def test_another_backend_than_tensorflow_is_refused(monkeypatch):
-    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
-    from kmix_tf._compat import require_tensorflow_backend
-
-    with pytest.raises(
-        RuntimeError, match=r"kmix_tf: kmix_tf needs Keras on the TensorFlow backend. Received: .*'jax'"
-    ):
-        require_tensorflow_backend()
 
 
 def test_messages_of_parts_name_the_part():

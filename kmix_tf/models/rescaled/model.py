@@ -8,33 +8,27 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import IS_KERAS_3, register, write_archive
+from kmix_tf._compat import register
 from kmix_tf._ops import Tensor, dims, may_be, ops
 from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
-from kmix_tf._writing import replacing
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
-from kmix_tf.layers.adaptation import with_progress
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
-from kmix_tf.models.backends import input_specs_for_export, require_saved_models
-from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
+from kmix_tf.models.rescaled.comparing import Compares
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.inputs import (
     absent_kept,
     hand_on_masks,
     masked_values,
     present_in,
-    present_outputs,
     require_floating,
 )
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
 from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
-from kmix_tf.models.rescaled.places import present_at, weights_at
-from kmix_tf.models.rescaled.rows import batches, like_outputs, require_weights, sample_count
-from kmix_tf.models.rescaled.scores import Comparison, ScoreSums
+from kmix_tf.models.rescaled.serving import Exports
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import mixed_as
 from kmix_tf.models.rescaled.training import unwrapped
@@ -44,7 +38,7 @@ _NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if 
 
 
 @register
-class RescaledModel(keras.Model):
+class RescaledModel(Compares, Exports, keras.Model):
     """Wraps a model trained with mixup, so that it predicts for data as they are rather than as mixup made them.
 
     Mixup trains on inputs shrunk towards their mean, and towards targets shrunk to theirs. The wrapper shrinks each
@@ -206,57 +200,6 @@ class RescaledModel(keras.Model):
         begin = functools.partial(Measuring, self.model, self._untouched, self.masks, self._look, self._ask)
         return measured("adapt", data, self._untouched, begin)
 
-    @_checks.speaks
-    def evaluate_both(
-        self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None, bins: int = 10
-    ) -> Any:
-        """Scores the wrapped model and its rescaled predictions on the same data, in one pass: does it help?
-
-        Args:
-            data, y, batch_size, sample_weight: as for `adapt`, of data held out.
-            bins: of the calibration error, an integer >= 1.
-
-        Returns:
-            `Comparison(plain, rescaled)`, each `Scores(error, loss, calibration_error)`; for several outputs, a
-            structure of comparisons like the outputs.
-
-        Raises:
-            ValueError: before `adapt`, or for data that `adapt` would refuse.
-
-        Source: On Mixup Regularization, Figure 4.
-
-        Example:
-            >>> x, y = np.random.default_rng(0).normal(size=(40, 3)), np.arange(40) % 2
-            >>> rescaled = RescaledModel(keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)]), 1.0)
-            >>> rescaled.adapt(x, y)
-            >>> comparison = rescaled.evaluate_both(x, y)
-            >>> comparison._fields, comparison.rescaled._fields
-            (('plain', 'rescaled'), ('error', 'loss', 'calibration_error'))
-        """
-        self._require_adapted()
-        bins = _checks.integer("bins", bins, minimum=1)
-        kinds = self._heads.of(self._outputs.structure)
-        sums = [[ScoreSums(kind, bins) for kind in kinds] for _ in Comparison._fields]
-        total = 0.0
-        data = batches("evaluate_both", self._dataset(data, y, batch_size, sample_weight), self._untouched)
-        both = ops.traced(self._both)
-        for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: scores")):
-            size = sample_count(x)
-            *answers, masks = both(x)
-            weight = require_weights(number, size, weights, answers[0])
-            total += weight.sum()
-            targets = list(like_outputs(number, target, answers[0], kinds, size))
-            for heads, answer in zip(sums, answers, strict=True):
-                for head, true, leaf, there in zip(heads, targets, tf.nest.flatten(answer), masks, strict=True):
-                    places = weights_at(weight, leaf.shape[:-1], [True] * (len(leaf.shape) - 1))
-                    head.update(
-                        true, ops.to_numpy(leaf), present_at(places, None if there is None else ops.to_numpy(there))
-                    )
-        if not total:
-            raise ValueError("RescaledModel: evaluate_both needs at least one sample. Received: none with a weight.")
-        comparisons = [Comparison(*(head.result() for head in pair)) for pair in zip(*sums, strict=True)]
-        return tf.nest.pack_sequence_as(self._outputs.structure, comparisons)
-
     def call(self, x: Any, training: bool | None = None) -> Any:
         self._require_like_adapted(x)
         means = iter(self.feature_means)
@@ -273,83 +216,6 @@ class RescaledModel(keras.Model):
             )
         ]
         return hand_on_masks(answer, tf.nest.pack_sequence_as(answer, stretched))
-
-    @_checks.speaks
-    def export(
-        self,
-        filepath: Any = None,
-        format: str = SAVED_MODEL,
-        verbose: bool | None = None,
-        input_signature: Any = None,
-        path: Any = None,
-        **options: Any,
-    ) -> None:
-        """Writes the rescaled predictions, by default as a SavedModel, which serves with TensorFlow alone.
-
-        It is written beside `filepath` and renamed, so that an export which fails leaves what was there as it was.
-
-        Args:
-            filepath: a folder, or for other formats a file, made or overwritten; other files of the folder stay. The
-                endpoint `serve` and the signature `serving_default` take batches of any size, in the dtype and
-                structure of the features given to `adapt`; inputs are named `x`, or `x_0`, `x_1`, ..., or after the
-                keys of a dictionary. The signature's outputs, float32 (or float64), are named `output_0`, `output_1`,
-                ..., or after the keys of a dictionary. Keys and positions of deeper structures are joined by "_";
-                outputs are then served flat, in a dictionary.
-            format: "tf_saved_model" (default); with Keras 3 also "litert" (to a name ending in .tflite), "onnx" and
-                "openvino" (ending in .xml), whose packages `pip install 'kmix_tf[serving]'` brings. Inputs and
-                outputs have the same names in all of them. OpenVINO computes in bfloat16 where the processor can,
-                unless it is told `{"INFERENCE_PRECISION_HINT": "f32"}`.
-            verbose: whether Keras prints what it has written; default no for a SavedModel.
-            input_signature: for other than batches of any size, a list of one `tf.TensorSpec`, or of a structure of
-                them like the features.
-            options: of the format, as `keras.Model.export` has them; of a SavedModel, `options`, which is a
-                `tf.saved_model.SaveOptions`; of "litert", attributes of a `tf.lite.TFLiteConverter`.
-            path: another name of filepath.
-
-        A SavedModel is what other converters take, with Keras 2, too. To 8 bits, for instance, with some 100 samples
-        x (in a small convolutional network, answers were then off by up to 4 % of their range; in float16, which is
-        `target_spec.supported_types = [tf.float16]` after `optimizations`, by 0.1 %):
-
-            converter = tf.lite.TFLiteConverter.from_saved_model(path)
-            converter.optimizations = [tf.lite.Optimize.DEFAULT]
-            converter.representative_dataset = lambda: ({"x": x[i : i + 1]} for i in range(100))
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
-            converter.inference_input_type = converter.inference_output_type = tf.int8
-            content = converter.convert()
-
-        Raises:
-            ValueError: before `adapt`. TypeError, ValueError, ImportError: for what Keras cannot export, naming the
-                formats that there are, or the packages that are missing; for a model of which the file would be one
-                that nothing can load. OSError: naming the path, if it cannot be written.
-
-        Warns:
-            UserWarning: if a LiteRT file needs operations of TensorFlow, as those of float16 and masks do.
-
-        Example:
-            >>> import tempfile
-            >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
-            >>> rescaled = RescaledModel(model, alpha=1.0)
-            >>> rescaled.adapt(tf.random.uniform([4, 3]), [0, 1, 0, 1])
-            >>> rescaled.export(tempfile.mkdtemp())
-        """
-        specs = self._require_adapted().tensor_specs()
-        signature = [specs] if input_signature is None else input_signature
-        paths = [each for each, _ in leaf_paths(self._outputs.structure)]
-        # In these formats, an output without a name gets that of an operation.
-        is_flat = format not in ("onnx", "openvino") and all(len(each) < 2 for each in paths)
-        names = ["output_0"] if paths == [()] else self._outputs.names("output")
-        served = self if is_flat else _Flat(self, names)
-        filepath = checked_path(filepath, path)
-        if format == SAVED_MODEL:
-            require_saved_models()
-            if set(options) - {"options"}:
-                _checks.refuse("options", "options=tf.saved_model.SaveOptions(...) alone, of a SavedModel", options)
-            with replacing(filepath, is_quiet=not verbose) as place:
-                write_archive(served, place, signature, bool(verbose), options)
-        else:
-            write = functools.partial(keras.Model.export, served)
-            signature = input_specs_for_export(signature) if IS_KERAS_3 else None
-            export(write, filepath, format, verbose, signature, options)
 
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
@@ -399,12 +265,6 @@ class RescaledModel(keras.Model):
         require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
         if input_specs(self.model) is not None:
             require_floating(specs, averaged)
-
-    def _both(self, x: Any) -> tuple[Any, Any, list[Any]]:
-        self._require_like_adapted(x)
-        plain = self._ask(x)
-        present = present_outputs(x, self._require_adapted().shapes(), self.masks, plain)
-        return tf.nest.map_structure(ops.at_least_float32, plain), self(x, training=False), present
 
     def _ask(self, x: Any) -> Any:
         """What the model answers to a batch as it is."""
@@ -495,19 +355,6 @@ class RescaledModel(keras.Model):
         alpha = config["alpha"]
         alpha = ThetaMoments(**alpha) if isinstance(alpha, dict) else alpha
         return cls(**{**config, "model": model, "alpha": alpha})
-
-
-class _Flat(keras.layers.Layer):
-    """A model with its outputs in one flat dictionary, which is what a SavedModel's signature can have."""
-
-    def __init__(self, model: RescaledModel, names: list[str]):
-        super().__init__(autocast=False, name="flat")
-        self.model = model
-        self._output_names = names
-        self.built = True
-
-    def call(self, x: Any, training: bool | None = None) -> dict[str, tf.Tensor]:
-        return dict(zip(self._output_names, tf.nest.flatten(self.model(x, training=training)), strict=True))
 
 
 def _several(arrays: Any, model: Any, ends: str) -> Any:
