@@ -55,7 +55,7 @@ class Exports:
 
         A SavedModel is what other converters take, with Keras 2, too. To 8 bits, for instance, with some 100 samples
         x (in a small convolutional network, answers were then off by up to 4 % of their range; in float16, which is
-        `target_spec.supported_types = [tf.float16]` after `optimizations`, by 0.1 %):
+        `target_spec.supported_types = [tf.float16]` after `optimizations`, by less than 0.2 %):
 
             converter = tf.lite.TFLiteConverter.from_saved_model(path)
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
