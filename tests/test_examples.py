@@ -34,6 +34,7 @@ def run_example(name, folder):
 
 # What an example prints last as a dictionary, and a bound that a model which had learnt nothing would not pass.
 LEARNT = {
+    "choice": ("accuracy", 0.7),
     "custom_loop": ("accuracy", 0.7),
     "dict_datasets": ("accuracy", 0.7),
     "feature_space": ("accuracy", 0.7),
@@ -53,7 +54,7 @@ def test_an_example_is_short_and_says_when_to_use_it(name):
     assert ast.get_docstring(ast.parse(text)).startswith("When to use it: ")
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name != "quickstart"])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in ("quickstart", "text")])
 def test_example_runs(name, tmp_path, elsewhere):
     if name == "addons_pipeline" and IS_KERAS_3:
         pytest.skip("tensorflow-addons imports with TensorFlow 2.15 at most; this runs in the addons environment")
@@ -65,6 +66,12 @@ def test_example_runs(name, tmp_path, elsewhere):
         score, least = LEARNT[name]
         printed = [line for line in output.splitlines() if line.startswith("{")]
         assert ast.literal_eval(printed[-1])[score] > least
+
+
+def test_the_texts_are_told_apart(tmp_path, elsewhere):
+    output = elsewhere(RUN, ROOT / "examples" / "text.py", ROOT / "examples", ROOT, folder=tmp_path)
+    kind, bad = (float(line.split()[-1]) for line in output.splitlines() if "praise with probability" in line)
+    assert kind > 0.7 and bad < 0.3
 
 
 def test_the_quickstart_is_short_learns_and_exports(tmp_path):
