@@ -1,5 +1,6 @@
 """The command line: what may be asked of `kmix-tf`, and how it answers what it cannot do."""
 
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -120,3 +121,24 @@ def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
     from kmix_tf.cli.gallery.showing import run_gallery
 
     run_gallery(out, images, seed, as_json)
+
+
+@commands.command(short_help="Measure the papers' tables and figures anew.")
+@click.argument("names", metavar="NAME", nargs=-1)
+@click.option("--list", "show_list", is_flag=True, help="List every table and figure of the papers.")
+@click.option("--quick", is_flag=True, help="Seconds instead of minutes each, into RESULTS/quick; no evidence.")
+@_number("--seeds", 1, 10_000, "Use seeds 0 to N - 1.", show_default="as many as the experiment says")
+@_number("--jobs", 1, 1024, "Seeds measured at the same time, each by one core.", show_default="cores", default=None)
+@click.option("--data-dir", metavar="DIR", help="Folder of data that are not bundled, such as Fashion-MNIST.")
+@click.option("--results", metavar="DIR", default="results", help="Folder for numbers, pages and figures.")
+@click.option("--anew", is_flag=True, help="Forget the seeds that are done.")
+@_JSON
+def reproduce(jobs: int | None, **options: Any) -> None:
+    """Run experiments, by NAME, by paper, or all.
+
+    Seeds that are done are kept: after an interrupt the same command goes on. Writes numbers as JSON, a page and a
+    figure for each, and RESULTS.md with the verdict on every claim.
+    """
+    from kmix_tf.cli.reproduce.command import ReproduceRequest, run_reproduce
+
+    run_reproduce(ReproduceRequest(jobs=jobs or os.cpu_count() or 1, **options))

@@ -1,0 +1,27 @@
+"""Every table and figure of the five papers: the experiment that makes it, or why none does."""
+
+from typing import NamedTuple
+
+# A paper's folder of experiments, and its title.
+PAPERS = {
+    "k-mixup": "k-Mixup Regularization for Deep Learning via Optimal Transport",
+    "local-mixup": "Preventing Manifold Intrusion with Locality: Local Mixup",
+    "data-dependency": "Towards Understanding the Data Dependency of Mixup-style Training",
+    "multi-mix": "Mixup Training with Multiple Interpolations",
+    "regularization": "On Mixup Regularization",
+}
+
+
+class Item(NamedTuple):
+    """A table or figure. experiment: by its name, or "". why: where it is not run here, a line that says why."""
+
+    paper: str
+    name: str
+    experiment: str = ""
+    why: str = ""
+
+
+ITEMS = [
+    Item("data-dependency", "Table 1", "data-dependency/table-1"),
+    Item("data-dependency", "Figure 1", "data-dependency/table-1"),
+]

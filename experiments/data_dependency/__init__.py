@@ -1,0 +1,1 @@
+"""Towards Understanding the Data Dependency of Mixup-style Training, Chidambaram et al. 2022."""

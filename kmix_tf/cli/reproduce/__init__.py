@@ -1,0 +1,1 @@
+"""The command `kmix-tf reproduce`: the papers' tables and figures, measured anew."""

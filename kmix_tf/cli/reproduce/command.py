@@ -1,0 +1,155 @@
+"""The course of `kmix-tf reproduce`: measure what is not kept yet, then write pages, figures and the list of claims."""
+
+import contextlib
+import dataclasses
+import io
+import json
+import pathlib
+
+import click
+
+from kmix_tf import _extras
+from kmix_tf._writing import write_files
+from kmix_tf.cli.places import writable_folder
+from kmix_tf.cli.reproduce import summary
+from kmix_tf.cli.reproduce.finding import chosen, home, load, titles
+from kmix_tf.cli.reproduce.keeping import Kept, told
+from kmix_tf.cli.reproduce.report import Found, claims, page
+from kmix_tf.cli.reproduce.running import Task, run
+from kmix_tf.cli.terminal import UserError, escaped, heading, progress, show
+
+_QUICK = "quick"
+
+
+@dataclasses.dataclass(frozen=True)
+class ReproduceRequest:
+    """What the command line asks for, by its options; see their help."""
+
+    names: tuple[str, ...]
+    show_list: bool
+    quick: bool
+    seeds: int | None
+    jobs: int
+    data_dir: str | None
+    results: str
+    anew: bool
+    as_json: bool
+
+
+def run_reproduce(request: ReproduceRequest) -> None:
+    """Runs the experiments that are asked for."""
+    if request.show_list:
+        _list(request)
+        return
+    if not request.names:
+        raise UserError("name an experiment, a paper or all. kmix-tf reproduce --list shows what there is.")
+    names = chosen(request.names)
+    matplotlib = _extras.require("matplotlib", "cli", "kmix-tf reproduce")
+    matplotlib.use("Agg")
+    results = pathlib.Path(request.results)
+    folder = writable_folder(str(results / _QUICK if request.quick else results), "--results")
+    found = [_kept(request, name, folder) for name in names]
+    try:
+        _measure(request, found)
+    finally:
+        done = [each for each in found if each.kept.seeds]
+        write_pages(done, folder)
+        if not request.quick:
+            write_summary(results)
+    _tell(request, found)
+
+
+def _list(request: ReproduceRequest) -> None:
+    grid = summary.listed(titles(), pathlib.Path(request.results))
+    if request.as_json:
+        click.echo(escaped(json.dumps([dict(zip(grid.head, row, strict=True)) for row in grid.rows])))
+    else:
+        show(grid)
+
+
+def _kept(request: ReproduceRequest, name: str, folder: pathlib.Path) -> Found:
+    experiment = load(name)
+    settings = experiment.settings_of(request.quick)
+    if request.anew:
+        (folder / f"{name}.json").unlink(missing_ok=True)
+    return Found(experiment, Kept(experiment, settings, folder))
+
+
+def _tasks(request: ReproduceRequest, found: list[Found]) -> list[Task]:
+    """Seeds that are not done, the first of each experiment first: what fails, fails early."""
+    tasks = []
+    for experiment, kept in found:
+        count = request.seeds or (experiment.quick_seeds if request.quick else experiment.seeds)
+        settings = experiment.settings_of(request.quick)
+        waiting = [seed for seed in range(count) if seed not in kept.seeds]
+        tasks += [Task(experiment.name, seed, settings, request.data_dir, str(home())) for seed in waiting]
+    return sorted(tasks, key=lambda task: task.seed)
+
+
+def _measure(request: ReproduceRequest, found: list[Found]) -> None:
+    tasks, kept = _tasks(request, found), {each.experiment.name: each.kept for each in found}
+    if not tasks:
+        return
+    unwritten: dict[str, OSError] = {}
+    with progress("measuring", len(tasks), request.as_json) as advance:
+        for done in run(tasks, min(request.jobs, len(tasks))):
+            name = done.task.name
+            unwritten.pop(name, None)
+            try:
+                kept[name].add(done.task.seed, done.cells, done.seconds)
+            except OSError as error:  # A full disk, say. It is tried again with the next seed, and at the end.
+                unwritten[name] = error
+            advance(1, f"{name}, seed {done.task.seed} done")
+    for name in unwritten:
+        kept[name].write()
+
+
+def write_pages(found: list[Found], folder: pathlib.Path) -> None:
+    """A page and a figure of each experiment, beside its numbers."""
+    for each in found:
+        experiment = each.experiment
+        figure = _drawn(each) if experiment.draw else None
+        files: dict[pathlib.Path, str | bytes] = {folder / f"{experiment.name}.md": page(each, figure is not None)}
+        if figure is not None:
+            files[folder / f"{experiment.name}.png"] = figure
+        write_files(files)
+
+
+def _drawn(found: Found) -> bytes:
+    from matplotlib import pyplot
+
+    png = io.BytesIO()
+    assert found.experiment.draw is not None
+    figure = found.experiment.draw(found.kept.runs())
+    try:
+        # Without its version, so that the same figure is the same file.
+        figure.savefig(png, format="png", dpi=110, metadata={"Software": None})
+    finally:
+        pyplot.close(figure)
+    return png.getvalue()
+
+
+def write_summary(results: pathlib.Path) -> None:
+    """RESULTS.md beside the folder of results, of all that are in it."""
+    found = summary.found_in(results, list(titles()))
+    write_files({results.parent / "RESULTS.md": summary.summary(found, results.name)})
+
+
+def _tell(request: ReproduceRequest, found: list[Found]) -> None:
+    if request.as_json:
+        content = {
+            experiment.name: [told(judged) for judged in experiment.judged(kept.runs())] for experiment, kept in found
+        }
+        click.echo(escaped(json.dumps(content)))
+        return
+    for each in found:
+        experiment, kept = each
+        show(heading(f"{experiment.name}: {experiment.title}"))
+        if experiment.claims:
+            show(claims(each))
+        with contextlib.suppress(ValueError):
+            show(f"{kept.path.with_suffix('.md').relative_to(pathlib.Path.cwd())}")
+        if len(kept.seeds) == 1 and not all(claim.is_exact for claim in experiment.claims):
+            show("One seed gives no test: run two or more for a verdict.")
+        if request.quick:
+            show("A quick run shows that it runs, and is no evidence.")
