@@ -31,7 +31,7 @@ def photograph_album(seed: int) -> Album:
     datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     photographs = datasets.load_sample_images()
     named = {pathlib.Path(path).stem: image for path, image in zip(photographs.filenames, photographs.images, strict=True)}
-    named["portrait"] = _portrait()
+    named["hopper"] = _portrait()
     generator = np.random.default_rng(seed)
     names = [list(named)[i % len(named)] for i in range(COUNT)]
     crops = [_crop(named[name], generator) for name in names]
