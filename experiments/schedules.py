@@ -72,8 +72,8 @@ def optimizer(schedule, steps_per_epoch):
 def decayed(gradients, variables, rate):
     """Gradients with those of rate / 2 times the sum of squares: weight decay as the papers' framework has it.
 
-    Keras' own `weight_decay` takes its part of the weights past the momentum, which is something else. As there, biases
-    and normalisations decay as well.
+    Keras' own `weight_decay` takes its part of the weights past the momentum, which is something else. As there,
+    biases and normalisations decay as well.
     """
     pairs = zip(gradients, variables, strict=True)
     return [

@@ -1,6 +1,7 @@
 """CIFAR-10 and CIFAR-100: 50,000 and 10,000 coloured images of 32x32 pixels (Krizhevsky, 2009)."""
 
 import contextlib
+import io
 import pathlib
 import pickle
 import tarfile
@@ -93,8 +94,6 @@ class _Unpickler(pickle.Unpickler):
     """Reads arrays and plain values only: any other pickle could run what it likes."""
 
     def __init__(self, content):
-        import io
-
         super().__init__(io.BytesIO(content), encoding="bytes")
 
     def find_class(self, module, name):

@@ -38,7 +38,7 @@ def _of_file(path):
     try:
         content = scipy.io.loadmat(path)
         x, y = content["X"], np.ravel(content["y"])
-    except (ValueError, KeyError, TypeError, OSError, NotImplementedError) as error:
+    except (ValueError, KeyError, TypeError, OSError, NotImplementedError, scipy.io.matlab.MatReadError) as error:
         raise ValueError(f"{path}: is no file of SVHN, which has X and y: {error}.") from error
     if x.ndim != 4:
         raise ValueError(f"{path}: X must be (32, 32, 3, n). Received: {x.shape}.")
