@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from sklearn.datasets import load_breast_cancer, load_iris
 
-from experiments.k_mixup.real import PLAIN, layers_of, matched, mixup, of_weights, published, sgd
+from experiments.k_mixup.real import PLAIN, layers_of, matched, means, mixup, of_weights, published, sgd
 from kmix_tf.paired import Claim, Experiment, Less, Trainer, batches, grid_table, scores
 
 IRIS, CANCER = "Iris", "Cancer"
@@ -69,14 +69,11 @@ def _grid(runs, name, measure):
     ks, alphas = runs.settings["ks"][name], runs.settings["alphas"]
     columns = {**{f"k = {k}": k for k in ks}, f"k = {max(ks)}, alpha itself": 0}
     rows = {f"alpha = {alpha:g}": alpha for alpha in alphas}
-    grid = grid_table(
-        runs,
-        measure,
-        rows,
-        columns,
-        lambda alpha, k: of(name, matched(k, alpha) if k else published(max(ks), alpha)),
-        PAPER,
-    )
+
+    def arm(alpha, k):
+        return of(name, matched(k, alpha) if k else published(max(ks), alpha))
+
+    grid = grid_table(runs, measure, rows, columns, arm, PAPER)
     plain = f"; without mixing {runs.mean(of(name, PLAIN), measure):.2f}" if "error" in measure else ""
     printed = f" ({PRINTED[name][0]:g})" if measure == "error" else ""
     return f"{name}, {measure}{plain}{printed}:\n\n{grid}"
@@ -93,10 +90,7 @@ def draw(runs):
         axes.axhline(plain, color="black", ls=":", lw=1, label=f"{PLAIN}, paper")
         for color, alpha, theirs in zip(["C0", "C1", "C2"], alphas, printed, strict=False):
             values = np.stack([runs.values(of(name, matched(k, alpha)), "error") for k in ks], axis=1)
-            bars = values.std(0, ddof=1) / len(values) ** 0.5 if len(values) > 1 else None
-            axes.errorbar(
-                ks, values.mean(0), bars, color=color, marker="o", capsize=3, label=f"xi of alpha = {alpha:g}"
-            )
+            means(axes, ks, values, color=color, marker="o", label=f"xi of alpha = {alpha:g}")
             axes.plot(KS, theirs, color=color, ls=":", lw=1)
         axes.set(title=name, xlabel="k (dotted: the paper)", ylabel="test error, %", xscale="log", ylim=(0, None))
         axes.set_xticks(ks, map(str, ks))
