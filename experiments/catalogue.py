@@ -1,8 +1,9 @@
 """Every table and figure of the five papers: the experiment that makes it, or why none does."""
 
+import importlib
 from typing import NamedTuple
 
-# A paper's folder of experiments, and its title.
+# A paper's folder of experiments, with "-" for "_", and its title.
 PAPERS = {
     "k-mixup": "k-Mixup Regularization for Deep Learning via Optimal Transport",
     "local-mixup": "Preventing Manifold Intrusion with Locality: Local Mixup",
@@ -21,7 +22,9 @@ class Item(NamedTuple):
     why: str = ""
 
 
-ITEMS = [
-    Item("data-dependency", "Table 1", "data-dependency/table-1"),
-    Item("data-dependency", "Figure 1", "data-dependency/table-1"),
-]
+def _items(paper: str) -> list[Item]:
+    module = importlib.import_module(f"experiments.{paper.replace('-', '_')}.items")
+    return [Item(paper, *each) for each in module.ITEMS]
+
+
+ITEMS = [item for paper in PAPERS for item in _items(paper)]

@@ -18,9 +18,18 @@ def batches(x: np.ndarray, y: np.ndarray, size: int, seed: int, layer: Any = Non
         layer: mixes them, `(x, y)` to `(x, y)` or `(x, y, sample_weight)`. None: they stay as they are.
     """
     x, y = tf.constant(x), tf.constant(y)
-    rows = tf.data.Dataset.range(len(x)).shuffle(len(x), seed=seed, reshuffle_each_iteration=True)
-    rows = rows.batch(min(size, len(x)), drop_remainder=True).repeat()
+    size = min(size, len(x))
+    rows = tf.data.Dataset.counter().map(lambda number: _round(len(x), size, seed, number)).unbatch()
     dataset = rows.map(lambda chosen: (tf.gather(x, chosen), tf.gather(y, chosen)))
     if layer is not None:
         dataset = dataset.apply(mix(layer, seed=seed))
     return dataset.prefetch(4)
+
+
+def _round(count: int, size: int, seed: int, number: tf.Tensor) -> tf.Tensor:
+    """The rows of a round's batches, `(batches, size)`.
+
+    Not by `Dataset.shuffle`, whose order depends on TensorFlow's global seed besides its own.
+    """
+    order = tf.argsort(tf.random.stateless_uniform([count], [tf.constant(seed, tf.int64), number]))
+    return tf.reshape(order[: count // size * size], [-1, size])

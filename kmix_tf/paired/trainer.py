@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 
@@ -55,7 +54,8 @@ class Trainer:
             jit_compile=jit_compile,
         )
         self.model.optimizer.build(self.model.trainable_variables)
-        self._fresh = [np.asarray(each) for each in self.model.optimizer.variables]
+        # Copies: an array that shares a variable's memory changes with it.
+        self._fresh = [each.numpy().copy() for each in self.model.optimizer.variables]
 
     def run(
         self,

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from kmix_tf.analysis import perturbation
 from kmix_tf.cli import main
-from kmix_tf.cli.demo.comparing import compared, summary
+from kmix_tf.cli.demo.arms import LARGEST, arms, kmixup, mixup
 from kmix_tf.cli.demo.data import Data, load_file, split
-from kmix_tf.cli.demo.training import Scores, score
+from kmix_tf.cli.demo.telling import apart, compared, differences, sentences, summary
+from kmix_tf.cli.demo.training import Scores
 from kmix_tf.cli.terminal import written
 
 
@@ -32,26 +34,21 @@ def test_the_demo_runs_on_ones_own_data_and_says_what_it_did(table_file, tmp_pat
     assert main([*arguments, "--out", str(out), "--export", str(export)]) == 0
     results = json.loads(capsys.readouterr().out)
     assert results["setting"]["training_samples"] == 160 and results["setting"]["test_samples"] == 80
-    assert set(results["table"]) == {
-        "no mixup",
-        "mixup",
-        "mixup, rescaled",
-        "k-mixup, k = 16",
-        "k-mixup, k = 16, rescaled",
-    }
+    assert list(results["table"]) == ["no mixing", "mixup 0.2", "mixup 1", "k-mixup 0.2", "k-mixup 1"]
     for method, runs in results["runs"].items():
         assert len(runs) == 2
         errors = [run["error"] for run in runs]
         assert results["table"][method]["error"]["mean"] == pytest.approx(np.mean(errors))
         # Chance is an error of 67 %; the clouds hardly overlap.
         assert np.mean(errors) < 20
+    for each in results["differences"]:
+        first, second = ([run[each["column"]] for run in results["runs"][each[arm]]] for arm in ("arm", "than"))
+        assert each["less_by"]["mean"] == pytest.approx(np.mean(second) - np.mean(first))
+    assert all(len(errors) == 2 for errors in results["toy"]["errors"].values())
     for figure in results["figures"]:
         assert pathlib.Path(figure).stat().st_size > 10_000
     assert results == json.loads((out / "results.json").read_text())
-    assert (
-        "clouds.npz: 160 training samples of 3 classes, 0% of them with wrong labels"
-        in (out / "results.md").read_text()
-    )
+    assert "clouds.npz: 160 training samples of 3 classes; 80 test samples" in (out / "results.md").read_text()
     assert tf.saved_model.load(str(export)).serve(np.zeros((2, 5), np.float32)).shape == (2, 3)
 
 
@@ -124,19 +121,44 @@ def test_a_labels_file_of_columns_is_a_vector(tmp_path):
     assert data.y.tolist() == [0, 1] * 3 and data.classes.tolist() == [3, 7] and data.x.shape == (6, 3, 3, 1)
 
 
-def test_scores_are_what_their_names_say():
-    predicted = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7], [0.1, 0.9]])
-    scores = score(np.array([0, 1, 1, 1]), predicted)
-    assert scores.error == 25
-    assert scores.loss == pytest.approx(-np.log([0.8, 0.4, 0.7, 0.9]).mean())
-    assert scores.calibration == pytest.approx(100 * (0.2 + 0.6 + 0.3 + 0.1) / 4)
+def test_k_mixup_perturbs_as_much_as_the_mixup_it_is_named_after():
+    x = np.random.default_rng(0).normal(size=(400, 8))
+    chosen = arms(x, (0.2, 0.5))
+    for alpha in (0.2, 0.5):
+        assert chosen[mixup(alpha)].alpha == alpha and chosen[kmixup(alpha)].alpha > alpha
+        # Each side is known within a few percent.
+        ours = perturbation(x, chosen[kmixup(alpha)].k, chosen[kmixup(alpha)].alpha)
+        assert ours == pytest.approx(perturbation(x, 1, alpha), rel=0.05)
+    near = arms(np.repeat(np.eye(2), 50, axis=0), (1.0,))[kmixup(1.0)]
+    assert near.alpha == LARGEST, "matched pairs are nearly all alike here: nothing perturbs as much"
+
+
+def a_score(error, attacked=50.0, calibration=3.0):
+    return Scores(error, attacked, calibration, 2.0, 0.5)
 
 
 def test_the_table_shows_mean_and_standard_deviation():
-    table = summary({"a": [Scores(1.0, 2.0, 0.5), Scores(3.0, 2.0, 0.7)]})
+    table = summary({"a": [a_score(1.0), a_score(3.0)]})
     assert table["a"]["error"] == {"mean": 2.0, "spread": pytest.approx(2**0.5)}
     lines = written(compared(table)).splitlines()
-    assert ["a", "2.0 ± 1.4", "2.0 ± 0.0", "0.60 ± 0.14"] in [re.split(r" *\| *", line)[1:-1] for line in lines]
+    cells = [re.split(r" *\| *", line)[1:-1] for line in lines]
+    assert ["a", "2.0 ± 1.4", "50.0 ± 0.0", "3.0 ± 0.0", "2.0 ± 0.0", "0.50 ± 0.00"] in cells
+
+
+def test_what_got_better_is_what_the_interval_says():
+    scores = {name: [a_score(9.0), a_score(9.5), a_score(9.0)] for name in ("mixup 0.2", "k-mixup 0.2", "k-mixup 1")}
+    scores["no mixing"] = [a_score(10.0), a_score(10.5), a_score(9.9)]
+    scores["mixup 1"] = [a_score(12.0, calibration=9.0), a_score(9.4, calibration=9.1), a_score(9.1, calibration=9.0)]
+    found = differences(scores)
+    told = sentences(found)
+    # 1, 1 and .9 less than without mixing; 0 against one another.
+    assert "mixup 0.2 than no mixing in error (-1.0)" in told[0]
+    assert "k-mixup 1 than mixup 1 in calibration error (-6.0)" in told[0]
+    assert told[1] == "Worse: mixup 1 than no mixing in calibration error (+6.0)."
+    assert {each["verdict"] for each in found if each["column"] == "attacked"} == {"undecided"}
+    assert "| mixup 0.2 than no mixing | 1.0 (0.8 to 1.1) |" in re.sub(" +", " ", written(apart(found)))
+    one = {name: runs[:1] for name, runs in scores.items()}
+    assert sentences(differences(one)) == ["One seed says nothing of chance: run two or more to see what got better."]
 
 
 def test_the_command_is_installed_and_knows_its_version():

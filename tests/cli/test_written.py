@@ -76,10 +76,11 @@ def quick_demo(tmp_path, monkeypatch):
             pass
 
         def results(self):
-            found = {"table": {}, "figures": [], "export": {"path": "", "largest_difference_served": 0.0}}
+            found = {"figures": [], "export": {"path": "", "largest_difference_served": 0.0}}
             return found, {"pairs": b"png"}
 
-    monkeypatch.setattr(comparing, "_Course", Course)
+    monkeypatch.setattr(comparing, "_Demo", Course)
+    monkeypatch.setattr(comparing, "_told", lambda results: ["told"])
     np.savez(tmp_path / "d.npz", x=X, y=Y)
     return ["demo", "--data", tmp_path / "d.npz", "--out", tmp_path / "out", "--export", tmp_path / "export"]
 

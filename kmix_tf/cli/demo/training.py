@@ -1,4 +1,4 @@
-"""One small network, trained in one of three ways that differ in the mix alone, scored, exported and served."""
+"""One small network, trained and scored; what is trained is exported and served."""
 
 import math
 import pathlib
@@ -10,22 +10,18 @@ from typing import NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from kmix_tf._writing import replacing
-from kmix_tf.analysis import expected_calibration_error
+from kmix_tf.analysis import fgsm
+from kmix_tf.cli.demo.arms import Arm
 from kmix_tf.cli.demo.data import Split
 from kmix_tf.cli.terminal import UserError
-from kmix_tf.layers import KMixupLayer
 from kmix_tf.models import RescaledModel
-from kmix_tf.pipeline import mix
+from kmix_tf.paired import Trainer, batches, probabilities, score
 
-ALPHA = 1.0
 BATCH = 64
-# Groups of samples matched with one another; 0 stands for no mixing.
-METHODS = {"no mixup": 0, "mixup": 1, "k-mixup, k = 16": 16}
-# Of which the rescaled model is exported: one of those that mix.
-EXPORTED = "k-mixup, k = 16"
+# Of the attack, in standard deviations of the features.
+EPSILON = 0.2
 # Runs with -I, so that the folder it starts in lends it no package. Prints one number.
 _CLIENT = """
 import sys
@@ -40,19 +36,25 @@ print(difference)
 """
 
 
-class Trained(NamedTuple):
-    """A model trained with mixing and its rescaled twin; None for a model trained without mixing."""
-
-    model: keras.Model
-    rescaled: RescaledModel | None
-
-
 class Scores(NamedTuple):
-    """error and calibration (expected calibration error, 10 bins) in percent; loss, cross-entropy in nats."""
+    """error, attacked (error under FGSM), calibration and rescaled (of the rescaled model) in percent; loss in nats.
+
+    calibration and rescaled are expected calibration errors of 10 bins. Without mixing, rescaling changes nothing.
+    """
 
     error: float
+    attacked: float
     calibration: float
+    rescaled: float
     loss: float
+
+
+class Scored(NamedTuple):
+    """Scores, the probabilities they are of, and the rescaled model."""
+
+    scores: Scores
+    predicted: np.ndarray
+    rescaled: RescaledModel
 
 
 def network(shape: tuple[int, ...], classes: int) -> keras.Model:
@@ -65,49 +67,36 @@ def network(shape: tuple[int, ...], classes: int) -> keras.Model:
     return keras.Sequential([*layers, keras.layers.Dense(classes)])
 
 
-def pipeline(x: np.ndarray, y: np.ndarray, classes: int, k: int, seed: int) -> tf.data.Dataset:
-    """Shuffled batches with soft labels, mixed if k >= 1, without end: each start of an iterator costs time."""
-    dataset = tf.data.Dataset.from_tensor_slices((x, y)).shuffle(len(x), seed=seed).batch(BATCH).repeat()
-    if k:
-        return dataset.apply(mix(KMixupLayer(k, ALPHA, num_classes=classes), seed=seed))
-    return dataset.map(lambda x, y: (x, tf.one_hot(y, classes)))
+def steps_of(samples: int, epochs: int) -> int:
+    """How many steps so many epochs are."""
+    return epochs * math.ceil(samples / BATCH)
 
 
-def fit(
-    model: keras.Model, dataset: tf.data.Dataset, rate: float, epochs: int, steps: int, on_epoch: Callable[[], None]
-) -> None:
-    """Trains a model that returns logits, with a rate of learning, by Adam."""
-    model.compile(keras.optimizers.Adam(rate), keras.losses.CategoricalCrossentropy(from_logits=True))
-    progress = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: on_epoch())
-    model.fit(dataset, epochs=epochs, steps_per_epoch=steps, verbose=0, shuffle=False, callbacks=[progress])
+class Course:
+    """Trains the network on split data by any arm; with the same seed from equal weights, on equal batches."""
 
+    def __init__(self, shape: tuple[int, ...], classes: int, epochs: int):
+        self._classes, self._epochs = classes, epochs
+        self._trainer = Trainer(lambda: network(shape, classes))
 
-def train(data: Split, classes: int, k: int, seed: int, epochs: int, on_epoch: Callable[[], None]) -> Trained:
-    """Trains the network. Everything random in it follows from the seed."""
-    keras.utils.set_random_seed(seed)
-    model = network(data.x_train.shape[1:], classes)
-    dataset = pipeline(data.x_train, data.y_train, classes, k, seed).prefetch(tf.data.AUTOTUNE)
-    fit(model, dataset, 1e-3, epochs, math.ceil(len(data.x_train) / BATCH), on_epoch)
-    if not k:
-        return Trained(model, None)
-    rescaled = RescaledModel(model, ALPHA)
-    rescaled.adapt(data.x_train, data.y_train)
-    return Trained(model, rescaled)
-
-
-def probabilities(model: keras.Model, x: np.ndarray) -> np.ndarray:
-    """Class probabilities `(n, classes)` of a model that returns logits."""
-    return tf.nn.softmax(tf.cast(model.predict(x, batch_size=1024, verbose=0), tf.float64)).numpy()
-
-
-def score(y: np.ndarray, predicted: np.ndarray) -> Scores:
-    """Scores of predicted probabilities against integer classes."""
-    of_truth = predicted[np.arange(len(y)), y]
-    return Scores(
-        error=100 * float(np.mean(predicted.argmax(axis=1) != y)),
-        calibration=100 * expected_calibration_error(y, predicted),
-        loss=float(-np.log(np.maximum(of_truth, np.finfo(float).tiny)).mean()),
-    )
+    def score(self, arm: Arm, data: Split, seed: int, on_epoch: Callable[[int], None]) -> Scored:
+        """Trains, and scores on the test data."""
+        mixed = batches(data.x_train, data.y_train, BATCH, seed, arm.layer(self._classes))
+        steps = steps_of(len(data.x_train), self._epochs)
+        model = self._trainer.run(mixed, steps, seed, steps // self._epochs, on_epoch)
+        rescaled = RescaledModel(model, arm.alpha)
+        rescaled.adapt(data.x_train, data.y_train)
+        attacked = fgsm(model, data.x_test, data.y_test, EPSILON, "categorical_crossentropy", batch_size=1024)
+        predicted = probabilities(model, data.x_test)
+        plain = score(data.y_test, predicted)
+        scores = Scores(
+            error=plain.error,
+            attacked=score(data.y_test, probabilities(model, attacked)).error,
+            calibration=plain.calibration,
+            rescaled=score(data.y_test, probabilities(rescaled, data.x_test)).calibration,
+            loss=plain.loss,
+        )
+        return Scored(scores, predicted, rescaled)
 
 
 def export_and_serve(model: RescaledModel, path: pathlib.Path, x: np.ndarray) -> float:

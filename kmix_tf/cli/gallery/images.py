@@ -1,4 +1,4 @@
-"""The gallery's images: two photographs and handwritten digits that ship with scikit-learn, or a person's own."""
+"""The gallery's images: photographs and digits that ship with scikit-learn and Matplotlib, or a person's own."""
 
 import pathlib
 from collections.abc import Iterable
@@ -27,13 +27,23 @@ class Album(NamedTuple):
 
 
 def photograph_album(seed: int) -> Album:
-    """Crops of scikit-learn's two photographs, of the one and the other by turns."""
+    """Crops of three photographs, by turns: scikit-learn's temple and flower, and Matplotlib's portrait."""
     datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     photographs = datasets.load_sample_images()
-    names = [pathlib.Path(path).stem for path in photographs.filenames]
+    named = {pathlib.Path(path).stem: image for path, image in zip(photographs.filenames, photographs.images, strict=True)}
+    named["hopper"] = _portrait()
     generator = np.random.default_rng(seed)
-    crops = [_crop(photographs.images[i % 2], generator) for i in range(COUNT)]
-    return Album("Crops of two photographs", _scaled(crops), [names[i % 2] for i in range(COUNT)])
+    names = [list(named)[i % len(named)] for i in range(COUNT)]
+    crops = [_crop(named[name], generator) for name in names]
+    return Album("Crops of three photographs", _scaled(crops), names)
+
+
+def _portrait() -> np.ndarray:
+    """Rear Admiral Grace Hopper's, of the United States Navy and in the public domain, uint8 `(606, 512, 3)`."""
+    path = _extras.require("matplotlib.cbook", "cli", "kmix-tf gallery without --images").get_sample_data(
+        "grace_hopper.jpg", asfileobj=False
+    )
+    return decode_image(pathlib.Path(path), channels=3)
 
 
 def _crop(photograph: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The course of `kmix-tf reproduce`: measure what is not kept yet, then write pages, figures and the list of claims."""
+"""The course of `kmix-tf reproduce`: measure what is not kept yet, then write pages, figures and all claims."""
 
 import contextlib
 import dataclasses

@@ -38,22 +38,30 @@ def environment() -> dict[str, Any]:
 class Kept:
     """The seeds of one experiment that are done, in a file.
 
+    Args:
+        to_read: whether no seeds will be added: those of another version of the package may then be read.
+
     Raises:
         UserError: if the file is of another version, other settings or another experiment, or is no such file.
     """
 
-    def __init__(self, experiment: Experiment, settings: Mapping[str, Any], folder: pathlib.Path):
+    def __init__(
+        self, experiment: Experiment, settings: Mapping[str, Any], folder: pathlib.Path, to_read: bool = False
+    ):
         self.path = folder / f"{experiment.name}.json"
         self._experiment = experiment
         self._head = {
             "format": FORMAT,
             "experiment": experiment.name,
-            "version": __version__,
             "settings": json.loads(json.dumps(settings)),
+            "version": __version__,
         }
+        self._to_read = to_read
         self._seeds: dict[int, dict[str, Any]] = {}
         if self.path.exists():
-            self._seeds = {int(seed): run for seed, run in self._read()["seeds"].items()}
+            found = self._read()
+            self._head["version"] = found["version"]
+            self._seeds = {int(seed): run for seed, run in found["seeds"].items()}
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -65,7 +73,7 @@ class Kept:
                 f"{self.path} is not a result of kmix-tf reproduce. Move it away, or use --anew."
             ) from error
         for key, value in self._head.items():
-            if head[key] != value:
+            if head[key] != value and not (key == "version" and self._to_read):
                 raise UserError(
                     f"{self.path} has results of {_apart(key, head[key], value)}, which are not mixed with new ones. "
                     "Give another folder with --results, or use --anew to measure all anew."
@@ -89,14 +97,14 @@ class Kept:
         }  # fmt: skip
         self.write()
 
-    def forget(self) -> None:
-        """Begins anew; the file is written over when the first seed is done."""
-        self._seeds = {}
+    def runs(self) -> Runs:
+        """Of all seeds that are done."""
+        return Runs(self._head["settings"], {seed: run["cells"] for seed, run in self._seeds.items()})
 
-    def runs(self, count: int | None = None) -> Runs:
-        """Of all seeds that are done, or of those below `count`."""
-        done = {seed: run["cells"] for seed, run in self._seeds.items() if count is None or seed < count}
-        return Runs(self._head["settings"], done)
+    @property
+    def version(self) -> str:
+        """Of the package that measured them."""
+        return str(self._head["version"])
 
     def seconds(self) -> float:
         """That all seeds took together."""

@@ -64,5 +64,6 @@ def page(found: Found, has_figure: bool) -> str:
         parts.append("Mean ± standard deviation over seeds; in brackets the paper's number.")
     parts += [experiment.notes.strip()] if experiment.notes.strip() else []
     settings = ", ".join(f"{name} = {value}" for name, value in runs.settings.items())
-    parts.append(f"Settings: {settings}. {found.kept.seconds():.0f} seconds of one core or so in all.")
+    made = f"Measured by kmix_tf {found.kept.version} in {found.kept.seconds():.0f} seconds, all seeds together."
+    parts += [f"Settings: {settings}.", made]
     return "\n\n".join(parts) + "\n"

@@ -60,8 +60,8 @@ def _ended(waiting: Mapping[concurrent.futures.Future, Task]) -> Iterator[Done]:
             yield future.result()
         except concurrent.futures.process.BrokenProcessPool as error:
             raise UserError(
-                f"a process ended before it was done, at or beside seed {task.seed} of {task.name}; most likely there "
-                "was too little memory. Seeds that were done are kept. Try fewer with --jobs 1."
+                f"a process ended before it was done, at or beside seed {task.seed} of {task.name}; most likely "
+                "there was too little memory. Seeds that were done are kept. Try fewer with --jobs 1."
             ) from error
         except UserError as error:
             failed.append(error.message)

@@ -16,10 +16,10 @@ from kmix_tf.paired import table
 _HEAD = """# What the papers claim, and what we measured
 
 Written by `kmix-tf reproduce`; every number is in the file of its experiment, with settings, seeds, versions and the
-machine. A claim is an effect that must be more than nothing (or than a margin, which its sentence names): the effect of
-each seed, its mean over seeds with the 95 % interval, and a paired t-test, since with each seed all arms begin from equal
-weights and see equal batches. It *holds* or *does not* if the interval lies on one side, and is *undecided* if not. So
-many tests as here find a few effects by chance: of twenty claims with nothing in them, about one.
+machine. A claim is an effect that must be more than nothing, or than a margin, which its sentence names: the effect
+of each seed, its mean over seeds with the 95 % interval, and a paired t-test, since with each seed all arms begin
+from equal weights and see equal batches. It *holds* or *does not* if the interval lies on one side, else it is
+*undecided*. So many tests find a few effects by chance: of twenty claims with nothing in them, about one.
 """
 
 
@@ -37,7 +37,7 @@ def found_in(results: pathlib.Path, names: Sequence[str]) -> list[Found]:
     for name in names:
         if (results / f"{name}.json").is_file():
             experiment = load(name)
-            found.append(Found(experiment, Kept(experiment, experiment.settings_of(False), results)))
+            found.append(Found(experiment, Kept(experiment, experiment.settings_of(False), results, to_read=True)))
     return [each for each in found if each.kept.seeds]
 
 

@@ -1,0 +1,190 @@
+"""`kmix-tf reproduce` on experiments of the tests: seeds are kept, resumed, judged, and not mixed with others."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+EXPERIMENT = '''"""A coin that lands on its edge"""
+
+import pathlib
+import time
+
+from kmix_tf.paired import AtMost, Claim, Experiment, More
+
+
+def measure(seed, shift, wait_at):
+    with open("asked.txt", "a") as file:
+        print(seed, file=file)
+    if seed == wait_at and not pathlib.Path("go").exists():
+        time.sleep(600)
+    if pathlib.Path("broken").exists() and seed == 2:
+        raise ArithmeticError("the coin is gone")
+    bent = 10.0 + seed + shift + 0.1 * (seed % 2)
+    return {"fair": {"heads": 10.0 + seed}, "bent": {"heads": bent, "curve": [1, 2]}}
+
+
+def draw(runs):
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots()
+    axes.plot(runs.values("bent", "curve").mean(axis=0))
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="coins/edge",
+    items="Table 1",
+    title="A coin that lands on its edge",
+    measure=measure,
+    settings={"shift": 2.0, "wait_at": -1},
+    quick={"shift": 0.5},
+    seeds=4,
+    claims=[
+        Claim("the bent coin shows heads more often", More("heads", "bent", "fair"), "3", unit="heads"),
+        Claim("the fair coin shows heads at most ten times", AtMost("heads", "fair", 10.5), unit="heads"),
+        Claim("it is bent a lot", More("heads", "bent", "fair"), above=5.0, unit="heads", is_exact=True),
+    ],
+    paper={"bent": {"heads": 13}},
+    draw=draw,
+)
+'''
+CATALOGUE = """from typing import NamedTuple
+
+PAPERS = {"coins": "On Coins"}
+
+
+class Item(NamedTuple):
+    paper: str
+    name: str
+    experiment: str = ""
+    why: str = ""
+
+
+ITEMS = [Item("coins", "Table 1", "coins/edge"), Item("coins", "Figure 1", "", "a drawing of a coin")]
+"""
+
+
+@pytest.fixture
+def place(tmp_path):
+    """A folder with one experiment in it."""
+    folder = tmp_path / "experiments" / "coins"
+    folder.mkdir(parents=True)
+    for package in (folder, folder.parent):
+        (package / "__init__.py").write_text("")
+    (folder / "edge.py").write_text(EXPERIMENT)
+    (folder.parent / "catalogue.py").write_text(CATALOGUE)
+    return tmp_path
+
+
+PROGRAM = """
+import contextlib, io, json, sys
+from kmix_tf.cli import main
+with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as error:
+    status = main(["reproduce", *sys.argv[1:]])
+print(json.dumps([status, out.getvalue(), (error.getvalue().strip().splitlines() or [""])[-1]]))
+"""
+
+
+@pytest.fixture
+def reproduce(elsewhere, place):
+    """`reproduce(*arguments)`: exit status, stdout, the last line of stderr."""
+    return lambda *arguments: json.loads(elsewhere(PROGRAM, *arguments, folder=place).splitlines()[-1])
+
+
+def asked(place):
+    path = place / "asked.txt"
+    return sorted(int(line) for line in path.read_text().split()) if path.exists() else []
+
+
+def kept(place, folder="results"):
+    return json.loads((place / folder / "coins" / "edge.json").read_text())
+
+
+def test_seeds_are_measured_once_and_judged(reproduce, place):
+    status, out, _ = reproduce("coins", "--seeds", "2", "--jobs", "2")
+    assert status == 0 and asked(place) == [0, 1]
+    found = kept(place)
+    assert found["seeds"]["1"]["cells"] == {"fair": {"heads": 11}, "bent": {"heads": 13.1, "curve": [1, 2]}}
+    assert found["settings"] == {"shift": 2.0, "wait_at": -1}
+    assert {"kmix_tf", "tensorflow", "keras", "machine"} <= set(found["seeds"]["0"]["with"])
+    # Differences of 2 and 2.1: mean 2.05, t of 41 with one degree of freedom.
+    first = found["claims"][0]
+    assert first["mean"] == 2.05 and first["verdict"] == "holds" and first["p"] == pytest.approx(0.0155, abs=1e-4)
+    assert "| the bent coin shows heads more often | 3 | 12.6 against 10.5: +2.05 heads" in out
+    # 10 and 11 at most 10.5: nobody knows. And 2.05 is not above 5, whatever chance does.
+    assert [claim["verdict"] for claim in found["claims"][1:]] == ["undecided", "does not"]
+    page = (place / "results" / "coins" / "edge.md").read_text()
+    assert "| bent | 12.6 ± 0.78 (13) |" in page and "![A coin that lands on its edge](edge.png)" in page
+    assert (place / "results" / "coins" / "edge.png").read_bytes().startswith(b"\x89PNG")
+    summary = (place / "RESULTS.md").read_text()
+    assert "In all: 1 does not, 1 holds, 1 undecided." in summary
+    assert "| coins | Figure 1 | - | a drawing of a coin |" in summary
+    assert "`kmix-tf reproduce coins/edge`" in summary
+
+    status, _, _ = reproduce("coins/edge", "--jobs", "1")
+    assert status == 0 and asked(place) == [0, 1, 2, 3], "what was done is not done again"
+    assert kept(place)["seeds"]["0"] == found["seeds"]["0"]
+
+    # Other settings, or another version: refused, and left as they were.
+    module = place / "experiments" / "coins" / "edge.py"
+    module.write_text(EXPERIMENT.replace('"shift": 2.0', '"shift": 3.0'))
+    before = kept(place)
+    status, _, error = reproduce("coins/edge", "--seeds", "5", "--jobs", "1")
+    assert status == 2 and "other settings (shift: 2.0, not 3.0)" in error and "--anew" in error
+    assert kept(place) == before
+    status, _, _ = reproduce("coins/edge", "--anew", "--seeds", "1", "--jobs", "1")
+    assert status == 0 and list(kept(place)["seeds"]) == ["0"] and kept(place)["settings"]["shift"] == 3.0
+
+
+def test_a_quick_run_has_a_folder_of_its_own_and_one_seed_gives_no_test(reproduce, place):
+    status, out, _ = reproduce("all", "--quick")
+    assert status == 0 and kept(place, "results/quick")["settings"]["shift"] == 0.5
+    assert not (place / "RESULTS.md").exists() and not (place / "results" / "coins").exists()
+    assert "One seed gives no test" in out and "is no evidence" in out
+    claim = kept(place, "results/quick")["claims"][0]
+    assert claim["verdict"] == "not tested" and claim["p"] is None
+
+
+def test_an_interrupted_run_goes_on(reproduce, place):
+    module = place / "experiments" / "coins" / "edge.py"
+    module.write_text(EXPERIMENT.replace('"wait_at": -1', '"wait_at": 1'))
+    command = [sys.executable, "-m", "kmix_tf", "reproduce", "coins/edge", "--jobs", "2"]
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    process = subprocess.Popen(command, cwd=place, env=environment, stderr=subprocess.PIPE, text=True)
+    path = place / "results" / "coins" / "edge.json"
+    for _ in range(1200):
+        if path.exists() and len(kept(place)["seeds"]) == 3:
+            break
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 130 and "kmix-tf: stopped." in error
+    assert sorted(kept(place)["seeds"]) == ["0", "2", "3"]
+    (place / "go").touch()
+    assert reproduce("coins/edge")[0] == 0
+    assert sorted(kept(place)["seeds"]) == ["0", "1", "2", "3"] and asked(place) == [0, 1, 1, 2, 3]
+
+
+def test_a_seed_that_fails_is_named_and_the_others_stay(reproduce, place):
+    (place / "broken").touch()
+    status, _, error = reproduce("coins/edge", "--jobs", "1")
+    assert status == 2 and error.endswith("seed 2 of coins/edge failed. ArithmeticError: the coin is gone")
+    assert sorted(kept(place)["seeds"]) == ["0", "1"]
+
+
+def test_names_that_mean_nothing_list_those_that_do(reproduce, place):
+    status, _, error = reproduce("coins/egde")
+    assert status == 2 and "no experiment 'coins/egde'. There are: all; coins; coins/edge." in error
+    status, _, error = reproduce()
+    assert status == 2 and "--list shows what there is" in error
+    (place / "results" / "coins").mkdir(parents=True)
+    (place / "results" / "coins" / "edge.json").write_text('{"x": 1}')
+    status, _, error = reproduce("coins/edge")
+    assert status == 2 and "edge.json is not a result of kmix-tf reproduce" in error
+    status, out, _ = reproduce("--list")
+    assert status == 0 and "a drawing of a coin" in out and "coins/edge" in out
