@@ -84,13 +84,16 @@ def draw(runs):
     styles = {PLAIN: ("black", ":")}
     for color, alpha in zip(["C0", "C1", "C2"], alphas, strict=False):
         styles |= {mixup(alpha): (color, "--"), matched(max(ks), alpha): (color, "-")}
-    kinds = {"noise": (middle, noise, "noises"), "FGSM": (right, attack, "epsilons")}
-    for title, (axes, named, setting) in kinds.items():
+    kinds = {
+        "noise": (middle, noise, "noises", "standard deviation"),
+        "FGSM": (right, attack, "epsilons", "epsilon"),
+    }
+    for title, (axes, named, setting, words) in kinds.items():
         sizes = runs.settings[setting]
         for name, (color, style) in styles.items():
             values = np.stack([runs.values(name, named(size)) for size in sizes], axis=1)
             means(axes, sizes, values, color=color, ls=style, label=name)
-        axes.set(title=title, xlabel="standard deviation" if title == "noise" else "epsilon", ylabel="test error, %")
+        axes.set(title=title, xlabel=f"{words}, of pixels in [0, 1]", ylabel="test error, %")
     for axes in (left, right):
         axes.legend(fontsize=8)
     return figure

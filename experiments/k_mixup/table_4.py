@@ -112,7 +112,7 @@ def _claims():
         numbers = f"{rows[2][-1]:g} and {plain:g}"
         says = f"{matched(16, 1)} has less error than no mixing"
         found.append(_less(name, matched(16, 1), PLAIN, says, numbers))
-        says = f"so does the authors' published loop, {published(16, 1)}, against mixup"
+        says = f"{published(16, 1)}, as the authors' published loop trains, has less error than mixup"
         found.append(_less(name, published(16, 1), mixup(1), says, ""))
     says = "mixup has more error than no mixing, alpha = {:g}"
     found += [

@@ -52,7 +52,7 @@ def draw(runs):
     axes.set_yticks(range(len(runs.arms)), runs.arms)
     axes.invert_yaxis()
     axes.set(xlabel="test error, % (a point a seed)")
-    axes.legend()
+    axes.legend(loc="center right")
     return figure
 
 
