@@ -37,9 +37,7 @@ def mixtures(x, y, k, alpha, seed):
 def _numbers(toy, x, y, k, mixed, seed):
     pairs = geometry.groups(len(x), k, max(1, 2048 // k), np.random.default_rng([seed, k]))
     first, second = pairs[:, 0], geometry.transported(x, pairs)
-    is_near = np.minimum(*(geometry.to_class(toy, mixed, label) for label in (0, 1))) < geometry.injectivity_radius(
-        toy
-    )
+    is_near, _ = geometry.near(toy, mixed)
     return {
         "distance of partners": float(np.sqrt(np.square(x[first] - x[second]).sum(axis=-1).mean())),
         "pairs of two classes": 100 * float(np.mean(y[first] != y[second])),
@@ -82,9 +80,8 @@ def _coupling(axes, x, y, partners, coupled):
 
 def _vicinal(axes, x, mixed):
     axes.scatter(*x.T, s=4, color="0.8", zorder=1)
-    axes.scatter(
-        mixed[:, 0], mixed[:, 1], c=mixed[:, 2], s=9, cmap="coolwarm", vmin=0, vmax=1, linewidths=0, zorder=2
-    )
+    looks = {"cmap": "coolwarm", "vmin": 0, "vmax": 1, "linewidths": 0, "zorder": 2}
+    axes.scatter(mixed[:, 0], mixed[:, 1], c=mixed[:, 2], s=9, **looks)
 
 
 def claims():
@@ -113,9 +110,9 @@ EXPERIMENT = Experiment(
     table=common.table_without(_DRAWN),
     draw=draw,
     notes="""
-The distance of partners is the root of the mean square, in the units of the set. "Near the data" is nearer than half
-the least distance between the two classes, so that a mixture so near belongs to one of them; in percent, as pairs of
-two classes. Lines of the couplings join 64 samples with 64 others; crosses are their mixtures at a ratio of one half.
-Mixtures are 512, as in the paper, each with a ratio of its own; colours are their labels.
+The distance of partners is the root of the mean square, in the units of the set. "Near the data" is as near to where
+a class is as one eighth of the least distance between the two; in percent, as are pairs of two classes. Lines of the
+couplings join 64 samples with 64 others; crosses are their mixtures at a ratio of one half. Mixtures are 512, as in
+the paper, each with a ratio of its own; colours are their labels.
 """,
 )  # fmt: skip

@@ -91,8 +91,8 @@ EXPERIMENT = Experiment(
     notes=common.ABOUT_TRAINING + """
 Error and calibration are in percent, loss in nats, contrast the mean probability of the true class in percent;
 transition and "off the middle" as in figure-1. The toys have no noise, so that every way to smooth can only cost
-error here: what the nearest fail at is to be seen in the transition, the part of the void between classes in which the
-network is unsure. Of the Swiss roll, whose arms are nearer than samples along them, the paper makes an exception.
+error here: what the nearest fail at is to be seen in the transition, the part of the void between classes in which
+the network is unsure. Of the Swiss roll, whose arms are nearer than samples along them, the paper makes an exception.
 The claims are at alpha = 1.
 """,
 )  # fmt: skip
