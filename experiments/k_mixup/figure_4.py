@@ -83,6 +83,10 @@ def claims():
                 f"{toy}: nor is that for moving less: plain mixup that moves as far has more of them",
                 Less("on another class", f"{toy}, k = 32", same),
             ),
+            Claim(
+                f"{toy}: moving samples as far, more of its mixtures are near the data than plain mixup's",
+                More("near the data", f"{toy}, k = 32", same),
+            ),
         ]  # fmt: skip
     return found
 
