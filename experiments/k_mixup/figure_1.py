@@ -52,8 +52,8 @@ def _drawn(axes, probability, extent, x, y):
     looks = {"origin": "lower", "extent": extent, "aspect": "auto", "interpolation": "bilinear"}
     drawn = axes.imshow(probability, cmap="RdBu_r", vmin=0, vmax=1, **looks)
     axes.contour(probability, levels=[0.5], colors="black", linewidths=1, extent=extent)
-    for label, colour in ((0, "#08306b"), (1, "#67000d")):
-        axes.scatter(*x[y == label].T, s=3, color=colour, linewidths=0)
+    for label, colour in ((0, "#c6dbef"), (1, "#fcbba1")):
+        axes.scatter(*x[y == label].T, s=6, color=colour, edgecolors="black", linewidths=0.3)
     return drawn
 
 

@@ -46,11 +46,12 @@ def _numbers(toy, x, y, k, mixed, seed):
 
 
 def _partners(x, k):
-    """Of the first half of the samples, matched with the second half in groups of k."""
+    """Of the first half of the samples, matched with the second half in groups of k; and the other way round."""
     half = len(x) // 2
     pairs = np.arange(2 * half).reshape(2, -1, min(k, half)).swapaxes(0, 1)
     found = np.arange(len(x))
     found[pairs[:, 0]] = geometry.transported(x, pairs)
+    found[found[:half]] = np.arange(half)
     return found
 
 
