@@ -112,6 +112,7 @@ def draw(runs):
                 axes.plot(alphas, theirs, color=f"C{colour}", linestyle=":", linewidth=1)
             axes.set_xscale("log", base=4)
             axes.set_xticks(alphas, [f"{a:g}" for a in alphas])
+            axes.minorticks_off()
             axes.set_title(f"{toy}\nalpha {words}", fontsize=9)
     for axes in grid[:, 0]:
         axes.set_ylabel("test error, %")
