@@ -198,6 +198,7 @@ bound is 100, that of the authors' published program, which the paper calls gamm
 is enough, ratios are then nearly 1/2, and xi is what can be reached. That program raises alpha until the mean square
 of min(l, 1 - l) has grown by the square root of the ratio of the squared distances, where Algorithm 1 has the ratio
 itself, and then trains with alpha. It is for CIFAR-10; the one for toys is not published, so that nobody can tell
-which column Table 9 is. In brackets the paper's numbers, the same in both columns.
+which column Table 9 is. In brackets the paper's numbers, the same in both columns. The sets' xi at k = 1 is the
+paper's, but their shapes are a guess, on which errors depend: how wide the gaps of the ring and between arms are, say.
 """,
 )  # fmt: skip
