@@ -199,6 +199,6 @@ is enough, ratios are then nearly 1/2, and xi is what can be reached. That progr
 of min(l, 1 - l) has grown by the square root of the ratio of the squared distances, where Algorithm 1 has the ratio
 itself, and then trains with alpha. It is for CIFAR-10; the one for toys is not published, so that nobody can tell
 which column Table 9 is. In brackets the paper's numbers, the same in both columns. The sets' xi at k = 1 is the
-paper's, but their shapes are a guess, on which errors depend: how wide the gaps of the ring and between arms are, say.
+paper's, but their shapes are a guess, on which errors depend: how wide the gaps between classes are, say.
 """,
 )  # fmt: skip
