@@ -27,6 +27,7 @@ class NearPairs:
     """
 
     def __init__(self, x):
+        x = x.astype(np.float64)
         squares = np.square(x).sum(axis=1)
         distances = np.sqrt(np.maximum(squares[:, np.newaxis] + squares - 2 * x @ x.T, 0))
         np.fill_diagonal(distances, 0)
@@ -35,8 +36,8 @@ class NearPairs:
         self.distances = distances.ravel()[self._order]
 
     def within(self, epsilon):
-        """How many there are; at 0 the self pairs, whatever else is at distance 0."""
-        return max(self.size, int(np.searchsorted(self.distances, epsilon, side="right")))
+        """How many there are; at 0 the self pairs, and pairs of samples at one place."""
+        return int(np.searchsorted(self.distances, epsilon, side="right"))
 
     def rows(self, count):
         """The rows of the `count` nearest ones: two `(count,)`."""

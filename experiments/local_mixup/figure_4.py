@@ -27,8 +27,8 @@ Far pairs are dropped, and every step has 50 pairs that count, whatever epsilon 
 pairs within epsilon, self pairs among them, which is the sum of eq. (3). (The paper takes larger batches where fewer
 pairs count, so that on average as many do.) At epsilon = 0 only self pairs are left: plain training.
 
-Noise of 1.5 is so much that the arms, 3.1 apart, overlap: no method can be much better than the others, and plain
-training learns noise by heart. The authors' code and data have less noise: see figure-4-published. Their notebook,
-as published, does not drop far pairs at all: see figure-4-notebook.
+The arms are 3.1 apart: with noise of 1.5 they overlap, and all methods have errors that cannot be avoided. The
+authors' code and data have less noise: see figure-4-published. Their notebook, as published, does not drop far pairs:
+see figure-4-notebook.
 """,
 )

@@ -4,6 +4,7 @@ Their loss is one number a batch before the weights of its pairs are applied, so
 """
 
 import keras
+import tensorflow as tf
 
 from experiments.local_mixup.common import AS_PUBLISHED, draw_spread, spirals
 from kmix_tf import BetaRatio, MixLayer, RandomPairing, ThresholdWeight
@@ -25,7 +26,12 @@ def dropped(epsilon):
 def network(units):
     """With the softmax that the notebook takes before a loss that takes it again."""
     layers = [keras.layers.Dense(size, activation="relu") for size in units]
-    return keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(2, activation="softmax")])
+    return keras.Sequential([keras.Input((2,)), *layers, keras.layers.Dense(2, activation=softmax)])
+
+
+def softmax(logits):
+    """Not Keras' own, whose losses would then go back to the logits."""
+    return tf.exp(tf.nn.log_softmax(logits))
 
 
 def layer(alpha=1.0, epsilon=None):
@@ -93,7 +99,9 @@ EXPERIMENT = Experiment(
 The notebook's cross-entropy averages over the batch before it is multiplied by the pairs' weights; what is multiplied
 is one number, and the loss becomes that of mixup times the share of near pairs, a factor that Adam takes out again.
 Its arms differ by the batch size alone, 241 at epsilon = 0.6 to 20 at 4, with equal epochs: so in the number of
-steps, too. Like the notebook: data, three hidden layers (the text says two), a softmax before a loss that takes the softmax
+steps, too.
+
+Like the notebook: data, three hidden layers (the text says two), a softmax before a loss that takes the softmax
 again, one ratio a batch. Unlike it: 100 epochs, not 200; data and test samples are drawn anew with each seed.
 
 In the code for Fashion-MNIST and SVHN the model returns weights of one instead of those it computes, which is mixup;

@@ -69,7 +69,8 @@ EXPERIMENT = Experiment(
     seeds=10,
     claims=[
         Claim(
-            "Theorem 4.6: Q never falls as epsilon or the sample grows", _least_step, "increasing", above=-1e-9, unit="",
+            "Theorem 4.6: Q never falls as epsilon or the sample grows", _least_step, "increasing", above=-1e-9,
+            unit="",
             is_exact=True,
         ),
         Claim(

@@ -33,8 +33,10 @@ def measure(seed, sizes, neighbors, quantiles, alpha, units, batch, steps):
         INTRA: layer(pairing=SameClassPairing()), INTER: layer(pairing=OtherClassPairing()),
     }  # fmt: skip
     for far in FAR:
-        layers |= {nearest(count, far): layer(NearestNeighborWeight(count, far)) for count in neighbors}
-        layers |= {nearer(level, far): layer(ThresholdWeight(f"quantile:{level}", far)) for level in quantiles}
+        # Of those that keep, one of each kind is enough.
+        some, levels = (neighbors, quantiles) if far == "drop" else ([5], [0.25])
+        layers |= {nearest(count, far): layer(NearestNeighborWeight(count, far)) for count in some}
+        layers |= {nearer(level, far): layer(ThresholdWeight(f"quantile:{level}", far)) for level in levels}
     return {name: scores(trained(by, train, mixing, batch, steps, seed), *test) for name, mixing in layers.items()}
 
 
@@ -81,7 +83,7 @@ EXPERIMENT = Experiment(
     title="Which pairs Local Mixup should mix: nearest neighbours, near ones, of one class or of two",
     measure=measure,
     settings={"sizes": [400, 1397], "neighbors": [1, 5, 10], "quantiles": [0.1, 0.25, 0.5], **SETTINGS},
-    quick={"steps": 100},
+    quick={"quantiles": [0.25], "steps": 100},
     seeds=8,
     claims=list(_claims()),
     draw=draw,

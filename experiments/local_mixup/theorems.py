@@ -130,7 +130,7 @@ EXPERIMENT = Experiment(
             "eventually", unit="", is_exact=True,
         ),
         Claim(
-            "Theorem 4.5: on x = (0, 1, 3), y = (0, 1, 0) Local Mixup at epsilon = 1 learns mixup's line (to 1e-9)",
+            "Theorem 4.5: on x = (0, 1, 3), y = (0, 1, 0), epsilon = 1, Local Mixup learns mixup's line (to 1e-9)",
             lambda cells: 1e-9 - abs(cells[LINES]["slope, epsilon 1"] - cells[LINES]["slope, epsilon 3"]),
             "equal", unit="", is_exact=True,
         ),
@@ -154,8 +154,8 @@ EXPERIMENT = Experiment(
     draw=draw,
     notes="""
 The variance is exact: the formula's value is a weighted sum of independent targets. "sampled" is the variance of
-100,000 answers of the formula at K = 20, for targets of variance 1. K times the variance goes to 28 / 27 (found here; the
-paper has the bounds alone), so the upper bound is some eight times too high and the lower one of another order.
+100,000 answers of the formula at K = 20, for targets of variance 1. K times the variance goes to 28 / 27, found here:
+the upper bound is some eight times too high, and the lower one falls faster than the variance.
 
 Lines: of all pairs within epsilon, self pairs too, and uniform ratios. On random points, x is uniform in [0, 1], y
 normal, ten of them.
