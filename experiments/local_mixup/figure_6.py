@@ -42,7 +42,8 @@ def draw(runs):
         curves = runs.values(name, "curve")
         epochs = every * np.arange(1, curves.shape[1] + 1) * runs.settings["batch"] / count
         draw_spread(axes, epochs, curves, label=name)
-    axes.set(xlabel="epochs", ylabel="error on the training data, %", yscale="symlog", ylim=(0, None))
+    axes.set(xlabel="epochs", ylabel="error on the training data, %", ylim=(0, None))
+    axes.set_yscale("symlog", linthresh=0.1)
     axes.legend()
     return figure
 

@@ -101,7 +101,7 @@ def draw(runs):
     for name in (PLAIN, MIXUP, CHOSEN):
         errors = np.stack([runs.values(of("digits", name), _noisy(sd)) for sd in noises], axis=1)
         draw_spread(all_axes[2], noises, errors, marker="o", label=name)
-    all_axes[2].set(title="Table 2: digits", xlabel="noise, pixels in [0, 1]", ylabel="test error, %")
+    all_axes[2].set(title="Table 2: digits", xticks=noises, xlabel="noise, pixels in [0, 1]", ylabel="test error, %")
     all_axes[2].legend()
     return figure
 
@@ -120,7 +120,7 @@ def _claims():
             Less("error", of(data, arm(0.001)), of(data, arm(0.1))), "Figure 7",
         )  # fmt: skip
     yield Claim(
-        "digits: at a rate of 0.001 weights matter, pairs count like at most 99 % of them",
+        "digits: at the paper's rate of 0.001 weights matter, pairs count like at most 99 % of them",
         AtMost("count like, %", of("digits", arm(0.001)), 99.0), is_exact=True,
     )  # fmt: skip
     plain, mixup, local = (of("digits", name) for name in (PLAIN, MIXUP, CHOSEN))
@@ -155,8 +155,8 @@ Fashion-MNIST and SVHN with convolutional networks, and it picks the rate by the
 by the error on the part to choose by; its row repeats that of the rate chosen.
 
 The paper's rates, about 0.001, belong to the distances of its normalised images: two images of 3072 independent
-numbers of variance 1 are 78 apart, at which a rate of 0.003 gives a weight of 0.79. So rates are given as quantiles as
-well: "quantile:0.5" takes the inverse of each batch's median distance. "count like": the mean of so many pairs, in
+numbers of variance 1 are 78 apart, at which a rate of 0.003 gives a weight of 0.79. So rates are given as quantiles,
+too: "quantile:0.5" takes the inverse of each batch's median distance. "count like": the mean of so many pairs, in
 percent of all, has the variance of the weighted mean of all. Near 100, Local Mixup is mixup.
 
 Table 2 in the paper is noise on CIFAR-10 with pixels in [0, 1] (0.0025 to 0.01, said to be its standard deviation).
