@@ -16,7 +16,7 @@ EXPERIMENT = Experiment(
     quick=on_spirals.QUICK,
     seeds=100,
     claims=on_spirals.claims(),
-    table=on_spirals.table,
+    table=on_spirals.table_of,
     draw=on_spirals.draw,
     notes="""
 As printed: 1000 samples a class, noise of 1.5, 80 % to train on, two hidden layers of 100 units, ratios from

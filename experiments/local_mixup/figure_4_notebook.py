@@ -92,7 +92,8 @@ EXPERIMENT = Experiment(
             ) for epsilon in (0.6, 1.0)
         ),
         Claim(
-            "Local Mixup at epsilon = 1, far pairs dropped, beats mixup", Less("error", dropped(1.0), MIXUP), "Figure 4"
+            "Local Mixup at epsilon = 1, far pairs dropped, beats mixup",
+            Less("error", dropped(1.0), MIXUP), "Figure 4",
         ),
         Claim(
             "at epsilon = 0.6, dropping far pairs beats mixing all, with equal batches",
@@ -110,8 +111,8 @@ is one number, and the loss becomes that of mixup times the share of near pairs,
 Its arms differ by the batch size alone, 241 at epsilon = 0.6 to 20 at 4, with equal epochs: so in the number of
 steps, too.
 
-Like the notebook: data, three hidden layers (the text says two), a softmax before a loss that takes the softmax
-again, one ratio a batch. Unlike it: 100 epochs, not 200; data and test samples are drawn anew with each seed.
+Like the notebook: data, three hidden layers (the text says two), a softmax before a loss that takes it again, one
+ratio a batch. Unlike it: 100 epochs, not 200; data and test samples are drawn anew with each seed.
 
 In the code for Fashion-MNIST and SVHN the model returns weights of one instead of those it computes, which is mixup;
 that for CIFAR-10 gives all pairs equal weight, but draws the partner by exp(-alpha d), the sample itself included,
