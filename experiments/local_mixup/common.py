@@ -79,7 +79,8 @@ def _by_arm(values, arms):
 def side_by_side(units, inputs, classes, arms):
     """As many equal networks in one, `(batch, arms, inputs)` to `(batch, arms, classes)`: one step trains them all.
 
-    Their losses are averaged, and Adam's steps do not depend on the scale of a loss: each learns as it would alone.
+    Each learns as it would alone with `adam(rate, arms)`: their losses are averaged, and Adam's steps do not depend on
+    the scale of a loss, but for its epsilon.
     """
     sizes = [*units, classes]
     alone = keras.Sequential([keras.Input((inputs,)), *(keras.layers.Dense(size) for size in sizes)])
@@ -92,6 +93,11 @@ def side_by_side(units, inputs, classes, arms):
     together = keras.Sequential([keras.Input((arms, inputs)), *layers])
     together.set_weights([np.repeat(weights[np.newaxis], arms, axis=0) for weights in alone.get_weights()])
     return together
+
+
+def adam(rate, arms):
+    """Adam as Keras has it, for losses that are divided by the number of arms."""
+    return keras.optimizers.Adam(rate, epsilon=1e-7 / arms)
 
 
 def probabilities_of_arms(model, x, arms):

@@ -1,9 +1,8 @@
 """The error over epsilon on two coiling spirals: all arms of a seed are trained side by side."""
 
-import keras
 import numpy as np
 
-from experiments.local_mixup.common import NearPairs, draw_spread, probabilities_of_arms, side_by_side, spirals
+from experiments.local_mixup.common import NearPairs, adam, draw_spread, probabilities_of_arms, side_by_side, spirals
 from kmix_tf.paired import Claim, Less, Trainer, mean_and_spread, table
 
 PLAIN, MIXUP, DATA = "plain training", "mixup", "data"
@@ -25,7 +24,7 @@ def measure(seed, thickness, noise, count, epsilons, units, batch, steps, rate):
     x, y, x_test, y_test = spirals(seed, count, thickness, noise)
     pairs, epsilons = NearPairs(x), [*epsilons, np.inf]
     trainer = Trainer(
-        lambda: side_by_side(units, 2, 2, len(epsilons)), lambda: keras.optimizers.Adam(rate), steps_per_call=100
+        lambda: side_by_side(units, 2, 2, len(epsilons)), lambda: adam(rate, len(epsilons)), steps_per_call=100
     )
     model = trainer.run(pairs.batches(x, y, epsilons, batch, seed), steps, seed)
     ones = probabilities_of_arms(model, x_test, len(epsilons))
