@@ -79,7 +79,7 @@ def _by_arm(values, arms):
 def side_by_side(units, inputs, classes, arms):
     """As many equal networks in one, `(batch, arms, inputs)` to `(batch, arms, classes)`: one step trains them all.
 
-    Each learns as it would alone with `adam(rate, arms)`: their losses are averaged, and Adam's steps do not depend on
+    Each learns as it would alone with `adam(rate, arms)`: losses are averaged, and Adam's steps do not depend on
     the scale of a loss, but for its epsilon.
     """
     sizes = [*units, classes]
