@@ -1,0 +1,69 @@
+"""What the experiments of this paper share: its networks, its way to mix, and training on points of a line."""
+
+import keras
+import numpy as np
+
+from kmix_tf import BetaRatio, MixLayer, RandomPairing
+from kmix_tf.paired import Trainer, batches, probabilities
+
+PLAIN = "no mixing"
+
+
+def layer(alpha, classes, with_itself=True):
+    """Mixup as the authors' code has it: partners of the whole batch, one ratio for all of it."""
+    return MixLayer(RandomPairing(with_itself=with_itself), BetaRatio(alpha), num_classes=classes)
+
+
+def unmixed(classes):
+    return MixLayer(ratio=BetaRatio(0.0), num_classes=classes)
+
+
+def network(inputs, units, classes):
+    """Two layers that begin as PyTorch's do: with biases at random.
+
+    Keras begins with biases of 0. All units then bend at the point 0, and on a line that is learnt much more slowly.
+    """
+    return keras.Sequential([keras.Input((inputs,)), dense(inputs, units, "relu"), dense(units, classes)])
+
+
+def dense(inputs, units, activation=None):
+    bound = inputs**-0.5
+    first = {
+        "kernel_initializer": keras.initializers.RandomUniform(-bound, bound),
+        "bias_initializer": keras.initializers.RandomUniform(-bound, bound),
+    }
+    return keras.layers.Dense(units, activation=activation, **first)
+
+
+def on_line(line, layers, seed, units, steps, every):
+    """Cells of an arm a layer, all points a step: its training error in the course of training, and in the end the
+    probability of each point's class and of class 1."""
+    x, y = line.x.astype(np.float32), line.y.astype(np.int32)
+    classes = int(y.max()) + 1
+    trainer = Trainer(lambda: network(1, units, classes), steps_per_call=every)
+    return {
+        name: _course(trainer, x, y, batches(x, y, len(x), seed, mixing), seed, steps, every)
+        for name, mixing in layers.items()
+    }
+
+
+def _course(trainer, x, y, dataset, seed, steps, every):
+    curve = []
+    trainer.run(dataset, steps, seed, every, lambda step: curve.append(error(trainer.network, x, y)))
+    predicted = probabilities(trainer.network, x)
+    of_truth = predicted[np.arange(len(y)), y]
+    return {"error": curve[-1], "curve": curve, "of class 1": predicted[:, 0], "of its class": of_truth}
+
+
+def error(model, x, y):
+    """In percent."""
+    return 100 * float(np.mean(np.asarray(model(x)).argmax(axis=1) != y))
+
+
+def draw_curve(axes, runs, arm, label, measure="curve"):
+    """Mean over seeds, and one standard deviation, every so many steps."""
+    curves, every = runs.values(arm, measure), runs.settings["every"]
+    steps = every * np.arange(1, curves.shape[1] + 1)
+    mean, spread = curves.mean(axis=0), curves.std(axis=0)
+    (line,) = axes.plot(steps, mean, label=label)
+    axes.fill_between(steps, mean - spread, mean + spread, alpha=0.2, color=line.get_color(), linewidth=0)
