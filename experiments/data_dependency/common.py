@@ -35,6 +35,22 @@ def dense(inputs, units, activation=None):
     return keras.layers.Dense(units, activation=activation, **first)
 
 
+class SummingAdam(keras.optimizers.Adam):
+    """Adam that is given the sum of all gradients so far, as by a PyTorch loop that never sets them to zero."""
+
+    def build(self, variables):
+        super().build(variables)
+        if not hasattr(self, "sums"):
+            self.sums = [self.add_variable_from_reference(each, "sum") for each in variables]
+
+    def apply_gradients(self, grads_and_vars, *args, **kwargs):
+        gradients, variables = zip(*grads_and_vars, strict=True)
+        for total, gradient in zip(self.sums, gradients, strict=True):
+            total.assign_add(gradient)
+        totals = [total + 0.0 for total in self.sums]
+        return super().apply_gradients(zip(totals, variables, strict=True), *args, **kwargs)
+
+
 def on_line(line, layers, seed, units, steps, every):
     """Cells of an arm a layer, all points a step: its training error in the course of training, and in the end the
     probability of each point's class and of class 1."""
