@@ -142,7 +142,7 @@ EXPERIMENT = Experiment(
               More("mean margin", MANY, BASE), unit=""),
         Claim("moons nearer to one another bend the boundary without mixing, too",
               _nearer(PLAIN), "a figure", unit="% of the plane"),
-        Claim("not in the paper: sums of gradients, which the authors' code takes for mixup alone, bend it: alpha = 1",
+        Claim("not in the paper: sums of gradients, as the authors' loop for mixup has them, bend it: alpha = 1",
               More("bend", ONE + SUMS, ONE), unit="% of the plane"),
         Claim("not in the paper: sums of gradients bend it: alpha = 1024",
               More("bend", MANY + SUMS, MANY), unit="% of the plane"),
