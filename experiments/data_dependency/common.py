@@ -76,9 +76,9 @@ def error(model, x, y):
     return 100 * float(np.mean(np.asarray(model(x)).argmax(axis=1) != y))
 
 
-def draw_curve(axes, runs, arm, label, measure="curve"):
-    """Mean over seeds, and one standard deviation, every so many steps."""
-    curves, every = runs.values(arm, measure), runs.settings["every"]
+def draw_curve(axes, runs, arm, label, every=None):
+    """Mean over seeds, and one standard deviation, every so many steps, by default those of the settings."""
+    curves, every = runs.values(arm, "curve"), every or runs.settings["every"]
     steps = every * np.arange(1, curves.shape[1] + 1)
     mean, spread = curves.mean(axis=0), curves.std(axis=0)
     (line,) = axes.plot(steps, mean, label=label)

@@ -105,8 +105,8 @@ def draw(runs):
         points = generator.normal(size=(size, 2))
         pairs = np.array(list(itertools.combinations(range(size), 2)))
         midpoints = points[pairs].mean(axis=1)
-        for marker, one in zip("sD", points_of(midpoints, size, generator.normal(size=2)), strict=False):
-            axes.plot(*one.T, marker, markersize=11, markerfacecolor="none", label="points found")
+        for number, one in enumerate(points_of(midpoints, size, generator.normal(size=2))):
+            axes.plot(*one.T, "sD"[number], markersize=11, markerfacecolor="none", label=f"set {number + 1}, found")
         axes.plot(*points.T, "k.", label="points")
         axes.plot(*midpoints.T, "x", label="midpoints")
         axes.set(title=f"{size} points", aspect="equal", xlabel="first coordinate", ylabel="second coordinate")
