@@ -149,11 +149,11 @@ EXPERIMENT = Experiment(
     ],
     draw=draw,
     notes="""bend: the part of the plane, in percent, on the wrong side of the straight line that agrees best with
-the network. not by x: the part that is not classified by the sign of the first coordinate. Margins: how far samples
-are from the nearest point of the plane that is taken for the other class, at least and in the mean.
+the network. not by x: the part that is not classified by the sign of the first coordinate. Margins: how far
+samples are from the nearest point of the plane that is taken for the other class, at least and in the mean.
 
-The text says 1,500 epochs of full batches, as here, the published code 1,000. That code sets gradients to zero
-before each step for the base model, but not in the loop that trains the mixup models: Adam is there given the sum
-of all gradients so far. The arms "sums of gradients" do the same; all others train mixup as it is meant. The
-strongly bent boundary of the paper's Figure 3 at alpha = 1 is that of the summed gradients.""",
+The text says 1,500 epochs of full batches, as here, the published code 1,000. That code sets gradients to
+zero before each step for the base model, but not in the loop that trains the mixup models: Adam is there
+given the sum of all gradients so far. The arms "sums of gradients" do the same; all others train mixup as it
+is meant. The strongly bent boundary of the paper's Figure 3 at alpha = 1 is that of the summed gradients.""",
 )  # fmt: skip

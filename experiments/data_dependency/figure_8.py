@@ -79,6 +79,6 @@ EXPERIMENT = Experiment(
     draw=draw,
     notes="""The paper prints no numbers here: those in brackets are the final errors that the authors' published
 runs report (without mixing, of two classes, 7 % in one run of theirs and 9 % in another). "At the ends" and
-"inside" are probabilities of a point's own class, of the two outermost points and of the other eight: those inside
-lie between others. Steps, first weights and ratios are as in Table 1.""",
+"inside" are probabilities of a point's own class, of the two outermost points and of the other eight: those
+inside lie between others. Steps, first weights and ratios are as in Table 1.""",
 )  # fmt: skip

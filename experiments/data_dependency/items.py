@@ -1,4 +1,4 @@
-"""Every table and figure of the paper: the experiment that makes it, or why none does; and its theorems, as far as run."""
+"""Every table and figure of the paper, and theorems: the experiment that makes it, or why none does."""
 
 _DRAWING = "a drawing without numbers"
 _IMAGES = "on scikit-learn's data, in place of MNIST, CIFAR-10 and CIFAR-100"

@@ -73,10 +73,11 @@ EXPERIMENT = Experiment(
         PLAIN: {"error": 0},
     },
     draw=draw,
-    notes="""The columns are the probability of class 1, to which 0 and 2 belong and 1 does not. The number of steps
-is that of the authors' code and of Figure 1's axis, 5,000. As theirs, the network begins with biases at random,
-which Keras does not do by itself, and all pairs of a step share one ratio. Their partners are drawn each on its
-own; ours are a shuffle of the three points. Errors at single moments jump: of three points one is 33 %.
+    notes="""The columns are the probability of class 1, to which 0 and 2 belong and 1 does not. The number of
+steps is that of the authors' code and of Figure 1's axis, 5,000. As theirs, the network begins with biases at
+random, which Keras does not do by itself, and all pairs of a step share one ratio. Their partners are drawn
+each on its own; ours are a shuffle of the three points. Errors at single moments jump: of three points one is
+33 %.
 
 Without self pairs, pairs of 0 and 2 say class 1 at the middle, and only the ends of other pairs say class 2.""",
 )  # fmt: skip

@@ -141,11 +141,11 @@ EXPERIMENT = Experiment(
     ],
     draw=draw,
     notes="""sets: how many sets of points have these midpoints; nearest and farthest: the largest distance of a
-point from the nearest one of the set that fits best, and worst. Four points x and their reflections m - x at twice
-their mean, m, have the same midpoints in any dimension: the sum of two of them is m less the sum of the other two.
-That a set is determined by its sums of pairs unless its size is a power of two is due to Selfridge and Straus
-(1958): it covers three, five and six; the paper's Lemma C.1 is proved from seven on, its theorem says from six.
-Among 8 and 16 there are exceptions, such as the numbers below 16 with an even number of binary ones against the
-others, but they have probability 0: moved a little, they are determined. Labels are recovered with the points, as
-further coordinates.""",
+point from the nearest one of the set that fits best, and worst. Four points x and their reflections m - x at
+twice their mean, m, have the same midpoints in any dimension: the sum of two of them is m less the sum of the
+other two. That a set is determined by its sums of pairs unless its size is a power of two is due to Selfridge
+and Straus (1958): it covers three, five and six; the paper's Lemma C.1 is proved from seven on, its theorem
+says from six. Among 8 and 16 there are exceptions, such as the numbers below 16 with an even number of binary
+ones against the others, but they have probability 0: moved a little, they are determined. Labels are
+recovered with the points, as further coordinates.""",
 )  # fmt: skip

@@ -121,14 +121,16 @@ EXPERIMENT = Experiment(
                                        for r in RADII), is_exact=True, unit=""),
     ],
     draw=draw,
-    notes="""alpha: the smallest at which the label of the middle point is contradicted, by `flip_threshold`; by the
-condition: the root of 2 P(|l - 1/2| < r / 2) = 1 + 4 E[(1 - 2 l) 1{l < r}]. class 1: the probability of class 1, in
-the rows of a radius at the proof's alpha, (ln 4 / r^2 - 1) / 2. Such an alpha exists at all these radii, as the
-theorem says. That of the proof does not quite suffice at 0.4, and is three times as large as needed at small ones:
-mixtures of 0 and 2 are in the ball where |l - 1/2| < r / 2, not r, and the variance of Beta(alpha, alpha) is 1 / (8
-alpha + 4), not twice that. However large alpha is, the probability stays below 2/3.
+    notes="""alpha: the smallest at which the label of the middle point is contradicted, by `flip_threshold`; by
+the condition: the root of 2 P(|l - 1/2| < r / 2) = 1 + 4 E[(1 - 2 l) 1{l < r}]. class 1: the probability of
+class 1, in the rows of a radius at the proof's alpha, (ln 4 / r^2 - 1) / 2. Such an alpha exists at all these
+radii, as the theorem says. That of the proof does not quite suffice at 0.4, and is three times as large as
+needed at small ones: mixtures of 0 and 2 are in the ball where |l - 1/2| < r / 2, not r, and the variance of
+Beta(alpha, alpha) is 1 / (8 alpha + 4), not twice that. However large alpha is, the probability stays below
+2/3.
 
 Proposition 2.5 stands; the mass in its proof is an eighth of the radius, not a quarter.
 
-The networks of Table 1 are no such classifiers, but near: radii of .11, .14 and .10 give their three probabilities.""",
+The networks of Table 1 are no such classifiers, but near: radii of .11, .14 and .10 give their three
+probabilities.""",
 )  # fmt: skip

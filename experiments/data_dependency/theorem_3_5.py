@@ -139,8 +139,8 @@ EXPERIMENT = Experiment(
     notes="""angle: from the max-margin classifier, in degrees. unequal margins: standard deviation of the points'
 margins as a part of their mean, in percent; 0 means an interpolating solution. support vectors: of 20 points.
 
-The theorem's loss has pairs of different classes only. With all pairs, as mixup is used, mixtures of one class push
-that class on: with equal numbers both classes alike, with unequal numbers the larger one more, and the margins of
-the classes differ. Where not all points are support vectors, mixup still makes the margins equal, and so is another
-classifier.""",
+The theorem's loss has pairs of different classes only. With all pairs, as mixup is used, mixtures of one
+class push that class on: with equal numbers both classes alike, with unequal numbers the larger one more, and
+the margins of the classes differ. Where not all points are support vectors, mixup still makes the margins
+equal, and so is another classifier.""",
 )  # fmt: skip
