@@ -9,8 +9,10 @@ from experiments.data_dependency.common import PLAIN, draw_curve, error, layer, 
 from experiments.data_dependency.table_2 import standard
 from kmix_tf.paired import Claim, Experiment, Less, Trainer, batches
 
+ALPHAS = (1, 32, 128, 1024)
 MIDPOINTS = "alpha = 1024, never with itself"
 FITTED = 5.0
+EARLY, LATE = "training error, early", "training error"
 
 
 def network():
@@ -24,7 +26,7 @@ def network():
     ])  # fmt: skip
 
 
-def measure(seed, alphas, epochs, batch):
+def measure(seed, alphas, epochs, early, batch):
     """Errors on the original training data in the course of training, and on test data in the end."""
     x, y = load_digits(return_X_y=True)
     x = standard(x, "digits").astype(np.float32).reshape(-1, 8, 8, 1)
@@ -42,8 +44,8 @@ def measure(seed, alphas, epochs, batch):
 
         trainer.run(batches(x, y, batch, seed, mixing), epochs * every, seed, every, watch)
         cells[name] = {
-            "training error": curve[-1], "test error": error(trainer.network, x_test, y_test),
-            f"epochs to {FITTED:g} %": _epochs_to(curve), "curve": curve,
+            EARLY: curve[early - 1], LATE: curve[-1], f"epochs to {FITTED:g} %": _epochs_to(curve),
+            "test error": error(trainer.network, x_test, y_test), "curve": curve,
         }  # fmt: skip
     return cells
 
@@ -72,9 +74,9 @@ def draw(runs):
     return figure
 
 
-def _within(name):
+def _within(name, when):
     """An effect: how much less than 1 point the training errors are apart."""
-    return lambda cells: 1 - abs(cells[name]["training error"] - cells[PLAIN]["training error"])
+    return lambda cells: 1 - abs(cells[name][when] - cells[PLAIN][when])
 
 
 def _as_fast(cells):
@@ -87,27 +89,31 @@ EXPERIMENT = Experiment(
     items="Figures 2, 9",
     title="On digits, mixup fits the training data as plain training does, even from midpoints alone",
     measure=measure,
-    settings={"alphas": [1, 32, 128, 1024], "epochs": 50, "batch": 128},
-    quick={"epochs": 2},
+    settings={"alphas": list(ALPHAS), "epochs": 150, "early": 50, "batch": 128},
+    quick={"epochs": 2, "early": 1},
     seeds=5,
     claims=[
         *(
-            Claim(f"mixup's error on the original training data is within 1 point of plain training's: {name}",
-                  _within(name), "within 1 %")
-            for name in ("alpha = 1", "alpha = 32", "alpha = 128", "alpha = 1024")
+            Claim(f"after 50 epochs, training errors of mixup and of plain training are within 1 point: {name}",
+                  _within(name, EARLY), "within 1 %")
+            for name in map(arm, ALPHAS)
         ),
+        Claim("not in the paper: with three times as many epochs within 1 point, alpha = 1024",
+              _within(arm(1024), LATE)),
         *(
-            Claim(f"alpha = {alpha} is nearer to plain training than alpha = 1024: less training error",
-                  Less("training error", arm(alpha), arm(1024)), "a figure")
+            Claim(f"alpha = {alpha} is nearer to plain training than alpha = 1024: less error after 50 epochs",
+                  Less(EARLY, arm(alpha), arm(1024)), "a figure")
             for alpha in (1, 32, 128)
         ),
         Claim("the error falls as fast: 5 % are reached in at most twice the epochs, alpha = 1024",
               _as_fast, "a very similar rate", unit="epochs"),
-        Claim("midpoints alone suffice, without self pairs: within 1 point", _within(MIDPOINTS), "it seems so"),
+        Claim("midpoints alone suffice, without self pairs: within 1 point in the end",
+              _within(MIDPOINTS, LATE), "it seems so"),
     ],
     draw=draw,
-    notes="""The paper trains ResNet-18 on MNIST, CIFAR-10 and CIFAR-100 for 50 epochs of batches of 128, as here;
-two cores cannot. Here the data are scikit-learn's 1,797 digits of 8 x 8 pixels, four fifths of them for
-training, and the network has two convolutions: it takes 550 steps, where the paper's take 23,000. Not in the
-paper's figures, but in its text (Section 2.5): mixtures without self pairs, where no original sample is seen.""",
+    notes="""The paper trains ResNet-18 on MNIST, CIFAR-10 and CIFAR-100 for 50 epochs of batches of 128; two
+cores cannot. Here the data are scikit-learn's 1,797 digits of 8 x 8 pixels, four fifths of them for training,
+and the network has two convolutions. 50 epochs are 550 steps here, and 23,000 of MNIST: "early" is after 50
+epochs, the other errors are after 150. Not in the paper's figures, but in its text (Section 2.5): mixtures
+without self pairs, where no original sample is seen.""",
 )  # fmt: skip
