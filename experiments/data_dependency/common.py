@@ -4,7 +4,8 @@ import keras
 import numpy as np
 
 from kmix_tf import BetaRatio, MixLayer, RandomPairing
-from kmix_tf.paired import Trainer, batches, probabilities
+from kmix_tf.paired import Trainer, probabilities
+from kmix_tf.paired import batches as shuffled
 
 PLAIN = "no mixing"
 
@@ -16,6 +17,12 @@ def layer(alpha, classes, with_itself=True):
 
 def unmixed(classes):
     return MixLayer(ratio=BetaRatio(0.0), num_classes=classes)
+
+
+def batches(x, y, size, seed, mixing):
+    """Those of an arm. TensorFlow's shuffle depends on its global seed, too, which the arm before may have set."""
+    keras.utils.set_random_seed(seed)
+    return shuffled(x, y, size, seed, mixing)
 
 
 def network(inputs, units, classes):

@@ -5,9 +5,9 @@ import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from experiments.data_dependency.common import PLAIN, draw_curve, error, layer, unmixed
+from experiments.data_dependency.common import PLAIN, batches, draw_curve, error, layer, unmixed
 from experiments.data_dependency.table_2 import standard
-from kmix_tf.paired import Claim, Experiment, Less, Trainer, batches
+from kmix_tf.paired import Claim, Experiment, Less, Trainer
 
 ALPHAS = (1, 32, 128, 1024)
 MIDPOINTS = "alpha = 1024, never with itself"

@@ -6,9 +6,9 @@ The boundary is the set of points of the plane [-2, 2] x [-2, 2] where the class
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from experiments.data_dependency.common import PLAIN, SummingAdam, error, layer, network, unmixed
+from experiments.data_dependency.common import PLAIN, SummingAdam, batches, error, layer, network, unmixed
 from kmix_tf.analysis import two_moons
-from kmix_tf.paired import AtMost, Claim, Experiment, More, Trainer, batches
+from kmix_tf.paired import AtMost, Claim, Experiment, More, Trainer
 
 SIDE = 2.0
 # Points a side at which the plane is asked, and every so many of which are kept for the figure.

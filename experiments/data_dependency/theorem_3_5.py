@@ -11,9 +11,10 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.svm import SVC
 
+from experiments.data_dependency.common import batches
 from kmix_tf import BetaRatio, MixLayer, OtherClassPairing
 from kmix_tf.analysis.risk import beta_quadrature
-from kmix_tf.paired import AtLeast, AtMost, Claim, Experiment, Less, Trainer, batches
+from kmix_tf.paired import AtLeast, AtMost, Claim, Experiment, Less, Trainer
 
 # Symmetric laws of the ratio: nodes and weights.
 LAWS = {

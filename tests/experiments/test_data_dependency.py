@@ -1,4 +1,4 @@
-"""What experiments of the data-dependency paper compute beside training, against what says the same in another way."""
+"""What experiments of the data-dependency paper compute beside training, against another way to say the same."""
 
 import itertools
 
