@@ -1,4 +1,4 @@
-"""Decision boundaries between two moons: straight without mixing, bent by mixup
+"""Decision boundaries between two moons, with mixing and without
 
 The boundary is the set of points of the plane [-2, 2] x [-2, 2] where the class of a trained network changes.
 """
@@ -121,7 +121,7 @@ BASE, ONE, MANY = (arm(0.5, mixing) for mixing in (PLAIN, "alpha = 1", "alpha = 
 EXPERIMENT = Experiment(
     name="data-dependency/figure-3",
     items="Figures 3, 10, 11, 12, 13, 14",
-    title="Decision boundaries between two moons: straight without mixing, bent by mixup",
+    title="Decision boundaries between two moons, with mixing and without",
     measure=measure,
     settings={
         "separations": [0.5, 0.1], "alphas": [1, 32, 64, 128, 512, 1024], "summed": [1, 1024], "units": 500,

@@ -96,13 +96,13 @@ EXPERIMENT = Experiment(
     ],
     notes="""Least and mean Euclidean distances of samples from the nearest mixture of other classes than theirs;
 mixtures of two samples of one other class count, too, as in the authors' code. The paper takes a fifth of
-MNIST, CIFAR-10 and CIFAR-100, standardised, and alpha = 1024; here the data are three that come with scikit-
-learn, standardised, four fifths of them for training. Distances depend on the dimension and the data: the
-paper's (train and test: 11.4 and 11.9, 17.7 and 22.1, 12.9 and 15.1) are not to be compared with ours. Their
-published run also prints the means: 19.76 and 19.78, 49.03 and 49.04, 36.84 and 37.13.
+MNIST, CIFAR-10 and CIFAR-100, standardised, and alpha = 1024; here the data are three that come with
+scikit-learn, standardised, four fifths of them for training. Distances depend on the dimension and the data:
+the paper's (train and test: 11.4 and 11.9, 17.7 and 22.1, 12.9 and 15.1) are not to be compared with ours.
+Their published run also prints the means: 19.76 and 19.78, 49.03 and 49.04, 36.84 and 37.13.
 
 What is small, then? The first row of each data set says how near samples of other classes are themselves: a
 classifier has to tell those apart, mixing or not. The least of all test samples is larger than that of the
-training samples in the paper, but its training samples are five times as many, and the least of more is less:
-of as many, the last claims tell.""",
+training samples in the paper, but its training samples are five or six times as many, and the least of more
+is less: of as many, the last claims tell.""",
 )  # fmt: skip
