@@ -155,5 +155,6 @@ samples are from the nearest point of the plane that is taken for the other clas
 The text says 1,500 epochs of full batches, as here, the published code 1,000. That code sets gradients to
 zero before each step for the base model, but not in the loop that trains the mixup models: Adam is there
 given the sum of all gradients so far. The arms "sums of gradients" do the same; all others train mixup as it
-is meant. The strongly bent boundary of the paper's Figure 3 at alpha = 1 is that of the summed gradients.""",
+is meant. The paper's Figure 3 at alpha = 1, where the boundary winds around both moons, looks like the arm
+with sums of gradients, and not like mixup as it is meant.""",
 )  # fmt: skip
