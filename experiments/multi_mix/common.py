@@ -1,4 +1,4 @@
-"""What several experiments of this paper share: images with a background, a small network, arms that differ in the mix."""
+"""Shared by several experiments of this paper: images with a background, a small network, ways of mixing."""
 
 import functools
 from typing import NamedTuple

@@ -127,10 +127,10 @@ EXPERIMENT = Experiment(
     draw=draw,
     notes="""
 The paper shows a cat and a dog; here pieces of scikit-learn's two photographs are mixed, 64 pairs a seed. *Saliency
-shown*: how much of the saliency of both images is in the mixture at a ratio of a half, by the spectral residual, since
-there is no network here; half of it is what any blend shows on average that does not look. *Jump at borders*: the
-difference between neighbouring pixels that show the two images in other shares, of the range of pixels; it has none in
-a linear mixture. *In order*: pairs of which each of the four mixtures is as far from the sample as the one before, or
-farther.
+shown*: how much of the saliency of both images is in the mixture at a ratio of a half, by the spectral residual,
+since there is no network here; half of it is what any blend shows on average that does not look. *Jump at borders*:
+the difference between neighbouring pixels that show the two images in other shares, in percent of the range of
+pixels; a linear mixture has no borders. *In order*: pairs of which each of the four mixtures is as far from the
+sample as the one before, or farther.
 """,
 )  # fmt: skip
