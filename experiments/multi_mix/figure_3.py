@@ -14,6 +14,8 @@ from kmix_tf.paired import AtLeast, Claim, Experiment, Less, More
 from kmix_tf.saliency import SpectralResidualSaliency
 
 SHOWN, JUMP, IN_ORDER = "saliency shown, %", "jump at borders, %", "in order, %"
+# Places of a photograph that are one here, of what is nearly all of it.
+_WHOLE = 6
 METHODS = (INPUT, CUTMIX, FMIX, SALIENCYMIX, PUZZLE)
 
 
@@ -39,14 +41,24 @@ def measure(seed, pairs, side, shrink, ratios):
 
 
 def _pieces(seed, count, side, shrink):
-    """So many pieces of each photograph, float in [0, 1]."""
-    random, wide = np.random.default_rng(seed), side * shrink
+    """So many pieces of each photograph, float in [0, 1]; the first is the middle of it, to be shown."""
+    random = np.random.default_rng(seed)
     pieces = []
     for photograph in datasets.load_sample_images().images:
-        corners = [random.integers(0, size - wide, count) for size in photograph.shape[:2]]
-        cut = np.stack([photograph[a : a + wide, b : b + wide] for a, b in zip(*corners, strict=True)]) / 255
-        pieces.append(cut.reshape(count, side, shrink, side, shrink, 3).mean(axis=(2, 4)))
+        middle = [(size - _WHOLE * side) // 2 for size in photograph.shape[:2]]
+        corners = random.integers(0, np.array(photograph.shape[:2]) - side * shrink, (count - 1, 2))
+        cut = [
+            _piece(photograph, middle, side, _WHOLE),
+            *(_piece(photograph, each, side, shrink) for each in corners),
+        ]
+        pieces.append(np.stack(cut))
     return pieces
+
+
+def _piece(photograph, corner, side, shrink):
+    wide = side * shrink
+    cut = photograph[corner[0] : corner[0] + wide, corner[1] : corner[1] + wide] / 255
+    return cut.reshape(side, shrink, side, shrink, 3).mean(axis=(1, 3))
 
 
 def _blended(method, images, saliency, partner, ratios, seed):

@@ -103,11 +103,11 @@ EXPERIMENT = Experiment(
     title="Decision regions of the noisy spiral, by manifold mixup with one and with five interpolations",
     measure=measure,
     settings={
-        "n": 1000, "flipped": 0.2, "train": 0.4, "depth": 8, "units": 6, "activation": "relu", "l2": 1e-5, "rate": 0.01, "batch": 256,
-        "steps": 3000, "longer": 4500, "alpha": 1.0,
+        "n": 1000, "flipped": 0.2, "train": 0.4, "depth": 8, "units": 6, "activation": "leaky_relu", "l2": 1e-5,
+        "rate": 0.01, "batch": 256, "steps": 3000, "longer": 4500, "alpha": 1.0,
     },
     quick={"steps": 20, "longer": 30},
-    seeds=20,
+    seeds=15,
     claims=[
         Claim("manifold mixup has less error than no mixup", Less("error", ONE, PLAIN)),
         Claim("five interpolations have less error than one, after equal steps", Less("error", FIVE, ONE)),
@@ -121,4 +121,13 @@ EXPERIMENT = Experiment(
             Less("steepness", FIVE, ONE), unit="per unit",
         ),
     ],
+    draw=draw,
+    notes="""
+As in the paper but for what it does not print: the curve of the spiral, the penalty of weights, the activation and
+alpha. The penalty (0, 1e-5, 1e-4, 1e-3) and the activation (relu, leaky relu, tanh) were chosen on seeds from 1000 on,
+by the error of all arms together: with relu and stronger penalties some trainings end at 50 % with nothing learned.
+The paper shows one run; networks this narrow and deep end up in different places with each seed, and the spread over
+seeds is as large as any difference between the arms. 400 samples make one batch of 256 an epoch; 3,000 epochs are
+3,000 steps. *Steepness* is the mean change of the probability of class 1 per unit of length over the plane.
+""",
 )  # fmt: skip
