@@ -124,10 +124,11 @@ EXPERIMENT = Experiment(
     draw=draw,
     notes="""
 As in the paper but for what it does not print: the curve of the spiral, the penalty of weights, the activation and
-alpha. The penalty (0, 1e-5, 1e-4, 1e-3) and the activation (relu, leaky relu, tanh) were chosen on seeds from 1000 on,
-by the error of all arms together: with relu and stronger penalties some trainings end at 50 % with nothing learned.
-The paper shows one run; networks this narrow and deep end up in different places with each seed, and the spread over
-seeds is as large as any difference between the arms. 400 samples make one batch of 256 an epoch; 3,000 epochs are
-3,000 steps. *Steepness* is the mean change of the probability of class 1 per unit of length over the plane.
+alpha. The penalty (0, 1e-5, 1e-4, 1e-3) and the activation (relu, leaky relu, tanh) were chosen on seeds from 1000
+on, by the error of all arms together: with relu and stronger penalties some trainings end at 50 % with nothing
+learned. The paper shows one run; networks this narrow and deep end up in different places with each seed, and the
+spread over seeds is as large as any difference between the arms. 400 samples make one batch of 256 an epoch; 3,000
+epochs are 3,000 steps. *Steepness* is the mean change of the probability of class 1 per unit of length over the
+plane.
 """,
 )  # fmt: skip

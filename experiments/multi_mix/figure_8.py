@@ -160,7 +160,7 @@ EXPERIMENT = Experiment(
             Less(MEASURED, arm(5, LARGE), many(LARGE, 5)), "holds from a B on", unit="",
         ),
         Claim(
-            "what the propositions predict, with what pairs share added, is within 20 % of what is measured on average",
+            "what the propositions predict, with what pairs share added, is within 20 % of what is measured",
             lambda cells: 20.0 - within(cells), "not measured", unit="%",
         ),
     ],
@@ -168,9 +168,9 @@ EXPERIMENT = Experiment(
     notes="""
 The paper's eq. (8) must be E|g|^2 - |E g|^2, and its propositions hold for independent pairs. In a batch that is
 mixed with itself each sample is in two pairs, which adds 2/B [C/K + (1 - 1/K) H] and makes the threshold of
-Proposition III.2 (V1 + 2 H)/V2; *two loaders* is the paper's, V1/V2. Variances are sums over all weights, and all of
-them are measured at the same weights, those after training with one interpolation. The paper takes the squared norm
-for the variance, on each training's own way: another way has another mean gradient as well. Its network, data and
-schedule are ResNeXt, CIFAR-100 and 300 epochs; here a hidden layer and 1,000 handwritten digits.
+Proposition III.2 (V1 + 2 H)/V2; *two loaders* is the paper's, V1/V2. Variances are sums over all weights, and all
+of them are measured at the same weights, those after training with one interpolation. The paper takes the squared
+norm for the variance, on each training's own way: another way has another mean gradient as well. Its network, data
+and schedule are ResNeXt, CIFAR-100 and 300 epochs; here a hidden layer and 1,000 handwritten digits.
 """,
 )  # fmt: skip

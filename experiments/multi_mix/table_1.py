@@ -142,16 +142,16 @@ EXPERIMENT = Experiment(
 The paper's Table I (ResNeXt29, CIFAR-100), test errors: no mixup 21.84, Input mixup 21.78, Manifold mixup 21.45,
 Cutout 20.86, Cutmix 20.92, FMix 21.87, co-mixup 19.43, Puzzle-mix 19.74, label smoothing 20.66, multi-mix with
 Puzzle-mix and K = 5 18.23. Table V (ImageNet, other background and noisy background): no mixup 41.63 and 29.22,
-Input mixup 39.41 and 26.29, Cutmix 46.20 and 27.13, Puzzle-mix 39.23 and 26.11, multi-mix 39.01 and 25.53. Table VIII
-(ImageNet, calibration error): no mixup 5.93, Input mixup 1.18, Cutmix 4.31, Puzzle-mix 2.06, multi-mix 1.46. Figure 6
-is a plot without numbers.
+Input mixup 39.41 and 26.29, Cutmix 46.20 and 27.13, Puzzle-mix 39.23 and 26.11, multi-mix 39.01 and 25.53. Table
+VIII (ImageNet, calibration error): no mixup 5.93, Input mixup 1.18, Cutmix 4.31, Puzzle-mix 2.06, multi-mix 1.46.
+Figure 6 is a plot without numbers.
 
-What differs: 1,000 handwritten digits of 8 x 8 pixels near the middle of 16 x 16 pixels of scikit-learn's photographs,
-not CIFAR-100 or ImageNet; three convolutions, not residual networks; 600 steps of SGD with momentum, whose rate falls
-along a cosine (rate, background and steps were chosen with seed 1000, by whether the network without mixing and with
-Input mixup learns); one set of networks for all four tables, where the paper takes ImageNet for Tables V and VIII.
-Backgrounds are corrupted where no digit is; noise has the paper's standard deviation, 0.1 of the range. Co-mixup is not
-in this library. SaliencyMix is in none of the paper's tables. Five interpolations train on five times as many mixtures
-in as many steps: `multi-mix/table-2` and `multi-mix/regimes` compare at equal cost.
+What differs: 1,000 handwritten digits of 8 x 8 pixels near the middle of 16 x 16 pixels of scikit-learn's
+photographs, not CIFAR-100 or ImageNet; three convolutions, not residual networks; 600 steps of SGD with momentum,
+whose rate falls along a cosine (rate, background and steps were chosen with seed 1000, by whether the network
+without mixing and with Input mixup learns); one set of networks for all four tables, where the paper takes ImageNet
+for Tables V and VIII. Backgrounds are corrupted where no digit is; noise has the paper's standard deviation, 0.1 of
+the range. Co-mixup is not in this library. SaliencyMix is in none of the paper's tables. Five interpolations train
+on five times as many mixtures in as many steps: `multi-mix/table-2` and `multi-mix/regimes` compare at equal cost.
 """,
 )  # fmt: skip

@@ -99,11 +99,12 @@ EXPERIMENT = Experiment(
         ),
     ],
     notes="""
-The paper (ResNeXt29, CIFAR-100): large-batch training 33.45, large-batch mixup 26.54, batch augmentation 20.91, batch
-augmentation with mixup 19.41, multi-mix 18.23 % test error. Its large batches train for as many epochs as the others,
-so for a fifth of the steps and of the cost; here they also train for as many steps, which costs what multi-mix costs,
-and mixup with small batches takes five times the steps. Data and network are those of `multi-mix/table-1`; all mixing
-is Puzzle Mix. Images are shifted by up to a pixel, since digits may not be turned or mirrored: once in each batch, or,
-in batch augmentation, five times. The rate is the same for all arms and all batch sizes, as in the paper.
+The paper (ResNeXt29, CIFAR-100): large-batch training 33.45, large-batch mixup 26.54, batch augmentation 20.91,
+batch augmentation with mixup 19.41, multi-mix 18.23 % test error. Its large batches train for as many epochs as the
+others, so for a fifth of the steps and of the cost; here they also train for as many steps, which costs what
+multi-mix costs, and mixup with small batches takes five times the steps. Data and network are those of
+`multi-mix/table-1`; all mixing is Puzzle Mix. Images are shifted by up to a pixel, since digits may not be turned
+or mirrored: once in each batch, or, in batch augmentation, five times. The rate is the same for all arms and all
+batch sizes, as in the paper.
 """,
 )  # fmt: skip
