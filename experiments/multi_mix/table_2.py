@@ -14,12 +14,13 @@ from kmix_tf.paired import Claim, Experiment, Less, scores
 
 MULTI, ONE, LONG = "multi-mix", "mixup", "mixup, five times the steps"
 LARGE, LARGE_MIXUP = "large-batch training", "large-batch mixup"
+TIME = "mixup, as long as multi-mix takes"
 AUGMENTED, AUGMENTED_MIXUP = "batch augmentation", "batch augmentation with mixup"
 EQUAL_COST = ", equal cost"
 TIMES = 5
 
 
-def measure(seed, train, test, background, batch, steps, width, rate, alpha, shift, method):
+def measure(seed, train, test, background, batch, steps, longer, width, rate, alpha, shift, method):
     """Test scores by strategy, and how many mixtures its network was trained on."""
     data, of_test = common.digits_on_photographs(seed, train, test, background=background)
     once, often = (functools.partial(augmented, times=times, shift=shift) for times in (1, TIMES))
@@ -28,6 +29,7 @@ def measure(seed, train, test, background, batch, steps, width, rate, alpha, shi
     strategies = {
         MULTI: (method, TIMES, batch, steps, once),
         ONE: (method, 1, batch, steps, once),
+        TIME: (method, 1, batch, longer, once),
         LONG: (method, 1, batch, TIMES * steps, once),
         LARGE: (PLAIN, 1, many, steps // TIMES, once),
         LARGE + EQUAL_COST: (PLAIN, 1, many, steps, once),
@@ -61,10 +63,10 @@ EXPERIMENT = Experiment(
     title="Five interpolations against larger batches, batches augmented five times, and as much training",
     measure=measure,
     settings={
-        "train": 1000, "test": 797, "background": 0.5, "batch": 50, "steps": 400, "width": 16, "rate": 0.1,
+        "train": 1000, "test": 797, "background": 0.5, "batch": 50, "steps": 400, "longer": 1040, "width": 16, "rate": 0.1,
         "alpha": 1.0, "shift": 1, "method": common.PUZZLE,
     },
-    quick={"train": 50, "test": 40, "batch": 10, "steps": 5, "width": 2, "method": common.INPUT},
+    quick={"train": 50, "test": 40, "batch": 10, "steps": 5, "longer": 10, "width": 2, "method": common.INPUT},
     seeds=5,
     claims=[
         Claim(
@@ -94,11 +96,18 @@ EXPERIMENT = Experiment(
             "multi-mix has less error than mixup after equal steps", Less("error", MULTI, ONE), "18.23 and 19.74 %",
         ),
         Claim(
-            "multi-mix has less error than mixup after five times the steps, at equal cost",
+            "multi-mix has less error than mixup after as much time",
+            Less("error", MULTI, TIME), "not compared",
+        ),
+        Claim(
+            "multi-mix has less error than mixup after five times the steps, with as many mixtures",
             Less("error", MULTI, LONG), "not compared",
         ),
     ],
     notes="""
+*Equal cost* counts gradients on images, as the paper does. A step of multi-mix takes 2.6 times as long here as one of
+mixup with as many samples (`multi-mix/figure-7`, seed 1000), so that mixup takes 2.6 times the steps in as much time.
+
 Training is short, 20 epochs of small batches instead of 300: arms that see more images, or take more steps, have more
 left to learn.
 
