@@ -63,8 +63,8 @@ EXPERIMENT = Experiment(
     title="Five interpolations against larger batches, batches augmented five times, and as much training",
     measure=measure,
     settings={
-        "train": 1000, "test": 797, "background": 0.5, "batch": 50, "steps": 400, "longer": 1040, "width": 16, "rate": 0.1,
-        "alpha": 1.0, "shift": 1, "method": common.PUZZLE,
+        "train": 1000, "test": 797, "background": 0.5, "batch": 50, "steps": 400, "longer": 1040, "width": 16,
+        "rate": 0.1, "alpha": 1.0, "shift": 1, "method": common.PUZZLE,
     },
     quick={"train": 50, "test": 40, "batch": 10, "steps": 5, "longer": 10, "width": 2, "method": common.INPUT},
     seeds=5,
@@ -108,8 +108,8 @@ EXPERIMENT = Experiment(
 *Equal cost* counts gradients on images, as the paper does. A step of multi-mix takes 2.6 times as long here as one of
 mixup with as many samples (`multi-mix/figure-7`, seed 1000), so that mixup takes 2.6 times the steps in as much time.
 
-Training is short, 20 epochs of small batches instead of 300: arms that see more images, or take more steps, have more
-left to learn.
+Training is short, 20 epochs of small batches instead of 300: arms that take more steps, or see more images, gain by
+that alone.
 
 The paper (ResNeXt29, CIFAR-100): large-batch training 33.45, large-batch mixup 26.54, batch augmentation 20.91,
 batch augmentation with mixup 19.41, multi-mix 18.23 % test error. Its large batches train for as many epochs as the
