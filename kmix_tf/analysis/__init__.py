@@ -54,7 +54,17 @@ from kmix_tf.analysis.perturbation import (
 )
 from kmix_tf.analysis.perturbation_grid import GridPoint, perturbation_grid
 from kmix_tf.analysis.risk import ApproximateRisk, approximate_mixup_risk, mixup_risk
-from kmix_tf.analysis.toys import Toy, alternating_line, two_moons
+from kmix_tf.analysis.toys import (
+    Toy,
+    alternating_line,
+    coiling_spirals,
+    four_bars,
+    half_moons,
+    noisy_spiral,
+    one_ring,
+    swiss_roll,
+    two_moons,
+)
 from kmix_tf.maths.matched import MatchedAlpha
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
 
@@ -88,6 +98,7 @@ __all__ = [
     "alternating_line",
     "approximate_mixup_risk",
     "background_noise",
+    "coiling_spirals",
     "collinear_samples",
     "contradicted",
     "contradictions",
@@ -99,8 +110,10 @@ __all__ = [
     "expected_calibration_error",
     "fgsm",
     "flip_threshold",
+    "four_bars",
     "gaussian_noise",
     "gradient_variance",
+    "half_moons",
     "intrusion_distances",
     "kmixup_perturbation_covariance",
     "kmixup_regularization",
@@ -117,12 +130,15 @@ __all__ = [
     "mixup_risk",
     "modified_data",
     "nearest_segments",
+    "noisy_spiral",
+    "one_ring",
     "perturbation",
     "perturbation_covariance",
     "perturbation_grid",
     "prediction_entropy",
     "predictions_of",
     "reliability_curve",
+    "swiss_roll",
     "theta_moments",
     "theta_moments_of",
     "theta_moments_sampled",
