@@ -9,7 +9,8 @@ import tensorflow as tf
 from scipy.special import expit, softmax
 
 from kmix_tf import BetaRatio, MixLayer, RescaledModel
-from kmix_tf.analysis import half_moons, modified_data, theta_moments
+from kmix_tf.analysis import approximate_mixup_risk, half_moons, modified_data, theta_moments
+from kmix_tf.maths.losses import LOSSES
 from kmix_tf.models import ApproximateMixupModel
 from kmix_tf.paired import score
 
@@ -118,10 +119,15 @@ def rescaled(network: keras.Model, data: Data, alpha: float) -> keras.Model:
     return model
 
 
+def answers(model: keras.Model, x: np.ndarray, batch: int = 2048) -> np.ndarray:
+    """Logits."""
+    blocks = [np.asarray(model(x[start : start + batch], training=False)) for start in range(0, len(x), batch)]
+    return np.concatenate(blocks)
+
+
 def predicted(model: keras.Model, x: np.ndarray) -> np.ndarray:
     """Probabilities `(n, classes)`, float64, of logits; of one logit, those of two classes."""
-    logits = [np.asarray(model(x[start : start + 2048], training=False)) for start in range(0, len(x), 2048)]
-    logits = np.concatenate(logits).astype(np.float64)
+    logits = answers(model, x).astype(np.float64)
     if logits.shape[1] > 1:
         return softmax(logits, axis=1)
     return np.concatenate([expit(-logits), expit(logits)], axis=1)
@@ -132,15 +138,34 @@ def scored(model: keras.Model, x: np.ndarray, classes: np.ndarray) -> dict[str, 
     return dict(score(classes, predicted(model, x))._asdict())
 
 
-def confidences(model: keras.Model, x: np.ndarray) -> dict[str, Any]:
+def confidences(model: keras.Model, x: np.ndarray, with_histogram: bool = True) -> dict[str, Any]:
     """confidence: the mean, in percent; entropy in nats; histogram: the share of each bin, in percent."""
     probabilities = predicted(model, x)
     of_class = probabilities.max(axis=1)
     counts, _ = np.histogram(of_class, BINS, (0, 1))
     entropy = -(probabilities * np.log(np.maximum(probabilities, 1e-300))).sum(axis=1)
+    found = {"confidence": 100 * float(of_class.mean()), "entropy": float(entropy.mean())}
+    return {**found, "histogram": 100 * counts / len(x)} if with_histogram else found
+
+
+def of_risk(network: keras.Model, data: Data, alpha: float, loss: str, count: int, seed: int) -> dict[str, float]:
+    """Figure 3's loss on modified data and penalties, the sum of both, and mixup's risk, of `count` mixtures.
+
+    R1 and R3 come as their sum: apart they hold inverses that need not exist.
+    """
+    risk = approximate_mixup_risk(network, data.x, data.y, alpha, loss)
+    generator = np.random.default_rng(seed)
+    first, second = generator.integers(len(data.x), size=(2, count))
+    ratio = generator.beta(alpha, alpha, count)
+
+    def mixed(values: np.ndarray) -> np.ndarray:
+        of_first = ratio.reshape(-1, *[1] * (values.ndim - 1))
+        return (of_first * values[first] + (1 - of_first) * values[second]).astype(np.float32)
+
+    of_mixtures = LOSSES[loss].value(tf.constant(mixed(data.y)), tf.constant(answers(network, mixed(data.x))))
     return {
-        "confidence": 100 * float(of_class.mean()), "entropy": float(entropy.mean()),
-        "histogram": 100 * counts / len(x),
+        "loss on modified data": risk.base, "R1 + R3": risk.r1 + risk.r3, "R2": risk.r2,
+        "approximate risk": risk.total, "mixup's risk": float(np.mean(of_mixtures)),
     }  # fmt: skip
 
 

@@ -30,5 +30,6 @@ def over_alphas(axes, runs, measure, arms, alphas):
         reach = 1.96 * values.std(axis=1) / np.sqrt(values.shape[1])
         (line,) = axes.plot(alphas, mean, marker="o", markersize=3, label=words)
         axes.fill_between(alphas, mean - reach, mean + reach, alpha=0.25, color=line.get_color())
-    axes.set_xscale("log")
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(alphas, [f"{alpha:g}" for alpha in alphas])
     axes.set_xlabel("alpha")

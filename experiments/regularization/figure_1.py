@@ -1,6 +1,6 @@
 """What mixup learns of two moons: the classifier of modified data, not of the original ones
 
-Networks are trained on the data, on mixtures and on modified data; beside them are the Bayes classifiers of all three.
+Networks are trained on the data, on mixtures and on modified data; beside them are all three Bayes classifiers.
 """
 
 import keras
@@ -64,15 +64,15 @@ def bayes(x, noise, pieces=400):
 
 
 def of_mixtures(x, y, points, alpha, radius):
-    """Exact for the data at hand, in balls of a radius; 1/2 where no mixture comes."""
-    return np.nan_to_num(mixup_optimal_classifier(x, y, points, alpha, radius)[:, 1], nan=0.5)
+    """Exact for the data at hand, in balls of a radius; -1, which counts as class 0, where no mixture comes."""
+    return np.nan_to_num(mixup_optimal_classifier(x, y, points, alpha, radius)[:, 1], nan=-1)
 
 
 def trained(x, y, alpha, steps, seed):
     """Each way of training with its network, which the next one changes."""
     targets = np.eye(2, dtype=np.float32)[y]
     shrunk = [each.astype(np.float32) for each in modified_data(x, targets, alpha)]
-    original, trainer = (x.astype(np.float32), targets), Trainer(network, steps_per_call=100)
+    original, trainer = (x.astype(np.float32), targets), Trainer(network, steps_per_call=50)
     for arm, (features, labels), layer in (
         (PLAIN, original, None), (MIXUP, original, common.mixing(alpha)), (SHRUNK, shrunk, None),
     ):  # fmt: skip
@@ -113,12 +113,12 @@ def draw(runs):
     for axes, (arm, points) in zip(all_axes, shown.items(), strict=False):
         of_class = np.array(runs.cells[0][arm]["grid"]).reshape(side, side)
         axes.contourf(across[..., 0], across[..., 1], of_class, np.linspace(0, 1, 11), cmap="coolwarm", alpha=0.5)
-        colours = "0.35" if arm == MIXUP else y
-        axes.scatter(*points.T, s=7, c=colours, cmap="coolwarm")
+        colours = {"c": "0.35"} if arm == MIXUP else {"c": y, "cmap": "coolwarm"}
+        axes.scatter(*points.T, s=7, **colours)
         axes.set(title=f"network: {arm}")
     lines = {"original's": ("black", "-"), "modified's": ("tab:blue", "--"), "grid": ("tab:red", "-")}
     for name, (colour, style) in lines.items():
-        values = np.array(bayes_cells[name]).reshape(side, side)
+        values = np.ma.masked_less(np.array(bayes_cells[name]).reshape(side, side), 0)
         all_axes[3].contour(across[..., 0], across[..., 1], values, [0.5], colors=colour, linestyles=style)
         words = "of mixtures" if name == "grid" else f"of {name[:-2]} data"
         all_axes[3].plot([], [], color=colour, linestyle=style, label=f"Bayes classifier {words}")
@@ -135,7 +135,7 @@ EXPERIMENT = Experiment(
     settings={
         "alpha": 1.0, "size": 200, "noise": 0.1, "radius": 0.1, "points": 200, "steps": 2000, "side": 40,
     },
-    quick={"size": 60, "points": 30, "steps": 100, "side": 10},
+    quick={"size": 60, "points": 30, "steps": 50, "side": 10},
     seeds=10,
     claims=[
         Claim("mixup's Bayes classifier is nearer to that of modified data than to that of the original ones",

@@ -21,7 +21,7 @@ def measure(seed, alphas, train_size, test_size, rate, batch, steps):
     """Scores of digits as they are, and of each corruption and intensity."""
     data = common.digits(seed, train_size)
     data = data._replace(test_x=data.test_x[:test_size], test_classes=data.test_classes[:test_size])
-    trainer = Trainer(common.lenet, functools.partial(keras.optimizers.SGD, rate, 0.9), steps_per_call=50)
+    trainer = Trainer(common.lenet, functools.partial(keras.optimizers.SGD, rate, 0.9), steps_per_call=20)
     sets = [[corrupted(data.test_x, kind, 1 + i, seed) for i in range(INTENSITIES)] for kind in KINDS]
     everything = np.concatenate([data.test_x, *(each for of_kind in sets for each in of_kind)])
 
@@ -102,7 +102,7 @@ EXPERIMENT = Experiment(
         "alphas": [0.125, 0.25, 0.5, 1, 2, 4, 8], "train_size": 300, "test_size": 1000, "rate": 0.02, "batch": 100,
         "steps": 600,
     },
-    quick={"alphas": [0.25, 1, 8], "train_size": 100, "test_size": 100, "steps": 50},
+    quick={"alphas": [0.25, 1, 8], "train_size": 100, "test_size": 100, "steps": 20},
     seeds=10,
     claims=[
         *claims_of(0.25, 1, 8),

@@ -19,7 +19,7 @@ def measure(seed, alphas, features, scale, rate, batch, steps):
     data = common.noisy_moons(seed)
     trainer = Trainer(
         functools.partial(common.random_features, features, scale), functools.partial(keras.optimizers.SGD, rate),
-        keras.losses.BinaryCrossentropy(from_logits=True), steps_per_call=100,
+        keras.losses.BinaryCrossentropy(from_logits=True), steps_per_call=20,
     )  # fmt: skip
     generator = np.random.default_rng(seed + 1000)
     flipped = np.isin(np.arange(len(data.test_x)), generator.permutation(len(data.test_x))[: len(data.test_x) // 5])
@@ -96,10 +96,10 @@ EXPERIMENT = Experiment(
     title="Rescaled prediction over alpha, on noisy two moons with random features",
     measure=measure,
     settings={
-        "alphas": [0.125, 0.25, 0.5, 1, 2, 4, 8], "features": 1000, "scale": 10.0, "rate": 5.0, "batch": 50,
+        "alphas": [0.25, 0.5, 1, 2, 4, 8], "features": 1000, "scale": 10.0, "rate": 5.0, "batch": 50,
         "steps": 3000,
     },
-    quick={"alphas": [0.25, 1, 8], "features": 50, "steps": 100},
+    quick={"alphas": [0.25, 1, 8], "features": 50, "steps": 20},
     seeds=30,
     claims=claims_of(0.25, 1, 8),
     draw=draw,
