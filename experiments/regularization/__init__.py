@@ -1,0 +1,1 @@
+"""On Mixup Regularization (Carratino, Cissé, Jenatton, Vert, 2020)."""
