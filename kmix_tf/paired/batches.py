@@ -11,6 +11,8 @@ from kmix_tf.pipeline import mix
 def batches(x: np.ndarray, y: np.ndarray, size: int, seed: int, layer: Any = None) -> tf.data.Dataset:
     """Shuffled batches without end; with the same seed the same ones, whatever the layer makes of them.
 
+    Sets TensorFlow's global seed.
+
     Args:
         x, y: arrays `(n, ...)`; all n go round before one comes again.
         size: of a batch; at most n. What is left of a round is dropped, so that all batches are equally long.
@@ -21,6 +23,8 @@ def batches(x: np.ndarray, y: np.ndarray, size: int, seed: int, layer: Any = Non
     size = min(size, len(x))
     rows = tf.data.Dataset.counter().map(lambda number: _round(len(x), size, seed, number)).unbatch()
     dataset = rows.map(lambda chosen: (tf.gather(x, chosen), tf.gather(y, chosen)))
+    # What `mix` draws depends on TensorFlow's global seed besides its own.
+    tf.random.set_seed(seed)
     if layer is not None:
         dataset = dataset.apply(mix(layer, seed=seed))
     return dataset.prefetch(4)

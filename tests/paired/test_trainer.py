@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kmix_tf import KMixupLayer
 from kmix_tf.paired import Trainer, batches, probabilities, score, scores
@@ -47,6 +48,18 @@ def test_mixtures_of_every_arm_are_of_the_same_samples():
     for (x, _), (mixture, _) in zip(taken(None, 3), mixed, strict=True):
         np.testing.assert_allclose(mixture.mean(axis=0), x.mean(axis=0), atol=1e-2)
         assert np.abs(mixture - x).max() > 0.1
+
+
+@pytest.mark.parametrize("k", [1, 4])
+def test_mixtures_do_not_depend_on_the_global_seed_either(k):
+    streams = []
+    for before in (None, 5, 6):
+        tf.random.set_seed(before)
+        streams.append(taken(KMixupLayer(k, num_classes=2), 3))
+    for first, *others in zip(*streams, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(first[0], other[0])
+            np.testing.assert_array_equal(first[1], other[1])
 
 
 def test_a_run_depends_on_the_seed_and_not_on_earlier_runs():

@@ -30,7 +30,9 @@ def photograph_album(seed: int) -> Album:
     """Crops of three photographs, by turns: scikit-learn's temple and flower, and Matplotlib's portrait."""
     datasets = _extras.require("sklearn.datasets", "cli", "kmix-tf gallery without --images")
     photographs = datasets.load_sample_images()
-    named = {pathlib.Path(path).stem: image for path, image in zip(photographs.filenames, photographs.images, strict=True)}
+    named = {
+        pathlib.Path(path).stem: image for path, image in zip(photographs.filenames, photographs.images, strict=True)
+    }
     named["hopper"] = _portrait()
     generator = np.random.default_rng(seed)
     names = [list(named)[i % len(named)] for i in range(COUNT)]

@@ -46,6 +46,7 @@ def run_reproduce(request: ReproduceRequest) -> None:
     names = chosen(request.names)
     matplotlib = _extras.require("matplotlib", "cli", "kmix-tf reproduce")
     matplotlib.use("Agg")
+    _extras.require("matplotlib.pyplot", "cli", "kmix-tf reproduce").style.use("tableau-colorblind10")
     results = pathlib.Path(request.results)
     folder = writable_folder(str(results / _QUICK if request.quick else results), "--results")
     found = [_kept(request, name, folder) for name in names]

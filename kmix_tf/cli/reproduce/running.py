@@ -85,5 +85,7 @@ def _measure(task: Task) -> Done:
     experiment = load(task.name, task.folder)
     started = time.monotonic()
     keras.backend.clear_session()
+    # Before anything is drawn, so that nothing depends on what this process did before.
+    keras.utils.set_random_seed(task.seed)
     settings = {**task.settings, **({"data_dir": task.data_dir} if experiment.reads_data else {})}
     return Done(task, experiment.measure(task.seed, **settings), time.monotonic() - started)
