@@ -1,15 +1,15 @@
 """The tables and figures of the k-mixup paper, and what else of it is measured."""
 
-_LARGE = "needs {} and days on graphics cards; the same question is asked of small sets by table-2"
+_LARGE = "needs {} and days on graphics cards; the same question is asked of digits by k-mixup/digits"
 
 ITEMS = [
     ("Table 1", "", "the sum of Tables 2, 3 and 10 to 12, 3,680 networks; see those"),
-    ("Table 2", "k-mixup/table-2", ""),
+    ("Table 2", "k-mixup/digits", ""),
     ("Table 3", "", _LARGE.format("Tiny ImageNet, a ResNet-18")),
     ("Table 4", "k-mixup/table-4", ""),
     ("Table 5", "", _LARGE.format("Speech Commands")),
-    ("Table 6", "k-mixup/table-6", ""),
-    ("Table 7", "k-mixup/table-7", ""),
+    ("Table 6", "k-mixup/digits", ""),
+    ("Table 7", "k-mixup/digits", ""),
     ("Table 8", "k-mixup/table-8", ""),
     ("Table 9", "k-mixup/table-9", ""),
     ("Table 10", "", _LARGE.format("CIFAR-10, a ResNet-18")),
