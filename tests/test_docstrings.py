@@ -20,6 +20,7 @@ SUBPACKAGES = [
     "label_shares",
     "layers",
     "maths",
+    "paired",
     "pairing",
     "plot",
     "ratio",
