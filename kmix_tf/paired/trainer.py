@@ -28,7 +28,9 @@ class Trainer:
         >>> from kmix_tf import KMixupLayer
         >>> from kmix_tf.paired import Trainer, batches, scores
         >>> x, y = np.float32([[-1], [1]] * 32), np.int32([0, 1] * 32)
-        >>> trainer = Trainer(lambda: keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)]))
+        >>> def network():
+        ...     return keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+        >>> trainer = Trainer(network, lambda: keras.optimizers.SGD(0.1))
         >>> mixed = batches(x, y, 16, seed=0, layer=KMixupLayer(k=4, num_classes=2))
         >>> scores(trainer.run(mixed, steps=200, seed=0), x, y)["error"]
         0.0
