@@ -85,6 +85,7 @@ class _Demo:
 
     def __init__(self, request: DemoRequest, data: Data, setting: dict[str, Any], out: pathlib.Path):
         self._request, self._data, self._setting, self._out = request, data, setting, out
+        self._course = Course(data.x.shape[1:], len(data.classes), request.epochs)
         self._scored: dict[str, list[Scored]] = {}
         self._truths: list[np.ndarray] = []
 
@@ -125,10 +126,9 @@ class _Demo:
         """Every arm with one seed."""
         parts = self._split(seed)
         self._truths.append(parts.y_test)
-        course = Course(parts.x_train.shape[1:], len(self._data.classes), self._request.epochs)
         for name, arm in chosen.items():
             advance(0, f"seed {seed}, {name}")
-            self._scored.setdefault(name, []).append(course.score(arm, parts, seed, lambda step: advance()))
+            self._scored.setdefault(name, []).append(self._course.score(arm, parts, seed, lambda step: advance()))
 
 
 def _told(results: dict[str, Any]) -> list[Any]:
