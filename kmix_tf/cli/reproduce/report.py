@@ -19,7 +19,11 @@ def effect(judged: Judged, runs: Runs) -> str:
     found, unit, compared = judged.found, judged.claim.unit, judged.claim.effect
     if isinstance(compared, AtMost):
         bound = f"at {'least' if isinstance(compared, AtLeast) else 'most'} {number(compared.bound)}"
-        return f"{mean_and_spread(runs.values(compared.arm, compared.measure))}, for {bound}{_sureness(judged)}"
+        values = runs.values(compared.arm, compared.measure)
+        # What looks like the bound and is not must not look like it.
+        is_near = number(values.mean()) == number(compared.bound) and values.mean() != compared.bound
+        value = f"{values.mean():.5g}" if is_near else mean_and_spread(values)
+        return f"{value}, for {bound}{_sureness(judged)}"
     said = f"{'+' if found.mean > 0 else ''}{number(found.mean)} {unit}".strip()
     if isinstance(compared, Less):
         ours, theirs = (number(runs.mean(arm, compared.measure)) for arm in (compared.arm, compared.than))

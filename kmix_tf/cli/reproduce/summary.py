@@ -46,11 +46,12 @@ def summary(found: Sequence[Found], results: str) -> str:
     known = {each.experiment.name: each for each in found}
     verdicts = Counter(judged.verdict for each in found for judged in each.experiment.judged(each.kept.runs()))
     counted = ", ".join(f"{count} {word}" for word, count in sorted(verdicts.items()))
-    parts = [_HEAD, f"In all: {counted or 'nothing yet'}.", "## Every table and figure", _covered(known, results)]
+    parts = [_HEAD, f"In all: {counted or 'nothing yet'}."]
     for paper, title in catalogue().PAPERS.items():
         of_paper = [each for each in found if each.experiment.name.startswith(f"{paper}/")]
         if of_paper:
             parts += [f"## {title}", *(_section(each, results) for each in of_paper)]
+    parts += ["## Every table and figure of the papers", _covered(known, results)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
