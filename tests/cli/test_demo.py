@@ -116,7 +116,7 @@ def test_no_sample_is_both_trained_and_tested_on():
 
 
 def test_columns_that_are_constant_in_training_are_left_out():
-    """.1 in float32 leaves a spread of its own rounding, by which another value would become hundreds of thousands."""
+    """0.1 in float32 leaves a spread by rounding, divided by which another value would become hundreds of thousands."""
     generator = np.random.default_rng(0)
     x = np.stack([generator.normal(size=60), np.full(60, 0.1), np.full(60, -3.0)], axis=1).astype(np.float32)
     order = np.random.default_rng(3).permutation(60)
