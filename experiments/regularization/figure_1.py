@@ -145,9 +145,9 @@ EXPERIMENT = Experiment(
     claims=[
         Claim("mixup's Bayes classifier is nearer to that of modified data than to that of the original ones",
               nearer(BAYES)),
-        Claim("a network trained with mixup is nearer to the Bayes classifier of modified data than of original ones",
+        Claim("a network trained with mixup is nearer to the Bayes classifier of modified than of original data",
               nearer(MIXUP)),
-        Claim("a network trained on the data is nearer to the Bayes classifier of original data than of modified ones",
+        Claim("a network trained on the data is nearer to the Bayes classifier of original than of modified data",
               lambda cells: -nearer(PLAIN)(cells)),
         Claim("mixup's Bayes classifier errs less on shrunk data than on the data as they are",
               lambda cells: cells[BAYES]["error"] - cells[BAYES]["error, rescaled"]),
