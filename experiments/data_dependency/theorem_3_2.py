@@ -140,8 +140,8 @@ EXPERIMENT = Experiment(
                   AtLeast("segment, least", name, 0.0), "above 0", unit="")
             for name in NAMES[1:]
         ),
-        Claim("where all samples fulfil Assumption 2.9, the classifier is continuous at them: 0.9, between 0 of its class and 1 "
-              "of another, a step of 2e-4 changes the probability by less than 0.1",
+        Claim("where all samples fulfil Assumption 2.9, the classifier is continuous at them: 0.9, between 0 of "
+              "its class and 1 of another, a step of 2e-4 changes the probability by less than 0.1",
               _jump, "no jump", is_exact=True, unit=""),
     ],
     notes="""segment: the distance of samples from the nearest segment between two samples of other classes, at

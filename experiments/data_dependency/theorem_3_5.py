@@ -134,7 +134,7 @@ EXPERIMENT = Experiment(
               AtMost("angle", arm(10, "alpha = 1", "all pairs"), 0.01), unit="degrees", ours=True),
         Claim("mixup with all pairs, of 15 and 5 points, gives a classifier over 1 degree from the max-margin one",
               AtLeast("angle", arm(15, "alpha = 1", "all pairs"), 1.0), unit="degrees", ours=True),
-        Claim("in 30 dimensions, where some points are no support vectors, mixup's is over 1 degree from the max-margin one",
+        Claim("in 30 dimensions, where not all are support vectors, mixup's is over 1 degree from the max-margin one",
               AtLeast("angle", "30 dimensions, alpha = 1", 1.0), unit="degrees"),
     ],
     notes="""angle: from the max-margin classifier, in degrees. unequal margins: standard deviation of the points'
