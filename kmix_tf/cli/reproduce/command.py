@@ -16,7 +16,8 @@ from kmix_tf.cli.reproduce.finding import chosen, home, load, titles
 from kmix_tf.cli.reproduce.keeping import Kept, told
 from kmix_tf.cli.reproduce.report import Found, claims, page
 from kmix_tf.cli.reproduce.running import Task, run
-from kmix_tf.cli.terminal import UserError, escaped, heading, progress, show
+from kmix_tf.cli.terminal import UserError, console, escaped, heading, progress, show
+from kmix_tf.paired import DataNotFound, Experiment
 
 _QUICK = "quick"
 
@@ -57,7 +58,7 @@ def run_reproduce(request: ReproduceRequest) -> None:
         write_pages(done, folder)
         if not request.quick:
             write_summary(results)
-    _tell(request, found)
+    _tell(request, done)
 
 
 def _list(request: ReproduceRequest) -> None:
@@ -83,8 +84,30 @@ def _tasks(request: ReproduceRequest, found: list[Found]) -> list[Task]:
         count = request.seeds or (experiment.quick_seeds if request.quick else experiment.seeds)
         settings = experiment.settings_of(request.quick)
         waiting = [seed for seed in range(count) if seed not in kept.seeds]
-        tasks += [Task(experiment.name, seed, settings, request.data_dir, str(home())) for seed in waiting]
+        if waiting and _can_run(request, experiment):
+            tasks += [Task(experiment.name, seed, settings, request.data_dir, str(home())) for seed in waiting]
     return sorted(tasks, key=lambda task: task.seed)
+
+
+def _can_run(request: ReproduceRequest, experiment: Experiment) -> bool:
+    """Whether it is to be measured; if not, says why.
+
+    Raises:
+        UserError: if it is asked for by its own name, and its data are not there.
+    """
+    is_named, why = experiment.name in request.names, ""
+    if experiment.elsewhere and not is_named:
+        why = f"{experiment.elsewhere}. Ask for it by its name."
+    elif experiment.reads_data:
+        try:
+            experiment.reads_data(request.data_dir)
+        except (DataNotFound, ImportError) as error:
+            why = " ".join(str(error).split())
+            if is_named:
+                raise UserError(f"{experiment.name}: {why}") from error
+    if why:
+        show(f"{experiment.name} is left out: {why}", to=console(is_error=True))
+    return not why
 
 
 def _measure(request: ReproduceRequest, found: list[Found]) -> None:
