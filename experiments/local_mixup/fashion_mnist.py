@@ -61,7 +61,8 @@ def draw(runs):
         for way in [PLAIN, *map(tuned, CANDIDATES)]:
             values = np.stack([runs.values(of(size, way), measured) for size in sizes], axis=1)
             draw_spread(axes, list(sizes.values()), values, marker="o", label=way)
-        axes.set(xlabel="training images", ylabel=label, xscale="log", ylim=(0, None))
+        axes.set(ylabel=label, xscale="log")
+        axes.set_xticks(list(sizes.values()), sizes)
     all_axes[1].legend(fontsize=8)
     return figure
 
