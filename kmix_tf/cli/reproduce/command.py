@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import pathlib
+import sys
 
 import click
 
@@ -100,7 +101,8 @@ def _can_run(request: ReproduceRequest, experiment: Experiment) -> bool:
         why = f"{experiment.elsewhere}. Ask for it by its name."
     elif experiment.reads_data:
         try:
-            experiment.reads_data(request.data_dir)
+            with contextlib.redirect_stdout(sys.stderr):  # Downloads tell how far they are.
+                experiment.reads_data(request.data_dir)
         except (DataNotFound, ImportError) as error:
             why = " ".join(str(error).split())
             if is_named:
