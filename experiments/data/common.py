@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kmix_tf.paired import DataNotFound
+
 
 class Data(NamedTuple):
     """A data set: images `(n, height, width, channels)` of uint8 or float, or tables `(n, columns)` of float32.
@@ -18,10 +20,6 @@ class Data(NamedTuple):
     y_test: np.ndarray
     classes: int
     name: str
-
-
-class DataNotFound(RuntimeError):
-    """A data set is not on this machine and could not be fetched."""
 
 
 def not_found(name, tried, advice):

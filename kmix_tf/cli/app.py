@@ -140,6 +140,8 @@ def reproduce(jobs: int | None, **options: Any) -> None:
 
     Seeds that are done are kept: after an interrupt the same command goes on. Writes numbers as JSON, a page and a
     figure for each, and RESULTS.md with the verdict on every claim.
+
+    What needs data that are not there, or days of a graphics card, is named and left out, unless asked for by NAME.
     """
     from kmix_tf.cli.reproduce.command import ReproduceRequest, run_reproduce
 

@@ -2,7 +2,19 @@
 
 from kmix_tf.paired.batches import batches
 from kmix_tf.paired.differences import Difference, paired_difference, verdict
-from kmix_tf.paired.experiment import AtLeast, AtMost, Cells, Claim, Experiment, Judged, Less, More, Runs, best
+from kmix_tf.paired.experiment import (
+    AtLeast,
+    AtMost,
+    Cells,
+    Claim,
+    DataNotFound,
+    Experiment,
+    Judged,
+    Less,
+    More,
+    Runs,
+    best,
+)
 from kmix_tf.paired.scores import Scores, probabilities, score, scores
 from kmix_tf.paired.tables import arms_table, grid_table, mean_and_spread, number, table
 from kmix_tf.paired.trainer import Trainer
@@ -12,6 +24,7 @@ __all__ = [
     "AtMost",
     "Cells",
     "Claim",
+    "DataNotFound",
     "Difference",
     "Experiment",
     "Judged",

@@ -125,6 +125,10 @@ class AtLeast(AtMost):
         return -super().__call__(cells)
 
 
+class DataNotFound(RuntimeError):
+    """A data set is not on this machine and could not be fetched; says what was tried, and what to do."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Experiment:
     """One table or figure of a paper, or several that are one.
@@ -143,8 +147,10 @@ class Experiment:
         table: Markdown of the runs. None: a row an arm, a column a measure.
         draw: draws the runs with Matplotlib and returns the Figure. None: there is no figure.
         notes: what a reader must know: what differs from the paper, and why.
-        reads_data: whether `measure` takes `data_dir=` (a folder, or None) for data that are not bundled.
-        elsewhere: why its full size is not run on two cores; "" if it is.
+        reads_data: `reads_data(data_dir)` reads data that are not bundled, from a folder (None: from where they
+            usually are, or a download), or raises `DataNotFound`; `measure` then takes `data_dir=`. It is called once
+            before seeds are measured at the same time, so that one process downloads. None: the data are bundled.
+        elsewhere: why its full size is not run on two cores, for which it must be asked by its own name; "" if it is.
     """
 
     name: str
@@ -160,7 +166,7 @@ class Experiment:
     table: Callable[[Runs], str] | None = None
     draw: Callable[[Runs], Any] | None = None
     notes: str = ""
-    reads_data: bool = False
+    reads_data: Callable[[str | None], Any] | None = None
     elsewhere: str = ""
 
     def __post_init__(self) -> None:

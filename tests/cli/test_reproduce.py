@@ -69,6 +69,28 @@ ITEMS = [Item("coins", "Table 1", "coins/edge"), Item("coins", "Figure 1", "", "
 """
 
 
+FAR = '''"""Coins that are not here"""
+
+from kmix_tf.paired import DataNotFound, Experiment
+
+
+def coins(data_dir):
+    if data_dir is None:
+        raise DataNotFound("Coins: not found. Tried:\\n  - the sofa\\nName a purse by --data-dir.")
+
+
+def measure(seed, data_dir):
+    coins(data_dir)
+    return {"found": {"coins": float(len(data_dir))}}
+
+
+EXPERIMENT = Experiment(
+    name="coins/NAME", items="Table 2", title="Coins that are not here", measure=measure, settings={}, quick={},
+    reads_data=coins, elsewhere="WHERE",
+)
+'''
+
+
 @pytest.fixture
 def place(tmp_path):
     """A folder with one experiment in it."""
@@ -199,3 +221,30 @@ def test_names_that_mean_nothing_list_those_that_do(reproduce, place):
     assert status == 2 and "edge.json is not a result of kmix-tf reproduce" in error
     status, out, _ = reproduce("--list")
     assert status == 0 and "a drawing of a coin" in out and "coins/edge" in out
+
+
+def test_what_needs_data_that_are_not_there_is_left_out_with_a_word_and_is_refused_by_name(reproduce, place):
+    folder = place / "experiments" / "coins"
+    (folder / "lost.py").write_text(FAR.replace("NAME", "lost").replace("WHERE", ""))
+    why = "Coins: not found. Tried: - the sofa Name a purse by --data-dir."
+    status, out, error = reproduce("all", "--quick", "--jobs", "1")
+    assert status == 0 and error == f"coins/lost is left out: {why}"
+    assert "coins/edge" in out and "coins/lost" not in out and not (place / "results/quick/coins/lost.md").exists()
+    status, _, error = reproduce("coins/lost", "coins/edge")
+    assert status == 2 and error == f"kmix-tf: coins/lost: {why}" and not (place / "results/coins").exists()
+    assert reproduce("coins", "--quick", "--data-dir", "purse")[0] == 0
+    assert (place / "results/quick/coins/lost.md").exists()
+    # What was measured is told without its data.
+    status, out, error = reproduce("all", "--quick")
+    assert status == 0 and "coins/lost" in out and not error
+
+
+def test_what_is_run_elsewhere_is_asked_for_by_its_name(reproduce, place):
+    (place / "experiments" / "coins" / "far.py").write_text(
+        FAR.replace("NAME", "far").replace("WHERE", "years of it")
+    )
+    status, out, error = reproduce("all", "--quick", "--data-dir", "purse", "--jobs", "1")
+    assert status == 0 and error == "coins/far is left out: years of it. Ask for it by its name."
+    assert "coins/edge" in out and "coins/far" not in out
+    status, out, _ = reproduce("coins/far", "--quick", "--data-dir", "purse", "--jobs", "1")
+    assert status == 0 and "coins/far" in out

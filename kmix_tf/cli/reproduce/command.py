@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import sys
 
 import click
 
@@ -16,8 +17,14 @@ from kmix_tf.cli.reproduce import summary
 from kmix_tf.cli.reproduce.finding import chosen, home, load, titles
 from kmix_tf.cli.reproduce.keeping import Kept, told
 from kmix_tf.cli.reproduce.report import Found, claims, page
+<<<<<<< HEAD
 from kmix_tf.cli.reproduce.running import Done, Task, run
 from kmix_tf.cli.terminal import UserError, escaped, heading, progress, show
+=======
+from kmix_tf.cli.reproduce.running import Task, run
+from kmix_tf.cli.terminal import UserError, console, escaped, heading, progress, show
+from kmix_tf.paired import DataNotFound, Experiment
+>>>>>>> exp-real
 
 _QUICK = "quick"
 USUAL, SUMMARY = "results", "RESULTS.md"
@@ -58,11 +65,17 @@ def run_reproduce(request: ReproduceRequest) -> None:
     finally:
         done = [each for each in found if each.kept.seeds]
         write_pages(done, folder)
+<<<<<<< HEAD
         stale = [] if request.quick else write_summary(results)
     _tell(request, done, stale)
     if failed:
         more = f" {len(failed) - 1} more failed." if len(failed) > 1 else ""
         raise UserError(failed[0] + more)
+=======
+        if not request.quick:
+            write_summary(results)
+    _tell(request, done)
+>>>>>>> exp-real
 
 
 def _list(request: ReproduceRequest) -> None:
@@ -86,12 +99,39 @@ def _tasks(request: ReproduceRequest, found: list[Found]) -> list[Task]:
         count = request.seeds or (experiment.quick_seeds if request.quick else experiment.seeds)
         settings = experiment.settings_of(request.quick)
         waiting = [seed for seed in range(count) if seed not in kept.seeds]
-        tasks += [Task(experiment.name, seed, settings, request.data_dir, str(home())) for seed in waiting]
+        if waiting and _can_run(request, experiment):
+            tasks += [Task(experiment.name, seed, settings, request.data_dir, str(home())) for seed in waiting]
     return sorted(tasks, key=lambda task: task.seed)
 
 
+<<<<<<< HEAD
 def _measure(request: ReproduceRequest, found: list[Found]) -> list[str]:
     """Measures what is not kept yet; returns what failed."""
+=======
+def _can_run(request: ReproduceRequest, experiment: Experiment) -> bool:
+    """Whether it is to be measured; if not, says why.
+
+    Raises:
+        UserError: if it is asked for by its own name, and its data are not there.
+    """
+    is_named, why = experiment.name in request.names, ""
+    if experiment.elsewhere and not is_named:
+        why = f"{experiment.elsewhere}. Ask for it by its name."
+    elif experiment.reads_data:
+        try:
+            with contextlib.redirect_stdout(sys.stderr):  # Downloads tell how far they are.
+                experiment.reads_data(request.data_dir)
+        except (DataNotFound, ImportError) as error:
+            why = " ".join(str(error).split())
+            if is_named:
+                raise UserError(f"{experiment.name}: {why}") from error
+    if why:
+        show(f"{experiment.name} is left out: {why}", to=console(is_error=True))
+    return not why
+
+
+def _measure(request: ReproduceRequest, found: list[Found]) -> None:
+>>>>>>> exp-real
     tasks, kept = _tasks(request, found), {each.experiment.name: each.kept for each in found}
     failed: list[str] = []
     if not tasks:
