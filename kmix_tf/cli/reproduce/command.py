@@ -17,14 +17,9 @@ from kmix_tf.cli.reproduce import summary
 from kmix_tf.cli.reproduce.finding import chosen, home, load, titles
 from kmix_tf.cli.reproduce.keeping import Kept, told
 from kmix_tf.cli.reproduce.report import Found, claims, page
-<<<<<<< HEAD
 from kmix_tf.cli.reproduce.running import Done, Task, run
-from kmix_tf.cli.terminal import UserError, escaped, heading, progress, show
-=======
-from kmix_tf.cli.reproduce.running import Task, run
 from kmix_tf.cli.terminal import UserError, console, escaped, heading, progress, show
 from kmix_tf.paired import DataNotFound, Experiment
->>>>>>> exp-real
 
 _QUICK = "quick"
 USUAL, SUMMARY = "results", "RESULTS.md"
@@ -65,17 +60,11 @@ def run_reproduce(request: ReproduceRequest) -> None:
     finally:
         done = [each for each in found if each.kept.seeds]
         write_pages(done, folder)
-<<<<<<< HEAD
         stale = [] if request.quick else write_summary(results)
     _tell(request, done, stale)
     if failed:
         more = f" {len(failed) - 1} more failed." if len(failed) > 1 else ""
         raise UserError(failed[0] + more)
-=======
-        if not request.quick:
-            write_summary(results)
-    _tell(request, done)
->>>>>>> exp-real
 
 
 def _list(request: ReproduceRequest) -> None:
@@ -104,10 +93,6 @@ def _tasks(request: ReproduceRequest, found: list[Found]) -> list[Task]:
     return sorted(tasks, key=lambda task: task.seed)
 
 
-<<<<<<< HEAD
-def _measure(request: ReproduceRequest, found: list[Found]) -> list[str]:
-    """Measures what is not kept yet; returns what failed."""
-=======
 def _can_run(request: ReproduceRequest, experiment: Experiment) -> bool:
     """Whether it is to be measured; if not, says why.
 
@@ -130,8 +115,8 @@ def _can_run(request: ReproduceRequest, experiment: Experiment) -> bool:
     return not why
 
 
-def _measure(request: ReproduceRequest, found: list[Found]) -> None:
->>>>>>> exp-real
+def _measure(request: ReproduceRequest, found: list[Found]) -> list[str]:
+    """Measures what is not kept yet; returns what failed."""
     tasks, kept = _tasks(request, found), {each.experiment.name: each.kept for each in found}
     failed: list[str] = []
     if not tasks:
