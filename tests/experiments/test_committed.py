@@ -1,12 +1,13 @@
 """What is committed in results/ is of the experiments as they are, and RESULTS.md says what is in it."""
 
+import json
 import pathlib
 
 import pytest
 
 from kmix_tf.cli.reproduce import summary
 from kmix_tf.cli.reproduce.finding import load, titles
-from kmix_tf.cli.reproduce.keeping import Kept
+from kmix_tf.cli.reproduce.keeping import Kept, told
 from kmix_tf.cli.reproduce.report import Found, page
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -52,9 +53,8 @@ def test_results_are_of_the_settings_that_the_code_has(name):
     kept = Kept(experiment, experiment.settings_of(False), RESULTS, to_read=True)
     assert kept.seeds
     assert kept.is_of_this_code, f"measure it anew: kmix-tf reproduce {name} --anew"
-    runs = kept.runs()
-    for judged in experiment.judged(runs):
-        assert judged.verdict
+    claims = [told(judged) for judged in experiment.judged(kept.runs())]
+    assert json.loads(kept.path.read_text(encoding="utf-8"))["claims"] == claims
     figure = RESULTS / f"{name}.png"
     assert figure.is_file() == (experiment.draw is not None)
     text = (RESULTS / f"{name}.md").read_text(encoding="utf-8")

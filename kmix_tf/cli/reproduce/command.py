@@ -150,9 +150,10 @@ def _keep(done: Done, kept: Kept, failed: list[str], unwritten: dict[str, OSErro
 
 
 def write_pages(found: list[Found], folder: pathlib.Path) -> None:
-    """A page and a figure of each experiment, beside its numbers."""
+    """A page and a figure of each experiment, beside its numbers; those are written, too: claims may have changed."""
     for each in found:
         experiment = each.experiment
+        each.kept.write()
         figure = _drawn(each) if experiment.draw else None
         files: dict[pathlib.Path, str | bytes] = {folder / f"{experiment.name}.md": page(each, figure is not None)}
         if figure is not None:
