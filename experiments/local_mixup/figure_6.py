@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
     items="Figure 6",
     title="How fast the error falls: Local Mixup against mixup, on the data trained on",
     measure=measure,
-    settings={"sizes": [1000, 797], "every": 25, **SETTINGS, "steps": 400},
+    settings={"sizes": [1000, 797], "every": 50, **SETTINGS, "steps": 400},
     quick={"steps": 100},
     seeds=8,
     claims=[
@@ -63,7 +63,7 @@ EXPERIMENT = Experiment(
     ],
     draw=draw,
     notes="""
-The error is measured every 25 steps of 64, on unmixed training data; "mean error in training" is its mean over these
+The error is measured every 50 steps of 64, on unmixed training data; "mean error in training" is its mean over these
 times. The text also compares AdaMixup, with a network of its own for ratios, which is not part of this package.
 """,
 )  # fmt: skip

@@ -101,10 +101,12 @@ def _jpeg(image):
 def draw(runs):
     from matplotlib import pyplot
 
-    ratios = runs.settings["ratios"]
+    first, ratios = runs.cells[runs.seeds[0]], runs.settings["ratios"]
+    if "strip" not in first[INPUT]:  # It is of seed 0 alone.
+        return None
     figure, all_axes = pyplot.subplots(len(METHODS), 1, figsize=(7.6, 7), layout="constrained")
     for axes, method in zip(all_axes, METHODS, strict=True):
-        strip = tf.io.decode_jpeg(base64.b64decode(runs.cells[0][method]["strip"][0])).numpy()
+        strip = tf.io.decode_jpeg(base64.b64decode(first[method]["strip"][0])).numpy()
         side = strip.shape[0]
         axes.imshow(strip)
         axes.set_ylabel(method, fontsize=9)

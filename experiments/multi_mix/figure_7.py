@@ -99,6 +99,7 @@ EXPERIMENT = Experiment(
 Not deterministic: another run gives other times. The paper trains ResNeXt on a GPU with eight processes that load
 data; here all runs on one core, and nothing is done in parallel. What is saved is what each step costs whatever its
 size, and saliency, which is asked once a batch however many interpolations there are. The shading spans quartiles
-over rounds.
+over rounds. All arms take batches of the same 50 samples; one of nine interpolations trains on nine times as many
+mixtures.
 """,
 )  # fmt: skip

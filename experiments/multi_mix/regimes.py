@@ -115,6 +115,10 @@ def draw(runs):
     return figure
 
 
+# They were picked by the gain that is claimed: that they have it again is all that this shows.
+FOUND = dict.fromkeys((NOISY, STEEP), " (found on other seeds, then repeated)")
+
+
 def claims():
     for regime in (NOISY, STEEP, CALM):
         for other, words in {
@@ -125,14 +129,14 @@ def claims():
             if (regime, other) == (STEEP, MANY):  # There are no more samples.
                 continue
             yield Claim(
-                f"{regime}: five interpolations have less error than {words}",
-                Less("error", arm(regime, FIVE), arm(regime, other)), "not compared" if other != ONE else "",
+                f"{regime}{FOUND.get(regime, '')}: five interpolations have less error than {words}",
+                Less("error", arm(regime, FIVE), arm(regime, other)), ours=True,
             )  # fmt: skip
 
 
 EXPERIMENT = Experiment(
     name="multi-mix/regimes",
-    items="Section IV-I, at equal time and cost",
+    items="Beyond the paper: where five interpolations help",
     title="Where five interpolations help: small batches and large rates, at equal steps, equal time and equal cost",
     measure=measure,
     settings={
@@ -156,13 +160,19 @@ EXPERIMENT = Experiment(
     table=table_of,
     draw=draw,
     notes="""
-The regimes were chosen on seeds 1000 to 1003, from 18 settings: 100 or 400 digits to train on, batches of 10, 50 or
-all, rates of 0.05, 0.3 or 1, looked at after 50, 200, 500 and 1,000 steps. Gains of five interpolations were
+The paper's Section IV-I varies K, and compares neither time nor cost; all claims here are ours.
+
+The first two regimes were found on other seeds, then repeated: they were picked by the very gain that is claimed, on
+seeds 1000 to 1003, which split the same 1,797 digits. So the claims say that the gain is there again with other
+splits and weights of these data, not that it would be on other data. They are two of 18 settings, the third regime
+is one of the others: 100 or 400 digits to train on, batches of 10, 50 or all, rates of 0.05, 0.3 or 1, looked at
+after 50, 200, 500 and 1,000 steps. Gains of five interpolations were
 largest there with small batches (2.8 points, 8.0 to 5.3 %, at a rate of 0.3; 1.6 at 0.05) and with so large a rate
 that whole batches with one ratio for all barely train (10 to 20 points); elsewhere, as in the third regime, they
 were within 0.5 points of none. *As long as K = 5 takes*: a step of five interpolations of so small batches took
 1.2, 1.4 and 1.5 times as long as one of one interpolation, on one core; for larger networks it is nearer to five
 (benchmarks/model_cost.md: 4.1), where *five times the steps* is what to compare with. All arms of a regime have the
-same rate.
+same rate. They take equal batches in the same order, but for *five times as many different samples*, whose batches
+are other ones; the arms with more steps go on with further batches.
 """,
 )  # fmt: skip

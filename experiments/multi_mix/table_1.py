@@ -11,28 +11,34 @@ import numpy as np
 from experiments.multi_mix import common
 from experiments.multi_mix.common import BLENDS, CUTMIX, CUTOUT, INPUT, PLAIN, PUZZLE, SMOOTHING
 from kmix_tf.analysis import background_noise
-from kmix_tf.paired import Claim, Experiment, Less, best, scores
+from kmix_tf.paired import Claim, Experiment, Less, scores
 
 FIVE = 5
 NOISE, REPLACED = "error, noisy background", "error, other background"
+# On the part to choose by: arms are preferred by an error, and of equal ones by the loss.
+TO_CHOOSE, NOISE_TO_CHOOSE, TIE = "error to choose by", "error to choose by, noisy background", "loss to choose by"
 
 
-def measure(seed, train, test, background, batch, steps, width, rate, alpha, noise, counts):
-    """Scores on test images, and errors where their background is corrupted."""
-    data, of_test = common.digits_on_photographs(seed, train, test, background=background)
+def measure(seed, train, valid, test, background, batch, steps, width, rate, alpha, noise, counts):
+    """Scores on test images, and errors where their background is corrupted; also those of the part to choose by."""
+    data, to_choose, of_test = common.digits_on_photographs(seed, train, valid, test, background=background)
     corrupted = {
         REPLACED: background_noise(of_test.x, of_test.foreground, "others", seed),
         NOISE: background_noise(of_test.x, of_test.foreground, noise, seed),
     }
+    noisy_to_choose = background_noise(to_choose.x, to_choose.foreground, noise, seed)
     arms = common.Arms(functools.partial(common.small_cnn, width), common.sgd(rate, steps))
     cells = {}
     for method in (PLAIN, CUTOUT, SMOOTHING, *BLENDS):
         for count in counts if method in BLENDS else [1]:
             network = arms.train(method, count, data, batch, steps, seed, alpha)
+            chosen_by = scores(network, to_choose.x, to_choose.y)
             cells[arm(method, count)] = {
                 **scores(network, of_test.x, of_test.y),
                 **{name: scores(network, x, of_test.y)["error"] for name, x in corrupted.items()},
-            }
+                TO_CHOOSE: chosen_by["error"], TIE: chosen_by["loss"],
+                NOISE_TO_CHOOSE: scores(network, noisy_to_choose, to_choose.y)["error"],
+            }  # fmt: skip
     return cells
 
 
@@ -68,10 +74,16 @@ def gains_more(cells):
     return gains[0] - gains[1]
 
 
-def below_all(measured):
-    """By how much multi-mix is below the best of the others, with one interpolation each."""
-    others = best(measured, [PLAIN, CUTOUT, SMOOTHING, *map(arm, BLENDS)])
-    return lambda cells: others(cells) - cells[MULTI][measured]
+def below_chosen(measured, by):
+    """By how much multi-mix is below that of the others, with one interpolation each, which the part to choose by
+    prefers. The least test error of nine would favour them."""
+    others = [PLAIN, CUTOUT, SMOOTHING, *map(arm, BLENDS)]
+
+    def effect(cells):
+        chosen = min(others, key=lambda name: (cells[name][by], cells[name][TIE]))
+        return cells[chosen][measured] - cells[MULTI][measured]
+
+    return effect
 
 
 EXPERIMENT = Experiment(
@@ -80,10 +92,10 @@ EXPERIMENT = Experiment(
     title="Errors, calibration and corrupted backgrounds of all ways of mixing, with one to five interpolations",
     measure=measure,
     settings={
-        "train": 1000, "test": 797, "background": 0.5, "batch": 50, "steps": 600, "width": 16, "rate": 0.1,
-        "alpha": 1.0, "noise": 0.1, "counts": [1, 3, 5],
+        "train": 800, "valid": 200, "test": 797, "background": 0.5, "batch": 50, "steps": 600, "width": 16,
+        "rate": 0.1, "alpha": 1.0, "noise": 0.1, "counts": [1, 3, 5],
     },
-    quick={"train": 40, "test": 40, "batch": 10, "steps": 2, "width": 2, "counts": [1, 5]},
+    quick={"train": 40, "valid": 20, "test": 40, "batch": 10, "steps": 2, "width": 2, "counts": [1, 5]},
     seeds=5,
     claims=[
         *[
@@ -104,8 +116,8 @@ EXPERIMENT = Experiment(
             }.items()
         ],
         Claim(
-            "Table I: multi-mix (Puzzle Mix, K = 5) has less error than the best of all others with K = 1",
-            below_all("error"), "18.23 %, the next 19.43 %",
+            "Table I: multi-mix (Puzzle Mix, K = 5) has less error than the best other way with K = 1",
+            below_chosen("error", TO_CHOOSE), "18.23 %, the next 19.43 %",
         ),
         Claim("Table I: multi-mix has less error than no mixup", Less("error", MULTI, PLAIN), "18.23 and 21.84 %"),
         Claim(
@@ -121,8 +133,8 @@ EXPERIMENT = Experiment(
             Less(NOISE, MULTI, arm(PUZZLE)), "25.53 and 26.11 %",
         ),
         Claim(
-            "Table V, Gaussian noise: multi-mix has less error than the best of all others with K = 1",
-            below_all(NOISE), "25.53 %, the next 25.89 %",
+            "Table V, Gaussian noise: multi-mix has less error than the best other way with K = 1",
+            below_chosen(NOISE, NOISE_TO_CHOOSE), "25.53 %, the next 25.89 %",
         ),
         Claim(
             "Table VIII: multi-mix is better calibrated than Puzzle Mix",
@@ -146,7 +158,10 @@ Input mixup 39.41 and 26.29, Cutmix 46.20 and 27.13, Puzzle-mix 39.23 and 26.11,
 VIII (ImageNet, calibration error): no mixup 5.93, Input mixup 1.18, Cutmix 4.31, Puzzle-mix 2.06, multi-mix 1.46.
 Figure 6 is a plot without numbers.
 
-What differs: 1,000 handwritten digits of 8 x 8 pixels near the middle of 16 x 16 pixels of scikit-learn's
+*The best other way* is, in each seed, that of the nine arms with one interpolation which has the least error on 200
+images held out of the training data, with a noisy background for Table V; only it is compared on the test images.
+
+What differs: 800 handwritten digits of 8 x 8 pixels near the middle of 16 x 16 pixels of scikit-learn's
 photographs, not CIFAR-100 or ImageNet; three convolutions, not residual networks; 600 steps of SGD with momentum,
 whose rate falls along a cosine (rate, background and steps were chosen with seed 1000, by whether the network
 without mixing and with Input mixup learns); one set of networks for all four tables, where the paper takes ImageNet

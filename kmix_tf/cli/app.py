@@ -127,11 +127,13 @@ def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
 @click.argument("names", metavar="NAME", nargs=-1)
 @click.option("--list", "show_list", is_flag=True, help="List every table and figure of the papers.")
 @click.option("--quick", is_flag=True, help="Seconds instead of minutes each, into RESULTS/quick; no evidence.")
-@_number("--seeds", 1, 10_000, "Use seeds 0 to N - 1.", show_default="as many as the experiment says")
+@_number(
+    "--seeds", 1, 10_000, "Have seeds 0 to N - 1; more that are kept count, too.", show_default="as many as each says"
+)
 @_number("--jobs", 1, 1024, "Seeds measured at the same time, each by one core.", show_default="cores", default=None)
 @click.option("--data-dir", metavar="DIR", help="Folder of data that are not bundled, such as Fashion-MNIST.")
 @click.option("--results", metavar="DIR", default="results", help="Folder for numbers, pages and figures.")
-@click.option("--anew", is_flag=True, help="Forget the seeds that are done.")
+@click.option("--anew", is_flag=True, help="Begin anew, in place of the seeds that are kept.")
 @_JSON
 def reproduce(jobs: int | None, **options: Any) -> None:
     """Run experiments, by NAME, by paper, or all.

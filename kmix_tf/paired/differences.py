@@ -9,6 +9,8 @@ from scipy import stats
 
 from kmix_tf import _checks
 
+# Fewer equal differences are no surprise where what is counted is coarse: an error of one sample more or less.
+_FEWEST_ALIKE = 5
 HOLDS, FAILS, UNDECIDED, UNTESTED = "holds", "does not", "undecided", "not tested"
 
 
@@ -80,12 +82,16 @@ def verdict(difference: Difference, above: float = 0.0) -> str:
     """What an effect says of the claim that it is more than `above`.
 
     Returns:
-        "holds" or "does not", if the interval lies on one side; "undecided" if not; "not tested" with one seed.
+        "holds" or "does not", if the interval lies on one side; "undecided" if not, and if fewer than five seeds
+        differ by exactly the same; "not tested" with one seed.
     """
     if difference.seeds < 2:
         return UNTESTED
+    is_alike = difference.low == difference.high
+    if is_alike and difference.seeds < _FEWEST_ALIKE:
+        return UNDECIDED
     if difference.low > above:
         return HOLDS
     # An effect of nothing at all, in every seed, is not more than nothing.
-    is_below = difference.high < above or difference.low == difference.high
+    is_below = difference.high < above or is_alike
     return FAILS if is_below else UNDECIDED

@@ -68,6 +68,7 @@ class Claim:
         above: what the effect must exceed; below 0 for "no worse than by so much".
         unit: of the effect, such as "points" of error.
         is_exact: whether nothing random is in it: it then holds or not, with one seed and without a test.
+        ours: whether it is a sentence of this package's and not of the paper.
     """
 
     says: str
@@ -76,11 +77,13 @@ class Claim:
     above: float = 0.0
     unit: str = "points"
     is_exact: bool = False
+    ours: bool = False
 
     def judge(self, runs: Runs) -> Judged:
         """What the runs say of it."""
         effects = [float(self.effect(cells)) for cells in runs.cells.values()]
-        found = paired_difference(effects)
+        # The chance of what was found if the claim were just not true.
+        found = paired_difference(effects)._replace(p=paired_difference(effects, self.above).p)
         if self.is_exact:
             return Judged(self, found, HOLDS if min(effects) > self.above else FAILS)
         return Judged(self, found, verdict(found, self.above))

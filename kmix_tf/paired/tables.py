@@ -32,7 +32,11 @@ def mean_and_spread(values: np.ndarray) -> str:
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """In Markdown: the first column is of words, the others of numbers."""
     lines = [list(head), ["---", *["--:"] * (len(head) - 1)], *map(list, rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
+
+
+def _escaped(cell: str) -> str:
+    return cell.replace("|", r"\|").replace("\n", " ")
 
 
 def arms_table(runs: Runs, paper: Cells | None = None, measures: Sequence[str] | None = None) -> str:

@@ -17,7 +17,8 @@ class Trainer:
         optimizer: returns a new Keras optimizer. None: Adam with a rate of 0.001.
         loss: a Keras loss. None: cross-entropy of soft labels.
         wrap: makes of the network the model that is trained, such as a `MixModel`. None: the network itself.
-        steps_per_call: how many steps are one call of TensorFlow's; small networks train faster with many.
+        steps_per_call: how many steps at most are one call of TensorFlow's; small networks train faster with many. As
+            many are taken as divide the steps asked for: Keras 3 would round those up.
         jit_compile: whether XLA compiles the step. It takes a second or more, and small networks then train faster.
 
     Attributes:
@@ -45,19 +46,22 @@ class Trainer:
         steps_per_call: int = 50,
         jit_compile: bool = False,
     ):
-        self._make = make
+        self._make, self._loss, self._jit_compile = make, loss, jit_compile
         self.network = make()
         self.model = wrap(self.network) if wrap else self.network
-        self._steps_per_call = steps_per_call
-        self.model.compile(
-            optimizer() if optimizer else keras.optimizers.Adam(1e-3),
-            loss or keras.losses.CategoricalCrossentropy(from_logits=True),
-            steps_per_execution=steps_per_call,
-            jit_compile=jit_compile,
-        )
+        self._steps_per_call, self._block = steps_per_call, 0
+        self._compile(optimizer() if optimizer else keras.optimizers.Adam(1e-3), steps_per_call)
         self.model.optimizer.build(self.model.trainable_variables)
         # Copies: an array that shares a variable's memory changes with it.
         self._fresh = [each.numpy().copy() for each in self.model.optimizer.variables]
+
+    def _compile(self, optimizer: Any, every: int) -> None:
+        """For calls of as many steps as divide `every`; compiled anew only if they are not those of the last run."""
+        block = max(size for size in range(1, min(every, self._steps_per_call) + 1) if every % size == 0)
+        if block != self._block:
+            self._block = block
+            loss = self._loss or keras.losses.CategoricalCrossentropy(from_logits=True)
+            self.model.compile(optimizer, loss, steps_per_execution=block, jit_compile=self._jit_compile)
 
     def run(
         self,
@@ -75,10 +79,11 @@ class Trainer:
             steps: how many to take; a multiple of `every`.
             every, watch: after each `every` steps, `watch(steps so far)` is called.
         """
-        self.begin(seed)
         every = every or steps
         if steps % every:
             raise ValueError(f"Trainer.run: steps must be a multiple of every. Received: {steps} and {every}.")
+        self._compile(self.model.optimizer, every)
+        self.begin(seed)
         watcher = keras.callbacks.LambdaCallback(
             on_epoch_end=lambda epoch, logs: watch and watch((epoch + 1) * every),
         )

@@ -14,7 +14,7 @@ from kmix_tf.cli.demo.arms import LARGEST, arms, kmixup, mixup
 from kmix_tf.cli.demo.data import Data, load_file, split
 from kmix_tf.cli.demo.telling import apart, compared, differences, sentences, summary
 from kmix_tf.cli.demo.training import Scores
-from kmix_tf.cli.terminal import written
+from kmix_tf.cli.terminal import UserError, written
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +113,18 @@ def test_no_sample_is_both_trained_and_tested_on():
     parts = split(Data(marks, np.arange(50) % 2, np.array([0, 1]), "marks"), 30, 0.0, 3)
     assert len(np.unique(np.concatenate([parts.x_train, parts.x_test]))) == 50
     assert parts.x_train.mean() == pytest.approx(0, abs=1e-6) and parts.x_train.std() == pytest.approx(1, abs=1e-6)
+
+
+def test_columns_that_are_constant_in_training_are_left_out():
+    """0.1 in float32 leaves a spread by rounding, divided by which another value would become hundreds of thousands."""
+    generator = np.random.default_rng(0)
+    x = np.stack([generator.normal(size=60), np.full(60, 0.1), np.full(60, -3.0)], axis=1).astype(np.float32)
+    order = np.random.default_rng(3).permutation(60)
+    x[order[40:], 1] = 0.11
+    parts = split(Data(x, np.arange(60) % 2, np.array([0, 1]), "table"), 40, 0.0, 3)
+    assert parts.x_train.shape == (40, 1) and parts.x_test.shape == (20, 1) and np.abs(parts.x_test).max() < 10
+    with pytest.raises(UserError, match="all constant"):
+        split(Data(x[:, 2:], np.arange(60) % 2, np.array([0, 1]), "table"), 40, 0.0, 3)
 
 
 def test_a_labels_file_of_columns_is_a_vector(tmp_path):

@@ -47,7 +47,7 @@ EXPERIMENT = Experiment(
     claims=[
         Claim("the bent coin shows heads more often", More("heads", "bent", "fair"), "3", unit="heads"),
         Claim("the fair coin shows heads at most ten times", AtMost("heads", "fair", 10.5), unit="heads"),
-        Claim("it is bent a lot", More("heads", "bent", "fair"), above=5.0, unit="heads", is_exact=True),
+        Claim("it is bent a lot", More("heads", "bent", "fair"), above=5.0, unit="heads", is_exact=True, ours=True),
     ],
     paper={"bent": {"heads": 13}},
     draw=draw,
@@ -100,6 +100,8 @@ def place(tmp_path):
         (package / "__init__.py").write_text("")
     (folder / "edge.py").write_text(EXPERIMENT)
     (folder.parent / "catalogue.py").write_text(CATALOGUE)
+    # By which it is known for a clone of this repository.
+    (tmp_path / "setup.cfg").write_text("[metadata]\nname = kmix_tf\n")
     return tmp_path
 
 
@@ -144,7 +146,8 @@ def test_seeds_are_measured_once_and_judged(reproduce, place):
     assert "| bent | 12.6 ± 0.78 (13) |" in page and "![A coin that lands on its edge](edge.png)" in page
     assert (place / "results" / "coins" / "edge.png").read_bytes().startswith(b"\x89PNG")
     summary = (place / "RESULTS.md").read_text()
-    assert "In all: 1 does not, 1 holds, 1 undecided." in summary
+    assert "Claims of the papers: 1 hold, 1 are undecided. Claims of our own: 1 do not." in summary
+    assert "| it is bent a lot (ours) |" in summary
     assert "| coins | Figure 1 | - | a drawing of a coin |" in summary
     assert "`kmix-tf reproduce coins/edge`" in summary
 
@@ -152,7 +155,13 @@ def test_seeds_are_measured_once_and_judged(reproduce, place):
     assert status == 0 and asked(place) == [0, 1, 2, 3], "what was done is not done again"
     assert kept(place)["seeds"]["0"] == found["seeds"]["0"]
 
-    # Other settings, or another version: refused, and left as they were.
+    # Words may be otherwise, what is measured may not; refused, results are left as they were.
+    module = place / "experiments" / "coins" / "edge.py"
+    module.write_text(EXPERIMENT.replace("more often", "more often by far").replace("10.0 + seed}", "10.0 + seed }"))
+    assert reproduce("coins/edge", "--jobs", "1")[0] == 0
+    module.write_text(EXPERIMENT.replace("0.1 * (seed % 2)", "0.2 * (seed % 2)"))
+    status, _, error = reproduce("coins/edge", "--seeds", "5")
+    assert status == 2 and "edge.json has results of other code of the experiment" in error
     module = place / "experiments" / "coins" / "edge.py"
     module.write_text(EXPERIMENT.replace('"shift": 2.0', '"shift": 3.0'))
     before = kept(place)
@@ -196,7 +205,9 @@ def test_a_seed_that_fails_is_named_and_the_others_stay(reproduce, place):
     (place / "broken").touch()
     status, _, error = reproduce("coins/edge", "--jobs", "1")
     assert status == 2 and error.endswith("seed 2 of coins/edge failed. ArithmeticError: the coin is gone")
-    assert sorted(kept(place)["seeds"]) == ["0", "1"]
+    assert sorted(kept(place)["seeds"]) == ["0", "1", "3"]
+    page = (place / "results" / "coins" / "edge.md").read_text()
+    assert "seeds 0, 1, 3." in page
 
 
 def test_names_that_mean_nothing_list_those_that_do(reproduce, place):

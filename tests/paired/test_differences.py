@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from kmix_tf.paired import paired_difference, verdict
+from kmix_tf.paired import AtLeast, AtMost, Claim, Runs, paired_difference, verdict
 from kmix_tf.paired.differences import FAILS, HOLDS, UNDECIDED, UNTESTED
 
 NUMBERS = st.lists(st.floats(-100, 100).map(lambda value: round(value, 3)), min_size=2, max_size=12)
@@ -39,9 +39,10 @@ def test_one_seed_gives_no_verdict():
 
 
 def test_equal_differences_need_no_interval():
-    assert verdict(paired_difference([2.0, 2.0, 2.0])) == HOLDS
-    assert verdict(paired_difference([2.0, 2.0]), above=3.0) == FAILS
-    assert verdict(paired_difference([0.0, 0.0])) == FAILS
+    assert verdict(paired_difference([2.0] * 5)) == HOLDS
+    assert verdict(paired_difference([2.0] * 5), above=3.0) == FAILS
+    assert verdict(paired_difference([0.0] * 5)) == FAILS
+    assert verdict(paired_difference([2.0] * 4)) == UNDECIDED, "four that are alike are no surprise of coarse numbers"
     assert paired_difference([0.0, 0.0]).p == 1.0
 
 
@@ -65,3 +66,18 @@ def test_a_margin_is_what_the_interval_must_exceed():
 def test_what_cannot_be_compared_is_refused(arguments, message):
     with pytest.raises(ValueError, match=f"paired_difference: .*{message}"):
         paired_difference(*arguments)
+
+
+def test_the_p_value_of_a_claim_is_of_its_margin():
+    cells = {seed: {"a": {"error": value}} for seed, value in enumerate([1.0, 1.2, 0.8, 1.1, 0.9])}
+    found = Claim("at most 1.5", AtMost("error", "a", 1.5), above=0.3).judge(Runs({}, cells))
+    effects = 1.5 - np.array([1.0, 1.2, 0.8, 1.1, 0.9])
+    assert found.found.p == pytest.approx(stats.ttest_1samp(effects, 0.3).pvalue)
+    assert found.found.mean == pytest.approx(effects.mean()) and found.verdict == HOLDS and found.found.p < 0.05
+
+
+def test_an_exact_claim_must_hold_with_every_seed():
+    cells = {0: {"a": {"error": 1.0}}, 1: {"a": {"error": 0.0}}}
+    claim = Claim("above nothing", AtLeast("error", "a", 0.0), is_exact=True)
+    assert claim.judge(Runs({}, {0: cells[0]})).verdict == HOLDS
+    assert claim.judge(Runs({}, cells)).verdict == FAILS

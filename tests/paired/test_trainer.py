@@ -108,3 +108,11 @@ def test_scores_of_a_model_are_those_of_its_softmax():
     expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(probabilities(model, X, batch=7), expected, atol=1e-6)
     assert scores(model, X, Y)["error"] == 100 * np.mean(logits.argmax(axis=1) != Y)
+
+
+@pytest.mark.parametrize(("steps", "every", "per_call"), [(48, 16, 50), (100, 25, 40), (7, 7, 2), (60, 60, 50)])
+def test_as_many_steps_are_taken_as_are_asked_for(steps, every, per_call):
+    trainer, seen = Trainer(network, steps_per_call=per_call), []
+    taken_by = lambda step: seen.append((step, int(trainer.model.optimizer.iterations.numpy())))  # noqa: E731
+    trainer.run(batches(X, Y, 16, 0, PLAIN), steps, 0, every, taken_by)
+    assert seen == [(step, step) for step in range(every, steps + 1, every)]

@@ -11,7 +11,7 @@ import numpy as np
 
 from kmix_tf._writing import write_files
 from kmix_tf.cli.demo import toy
-from kmix_tf.cli.demo.arms import Arm, K, arms, kmixup
+from kmix_tf.cli.demo.arms import Arm, arms, kmixup
 from kmix_tf.cli.demo.data import Data, load_digits, load_file, split
 from kmix_tf.cli.demo.pictures import draw_pairs, draw_regions, draw_reliability, drawing
 from kmix_tf.cli.demo.telling import apart, compared, differences, sentences, summary
@@ -69,6 +69,7 @@ def _setting(request: DemoRequest, data: Data) -> dict[str, Any]:
     return {
         "data": data.name,
         "samples": len(data.x),
+        "is_table": data.x.ndim == 2,
         "classes": len(data.classes),
         "training_samples": training,
         "test_samples": len(data.x) - training,
@@ -85,7 +86,7 @@ class _Demo:
 
     def __init__(self, request: DemoRequest, data: Data, setting: dict[str, Any], out: pathlib.Path):
         self._request, self._data, self._setting, self._out = request, data, setting, out
-        self._course = Course(data.x.shape[1:], len(data.classes), request.epochs)
+        self._courses: dict[tuple[int, ...], Course] = {}
         self._scored: dict[str, list[Scored]] = {}
         self._truths: list[np.ndarray] = []
 
@@ -110,7 +111,10 @@ class _Demo:
         results = {
             "setting": self._setting,
             "arms": {name: arm._asdict() for name, arm in chosen.items()},
-            "toy": {"alpha": on_toy.alpha, "errors": on_toy.errors},
+            "toy": {
+                "arms": {name: arm._asdict() for name, arm in on_toy.arms.items()},
+                "errors": on_toy.errors,
+            },
             "table": summary(scores),
             "differences": differences(scores),
             "runs": {name: [run._asdict() for run in runs] for name, runs in scores.items()},
@@ -126,9 +130,15 @@ class _Demo:
         """Every arm with one seed."""
         parts = self._split(seed)
         self._truths.append(parts.y_test)
+        shape = parts.x_train.shape[1:]
+        # Of a table, other columns may be constant with another seed.
+        if shape not in self._courses:
+            self._courses[shape] = Course(shape, len(self._data.classes), self._request.epochs)
         for name, arm in chosen.items():
             advance(0, f"seed {seed}, {name}")
-            self._scored.setdefault(name, []).append(self._course.score(arm, parts, seed, lambda step: advance()))
+            self._scored.setdefault(name, []).append(
+                self._courses[shape].score(arm, parts, seed, lambda step: advance())
+            )
 
 
 def _told(results: dict[str, Any]) -> list[Any]:
@@ -147,25 +157,34 @@ def _told(results: dict[str, Any]) -> list[Any]:
 
 
 def _described(results: dict[str, Any]) -> str:
-    setting, chosen = results["setting"], results["arms"]
-    matched = " and ".join(f"{arm['alpha']:.2g}" for arm in list(chosen.values())[3:])
+    setting, chosen = results["setting"], list(results["arms"].values())
     wrong = f"{setting['wrong_labels']:.0%} of them with wrong labels; " if setting["wrong_labels"] else ""
+    unit = "standard deviations of its column" if setting["is_table"] else "standard deviations of all pixels"
     return (
         f"{in_one_line(setting['data'])}: {setting['training_samples']} training samples of {setting['classes']} "
         f"classes; {wrong}{setting['test_samples']} test samples; {setting['epochs']} epochs, batches of "
         f"{setting['batch']}, seeds 0 to {setting['seeds'][-1]} (mean ± standard deviation). Mixup is named by its "
-        f"alpha; k-mixup, with k = {K}, by that of the mixup that perturbs as much: its own is {matched}. Attacked: "
-        f"error when each feature is moved by {setting['epsilon']:g} standard deviations (FGSM). Rescaled: the "
-        "calibration error of RescaledModel."
+        f"alpha, k-mixup by that of the mixup that it is matched with: with k = {chosen[-1]['k']} its own is "
+        f"{' and '.join(map(_matched, chosen[1:3], chosen[3:]))}. Attacked: error when each feature is moved by "
+        f"{setting['epsilon']:g} {unit} (FGSM). Rescaled: the calibration error of RescaledModel."
     )
+
+
+def _matched(plain: dict[str, Any], matched: dict[str, Any]) -> str:
+    """The alpha of k-mixup; and how far mixtures are moved, where that is not as far as by mixup."""
+    alpha = f"{matched['alpha']:.2g}"
+    if matched["perturbation"] > 0.97 * plain["perturbation"]:
+        return alpha
+    return f"{alpha} (which moves samples by {matched['perturbation']:.2g}, mixup by {plain['perturbation']:.2g})"
 
 
 def _of_toy(results: dict[str, Any]) -> str:
     found = results["toy"]
     errors = ", ".join(f"{name} {np.mean(each):.1f} %" for name, each in found["errors"].items())
+    plain, matched = list(found["arms"].values())[1:]
     return (
-        f"A toy on which mixing far partners fails, four bars in the plane; error of the same seeds: {errors} "
-        f"(k-mixup at alpha = {found['alpha']:.2g}, the most that is tried)."
+        f"A toy on which mixing far partners fails, four bars in the plane; error of the same seeds: {errors}; the "
+        f"alpha of k-mixup is {_matched(plain, matched)}."
     )
 
 

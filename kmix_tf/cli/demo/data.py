@@ -1,7 +1,7 @@
 """The demo's data: bundled digits or a person's own arrays, split anew for each seed."""
 
 import pathlib
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from kmix_tf.cli.terminal import UserError
 _MOST_AXES = 5
 # Sums of squares of much larger numbers are infinite in float32.
 _LARGEST = 1e15
+# Of float32, a few times over.
+_ROUNDING = 1e-6
 
 
 class Data(NamedTuple):
@@ -90,6 +92,7 @@ def split(data: Data, training: int, wrong_labels: float, seed: int) -> Split:
     """Draws a training set of a given size; a share of its labels is then replaced by other classes at random.
 
     Features are shifted and scaled by the training set's mean and spread: a table's by column, images' as a whole.
+    Columns that are constant in the training set are left out: they teach nothing, and elsewhere may be anything.
     """
     generator = np.random.default_rng(seed)
     order = generator.permutation(len(data.x))
@@ -100,6 +103,20 @@ def split(data: Data, training: int, wrong_labels: float, seed: int) -> Split:
     y_train[wrong] = (y_train[wrong] + other[wrong]) % len(data.classes)
     x_train = data.x[chosen]
     axes = 0 if data.x.ndim == 2 else None
-    mean, spread = x_train.mean(axis=axes), x_train.std(axis=axes)
-    spread = np.where(spread > 0, spread, 1)
-    return Split((x_train - mean) / spread, y_train, (data.x[held_out] - mean) / spread, data.y[held_out])
+    wide = x_train.astype(np.float64)
+    mean, spread = np.asarray(wide.mean(axis=axes)), np.asarray(wide.std(axis=axes))
+    # What rounding of equal numbers leaves is no spread.
+    varies = spread > _ROUNDING * np.abs(mean)
+    if axes is not None:
+        if not varies.any():
+            raise UserError("--data: x must differ among its samples. Received: columns that are all constant.")
+        keep = np.flatnonzero(varies)
+        return Split(*_standardised(data, chosen, held_out, y_train, mean[keep], spread[keep], keep))
+    return Split(*_standardised(data, chosen, held_out, y_train, mean, spread if varies else 1.0))
+
+
+def _standardised(
+    data: Data, chosen: np.ndarray, held_out: np.ndarray, y_train: np.ndarray, mean: Any, spread: Any, keep: Any = ...
+) -> tuple[np.ndarray, ...]:
+    scaled = [((data.x[rows][..., keep] - mean) / spread).astype(np.float32) for rows in (chosen, held_out)]
+    return scaled[0], y_train, scaled[1], data.y[held_out]

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from kmix_tf.analysis import four_bars
-from kmix_tf.cli.demo.arms import PLAIN, arms, kmixup, mixup
+from kmix_tf.cli.demo.arms import PLAIN, Arm, arms, kmixup, mixup
 from kmix_tf.paired import Trainer, batches, probabilities
 
 SAMPLES, TESTED = 512, 2000
@@ -22,12 +22,13 @@ _SIDE = 120
 class Toy(NamedTuple):
     """The training data of the first seed, errors in percent by arm and seed, and what is drawn of the first seed.
 
-    edges: left, right, low, high. regions: by arm, the probability of class 1 over the plane, `(side, side)`.
+    arms: by name, how they mix. edges: left, right, low, high. regions: by arm, the probability of class 1 over the
+    plane, `(side, side)`.
     """
 
     x: np.ndarray
     y: np.ndarray
-    alpha: float
+    arms: dict[str, Arm]
     errors: dict[str, list[float]]
     edges: tuple[float, float, float, float]
     regions: dict[str, np.ndarray]
@@ -56,7 +57,7 @@ def measure(seeds: list[int], on_steps: Callable[[int], None]) -> Toy:
             errors[name].append(100 * float(np.mean(probabilities(model, x_test).argmax(axis=1) != y_test)))
             if seed == seeds[0]:
                 regions[name] = probabilities(model, _plane(edges))[:, 1].reshape(_SIDE, _SIDE)
-    return Toy(*first, chosen[kmixup(ALPHA)].alpha, errors, edges, regions)
+    return Toy(*first, chosen, errors, edges, regions)
 
 
 def _drawn(seed: int, count: int = SAMPLES) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import pathlib
 import sys
 
@@ -16,11 +17,12 @@ from kmix_tf.cli.reproduce import summary
 from kmix_tf.cli.reproduce.finding import chosen, home, load, titles
 from kmix_tf.cli.reproduce.keeping import Kept, told
 from kmix_tf.cli.reproduce.report import Found, claims, page
-from kmix_tf.cli.reproduce.running import Task, run
+from kmix_tf.cli.reproduce.running import Done, Task, run
 from kmix_tf.cli.terminal import UserError, console, escaped, heading, progress, show
 from kmix_tf.paired import DataNotFound, Experiment
 
 _QUICK = "quick"
+USUAL, SUMMARY = "results", "RESULTS.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,14 +54,17 @@ def run_reproduce(request: ReproduceRequest) -> None:
     results = pathlib.Path(request.results)
     folder = writable_folder(str(results / _QUICK if request.quick else results), "--results")
     found = [_kept(request, name, folder) for name in names]
+    failed: list[str] = []
     try:
-        _measure(request, found)
+        failed = _measure(request, found)
     finally:
         done = [each for each in found if each.kept.seeds]
         write_pages(done, folder)
-        if not request.quick:
-            write_summary(results)
-    _tell(request, done)
+        stale = [] if request.quick else write_summary(results)
+    _tell(request, done, stale)
+    if failed:
+        more = f" {len(failed) - 1} more failed." if len(failed) > 1 else ""
+        raise UserError(failed[0] + more)
 
 
 def _list(request: ReproduceRequest) -> None:
@@ -73,9 +78,7 @@ def _list(request: ReproduceRequest) -> None:
 def _kept(request: ReproduceRequest, name: str, folder: pathlib.Path) -> Found:
     experiment = load(name)
     settings = experiment.settings_of(request.quick)
-    if request.anew:
-        (folder / f"{name}.json").unlink(missing_ok=True)
-    return Found(experiment, Kept(experiment, settings, folder))
+    return Found(experiment, Kept(experiment, settings, folder, anew=request.anew))
 
 
 def _tasks(request: ReproduceRequest, found: list[Found]) -> list[Task]:
@@ -112,22 +115,38 @@ def _can_run(request: ReproduceRequest, experiment: Experiment) -> bool:
     return not why
 
 
-def _measure(request: ReproduceRequest, found: list[Found]) -> None:
+def _measure(request: ReproduceRequest, found: list[Found]) -> list[str]:
+    """Measures what is not kept yet; returns what failed."""
     tasks, kept = _tasks(request, found), {each.experiment.name: each.kept for each in found}
+    failed: list[str] = []
     if not tasks:
-        return
+        return failed
     unwritten: dict[str, OSError] = {}
-    with progress("measuring", len(tasks), request.as_json) as advance:
-        for done in run(tasks, min(request.jobs, len(tasks))):
-            name = done.task.name
-            unwritten.pop(name, None)
-            try:
-                kept[name].add(done.task.seed, done.cells, done.seconds)
-            except OSError as error:  # A full disk, say. It is tried again with the next seed, and at the end.
-                unwritten[name] = error
-            advance(1, f"{name}, seed {done.task.seed} done")
-    for name in unwritten:
-        kept[name].write()
+    try:
+        with progress("measuring", len(tasks), request.as_json) as advance:
+            for done in run(tasks, min(request.jobs, len(tasks))):
+                _keep(done, kept[done.task.name], failed, unwritten)
+                advance(1, f"{done.task.name}, seed {done.task.seed} done")
+    finally:
+        for name in list(unwritten):
+            with contextlib.suppress(OSError):
+                kept[name].write()
+                unwritten.pop(name)
+    for error in unwritten.values():
+        raise error
+    return failed
+
+
+def _keep(done: Done, kept: Kept, failed: list[str], unwritten: dict[str, OSError]) -> None:
+    name = done.task.name
+    if done.error:
+        failed.append(f"seed {done.task.seed} of {name} failed. {done.error}")
+        return
+    try:
+        kept.add(done.task.seed, done.cells, done.seconds)
+        unwritten.pop(name, None)
+    except OSError as error:  # A full disk, say. It is tried again with the next seed, and at the end.
+        unwritten[name] = error
 
 
 def write_pages(found: list[Found], folder: pathlib.Path) -> None:
@@ -155,13 +174,20 @@ def _drawn(found: Found) -> bytes:
     return png.getvalue()
 
 
-def write_summary(results: pathlib.Path) -> None:
-    """RESULTS.md beside the folder of results, of all that are in it."""
-    found = summary.found_in(results, list(titles()))
-    write_files({results.parent / "RESULTS.md": summary.summary(found, results.name)})
+def write_summary(results: pathlib.Path) -> list[str]:
+    """RESULTS.md of all that is in a folder: within it, or beside it if it is the usual one.
+
+    Returns:
+        What could not be read, in words.
+    """
+    found, stale = summary.found_in(results, list(titles()))
+    is_usual = results == pathlib.Path(USUAL)
+    path = pathlib.Path(SUMMARY) if is_usual else results / SUMMARY
+    write_files({path: summary.summary(found, USUAL if is_usual else ".")})
+    return stale
 
 
-def _tell(request: ReproduceRequest, found: list[Found]) -> None:
+def _tell(request: ReproduceRequest, found: list[Found], stale: list[str]) -> None:
     if request.as_json:
         content = {
             experiment.name: [told(judged) for judged in experiment.judged(kept.runs())] for experiment, kept in found
@@ -173,9 +199,10 @@ def _tell(request: ReproduceRequest, found: list[Found]) -> None:
         show(heading(f"{experiment.name}: {experiment.title}"))
         if experiment.claims:
             show(claims(each))
-        with contextlib.suppress(ValueError):
-            show(f"{kept.path.with_suffix('.md').relative_to(pathlib.Path.cwd())}")
+        show(os.path.relpath(kept.path.with_suffix(".md")))
         if len(kept.seeds) == 1 and not all(claim.is_exact for claim in experiment.claims):
             show("One seed gives no test: run two or more for a verdict.")
         if request.quick:
             show("A quick run shows that it runs, and is no evidence.")
+    for words in stale:
+        show(f"Left out of {SUMMARY}: {words}")

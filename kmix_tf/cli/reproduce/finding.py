@@ -16,17 +16,23 @@ _NAME = "EXPERIMENT"
 
 
 def home() -> pathlib.Path:
-    """The folder that `experiments` is in: this one, or that of the package.
+    """The folder that `experiments` is in: this one, if it is a clone of the repository, or that of the package.
 
     Raises:
         UserError: if it is in neither.
     """
     for folder in (pathlib.Path.cwd(), pathlib.Path(kmix_tf.__file__).resolve().parents[1]):
-        if (folder / _PACKAGE / "catalogue.py").is_file():
+        if (folder / _PACKAGE / "catalogue.py").is_file() and _is_ours(folder):
             return folder
     raise UserError(
         "the experiments are in the repository, not in the installed package. Clone it, and run the command there."
     )
+
+
+def _is_ours(folder: pathlib.Path) -> bool:
+    """What is in some other folder of that name is not run."""
+    setup = folder / "setup.cfg"
+    return setup.is_file() and "\nname = kmix_tf\n" in setup.read_text(encoding="utf-8")
 
 
 def titles() -> dict[str, str]:
@@ -66,7 +72,7 @@ def chosen(names: Sequence[str]) -> list[str]:
 def load(name: str, folder: str | pathlib.Path | None = None) -> Experiment:
     """The experiment of a name that there is."""
     folder = str(folder or home())
-    if folder not in sys.path:
+    if sys.path[0] != folder:
         sys.path.insert(0, folder)
     module = importlib.import_module(f"{_PACKAGE}.{name.replace('-', '_').replace('/', '.')}")
     experiment: Experiment = getattr(module, _NAME)

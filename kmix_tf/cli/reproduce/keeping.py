@@ -15,11 +15,14 @@ import tensorflow as tf
 
 from kmix_tf._version import __version__
 from kmix_tf._writing import write_files
+from kmix_tf.cli.reproduce.fingerprint import fingerprint
 from kmix_tf.cli.terminal import UserError
 from kmix_tf.paired import Cells, Experiment, Judged, Runs
 
 FORMAT = 1
 _DIGITS = 5
+# What may be otherwise in a file that is only read.
+_LENIENT = ("version", "code")
 
 
 def environment() -> dict[str, Any]:
@@ -39,14 +42,22 @@ class Kept:
     """The seeds of one experiment that are done, in a file.
 
     Args:
-        to_read: whether no seeds will be added: those of another version of the package may then be read.
+        to_read: whether no seeds will be added: those of another version of the package, or of other code, may then
+            be read.
+        anew: whether the file that is there is not read, and written over when the first seed is done.
 
     Raises:
-        UserError: if the file is of another version, other settings or another experiment, or is no such file.
+        UserError: if the file is of another version, other settings, other code or another experiment, or is no such
+            file.
     """
 
     def __init__(
-        self, experiment: Experiment, settings: Mapping[str, Any], folder: pathlib.Path, to_read: bool = False
+        self,
+        experiment: Experiment,
+        settings: Mapping[str, Any],
+        folder: pathlib.Path,
+        to_read: bool = False,
+        anew: bool = False,
     ):
         self.path = folder / f"{experiment.name}.json"
         self._experiment = experiment
@@ -55,25 +66,26 @@ class Kept:
             "experiment": experiment.name,
             "settings": json.loads(json.dumps(settings)),
             "version": __version__,
+            "code": fingerprint(experiment),
         }
-        self._to_read = to_read
+        self._to_read, self._anew = to_read, anew
         self._seeds: dict[int, dict[str, Any]] = {}
-        if self.path.exists():
+        if self.path.exists() and not anew:
             found = self._read()
-            self._head["version"] = found["version"]
-            self._seeds = {int(seed): run for seed, run in found["seeds"].items()}
+            self._head.update({key: found[key] for key in _LENIENT})
+            self._seeds = _numbered(found["seeds"])
 
     def _read(self) -> dict[str, Any]:
         try:
             found = json.loads(self.path.read_text(encoding="utf-8"))
             head = {key: found[key] for key in self._head}
-            found["seeds"].items()
+            _numbered(found["seeds"])
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise UserError(
                 f"{self.path} is not a result of kmix-tf reproduce. Move it away, or use --anew."
             ) from error
         for key, value in self._head.items():
-            if head[key] != value and not (key == "version" and self._to_read):
+            if head[key] != value and not (key in _LENIENT and self._to_read):
                 raise UserError(
                     f"{self.path} has results of {_apart(key, head[key], value)}, which are not mixed with new ones. "
                     "Give another folder with --results, or use --anew to measure all anew."
@@ -106,19 +118,33 @@ class Kept:
         """Of the package that measured them."""
         return str(self._head["version"])
 
+    @property
+    def is_of_this_code(self) -> bool:
+        """Whether what the code measures now is what was measured."""
+        return bool(self._head["code"] == fingerprint(self._experiment))
+
     def seconds(self) -> float:
         """That all seeds took together."""
         return float(sum(run["seconds"] for run in self._seeds.values()))
 
     def write(self) -> None:
-        """All that is known, claims judged, in one step."""
+        """All that is known, claims judged, in one step; what another process has added since is kept."""
+        if self.path.exists() and not self._anew:
+            self._seeds = {**_numbered(self._read()["seeds"]), **self._seeds}
+        self._anew = False
         seeds = {str(seed): self._seeds[seed] for seed in self.seeds}
         claims = [told(judged) for judged in self._experiment.judged(self.runs())]
         content = {**self._head, "items": self._experiment.items, "claims": claims, "seeds": seeds}
         write_files({self.path: _compact(content) + "\n"})
 
 
+def _numbered(seeds: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    return {int(seed): {**run, "cells": dict(run["cells"])} for seed, run in seeds.items()}
+
+
 def _apart(key: str, found: Any, wanted: Any) -> str:
+    if key == "code":
+        return "other code of the experiment"
     if key != "settings":
         return f"{key} {found!r}, not {wanted!r}"
     names = [name for name in {**found, **wanted} if found.get(name) != wanted.get(name)]
@@ -130,7 +156,7 @@ def told(judged: Judged) -> dict[str, Any]:
     numbers = {key: value if np.isfinite(value) else None for key, value in judged.found._asdict().items()}
     claim = judged.claim
     return {
-        "says": claim.says, "paper": claim.paper, "above": claim.above, "unit": claim.unit,
+        "says": claim.says, "paper": claim.paper, "above": claim.above, "unit": claim.unit, "ours": claim.ours,
         "verdict": judged.verdict, **rounded(numbers),
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What people read of the results: a page an experiment, and one list of all claims."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kmix_tf.cli.reproduce.keeping import Kept
@@ -43,10 +44,23 @@ def claims(found: Found) -> str:
     """All claims of an experiment with their verdicts."""
     runs = found.kept.runs()
     rows = [
-        [judged.claim.says, judged.claim.paper or "-", effect(judged, runs), f"**{judged.verdict}**"]
+        [_says(judged), judged.claim.paper or "-", effect(judged, runs), f"**{judged.verdict}**"]
         for judged in found.experiment.judged(runs)
     ]
-    return table(["the paper says", "its number", "ours", "verdict"], rows).replace("--:", "---")
+    return table(["claim", "paper", "here", "verdict"], rows).replace("--:", "---")
+
+
+def _says(judged: Judged) -> str:
+    return f"{judged.claim.says} (ours)" if judged.claim.ours else judged.claim.says
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    """As "seed 0", "seeds 0 to 4", or all of them where some are missing."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds))}"
 
 
 def command(experiment: Experiment) -> str:
@@ -57,8 +71,7 @@ def command(experiment: Experiment) -> str:
 def page(found: Found, has_figure: bool) -> str:
     """One experiment, in Markdown."""
     experiment, runs = found.experiment, found.kept.runs()
-    seeds = f"seed {runs.seeds[0]}" if len(runs.seeds) == 1 else f"seeds {runs.seeds[0]} to {runs.seeds[-1]}"
-    parts = [f"# {experiment.title}", f"{experiment.items}. Made by `{command(experiment)}`, {seeds}."]
+    parts = [f"# {experiment.title}", f"{experiment.items}. Made by `{command(experiment)}`, {_listed(runs.seeds)}."]
     if has_figure:
         parts.append(f"![{experiment.title}]({experiment.name.split('/')[1]}.png)")
     if experiment.claims:

@@ -3,13 +3,17 @@
 import concurrent.futures
 import multiprocessing
 import os
+import signal
+import threading
 import time
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kmix_tf.cli.reproduce.finding import load
+from kmix_tf.cli.reproduce.keeping import rounded
 from kmix_tf.cli.terminal import UserError
-from kmix_tf.paired import Cells
+from kmix_tf.paired import Cells, Runs
 
 # One is enough for networks as small as here; what two processes ask of two cores is then about two cores' work.
 _THREADS = 1
@@ -26,24 +30,27 @@ class Task(NamedTuple):
 
 
 class Done(NamedTuple):
-    """A task, its cells, and how long it took."""
+    """A task, its cells, and how long it took; or no cells, and what went wrong."""
 
     task: Task
     cells: Cells
     seconds: float
+    error: str = ""
 
 
 def run(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
     """What each task finds, in the order in which they end.
 
     Raises:
-        UserError: for a task that fails. Those that have ended by then have been yielded.
+        UserError: if a process dies. What has ended by then has been yielded.
     """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the processes begin: it is read once
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(jobs, context, _begin) as pool:
         waiting = {pool.submit(_measure, task): task for task in tasks}
         try:
-            yield from _ended(waiting)
+            for future in concurrent.futures.as_completed(waiting):
+                yield _ended(future, waiting[future])
         except BaseException:
             # What has begun cannot be stopped, but by ending its process; nothing waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -52,31 +59,32 @@ def run(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
             raise
 
 
-def _ended(waiting: Mapping[concurrent.futures.Future, Task]) -> Iterator[Done]:
-    failed = []
-    for future in concurrent.futures.as_completed(waiting):
-        task = waiting[future]
-        try:
-            yield future.result()
-        except concurrent.futures.process.BrokenProcessPool as error:
-            raise UserError(
-                f"a process ended before it was done, at or beside seed {task.seed} of {task.name}; most likely "
-                "there was too little memory. Seeds that were done are kept. Try fewer with --jobs 1."
-            ) from error
-        except UserError as error:
-            failed.append(error.message)
-        except Exception as error:
-            failed.append(f"{type(error).__name__}: {error}")
-        if failed:
-            raise UserError(f"seed {task.seed} of {task.name} failed. {failed[0]}")
+def _ended(future: concurrent.futures.Future, task: Task) -> Done:
+    try:
+        done: Done = future.result()
+        return done
+    except concurrent.futures.process.BrokenProcessPool as error:
+        raise UserError(
+            f"a process ended before it was done, at or beside seed {task.seed} of {task.name}; most likely there "
+            "was too little memory. Seeds that were done are kept. Try fewer with --jobs 1."
+        ) from error
 
 
 def _begin() -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # The interrupt key is for the process that waits, which ends these.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
     tf.config.threading.set_inter_op_parallelism_threads(2)
+
+
+def _end_with(parent: int) -> None:
+    """Ends this process when the one that began it is gone."""
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
 
 
 def _measure(task: Task) -> Done:
@@ -88,4 +96,13 @@ def _measure(task: Task) -> Done:
     # Before anything is drawn, so that nothing depends on what this process did before.
     keras.utils.set_random_seed(task.seed)
     settings = {**task.settings, **({"data_dir": task.data_dir} if experiment.reads_data else {})}
-    return Done(task, experiment.measure(task.seed, **settings), time.monotonic() - started)
+    try:
+        cells = rounded(experiment.measure(task.seed, **settings))
+        experiment.judged(Runs(task.settings, {task.seed: cells}))
+    except UserError as error:
+        return Done(task, {}, 0.0, error.message)
+    except Exception as error:
+        # For whoever mends it; a person at the terminal reads the last line.
+        traceback.print_exc()
+        return Done(task, {}, 0.0, f"{type(error).__name__}: {error}")
+    return Done(task, cells, time.monotonic() - started)

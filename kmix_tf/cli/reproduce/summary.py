@@ -10,16 +10,18 @@ from typing import Any
 from kmix_tf.cli.reproduce.finding import home, load
 from kmix_tf.cli.reproduce.keeping import Kept
 from kmix_tf.cli.reproduce.report import Found, claims, command
-from kmix_tf.cli.terminal import Grid
-from kmix_tf.paired import table
+from kmix_tf.cli.terminal import Grid, UserError
+from kmix_tf.paired import Judged, table
+from kmix_tf.paired.differences import FAILS, HOLDS, UNDECIDED, UNTESTED
 
 _HEAD = """# What the papers claim, and what we measured
 
 Written by `kmix-tf reproduce`; every number is in the file of its experiment, with settings, seeds, versions and the
 machine. A claim is an effect that must be more than nothing, or than a margin, which its sentence names: the effect
-of each seed, its mean over seeds with the 95 % interval, and a paired t-test, since with each seed all arms begin
-from equal weights and see equal batches. It *holds* or *does not* if the interval lies on one side, else it is
-*undecided*. So many tests find a few effects by chance: of twenty claims with nothing in them, about one.
+of each seed, its mean over seeds with the 95 % interval, and the p-value of a t-test that it is just that much. With
+each seed all arms begin from equal weights and see equal batches, unless the page says otherwise. A claim *holds* or
+*does not* if the interval lies on one side, else it is *undecided*. So many tests find a few effects by chance: of
+twenty claims with nothing in them, about one.
 """
 
 
@@ -31,28 +33,38 @@ def catalogue(folder: pathlib.Path | None = None) -> Any:
     return importlib.import_module("experiments.catalogue")
 
 
-def found_in(results: pathlib.Path, names: Sequence[str]) -> list[Found]:
-    """Experiments whose full results are kept in a folder, whoever made them."""
-    found = []
+def found_in(results: pathlib.Path, names: Sequence[str]) -> tuple[list[Found], list[str]]:
+    """Experiments whose full results are kept in a folder, whoever made them; and why others are not read."""
+    found, stale = [], []
     for name in names:
         if (results / f"{name}.json").is_file():
             experiment = load(name)
-            found.append(Found(experiment, Kept(experiment, experiment.settings_of(False), results, to_read=True)))
-    return [each for each in found if each.kept.seeds]
+            try:
+                found.append(
+                    Found(experiment, Kept(experiment, experiment.settings_of(False), results, to_read=True))
+                )
+            except UserError as error:
+                stale.append(error.message)
+    return [each for each in found if each.kept.seeds], stale
 
 
 def summary(found: Sequence[Found], results: str) -> str:
     """The page of all claims, in Markdown. results: the folder that its links lead to."""
     known = {each.experiment.name: each for each in found}
-    verdicts = Counter(judged.verdict for each in found for judged in each.experiment.judged(each.kept.runs()))
-    counted = ", ".join(f"{count} {word}" for word, count in sorted(verdicts.items()))
-    parts = [_HEAD, f"In all: {counted or 'nothing yet'}."]
+    judged = [claim for each in found for claim in each.experiment.judged(each.kept.runs())]
+    parts = [_HEAD, f"Claims of the papers: {_counted(judged, False)}. Claims of our own: {_counted(judged, True)}."]
     for paper, title in catalogue().PAPERS.items():
         of_paper = [each for each in found if each.experiment.name.startswith(f"{paper}/")]
         if of_paper:
             parts += [f"## {title}", *(_section(each, results) for each in of_paper)]
     parts += ["## Every table and figure of the papers", _covered(known, results)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def _counted(judged: Sequence[Judged], are_ours: bool) -> str:
+    verdicts = Counter(each.verdict for each in judged if each.claim.ours == are_ours)
+    words = {HOLDS: "hold", FAILS: "do not", UNDECIDED: "are undecided", UNTESTED: "are not tested"}
+    return ", ".join(f"{verdicts[key]} {word}" for key, word in words.items() if verdicts[key]) or "none yet"
 
 
 def _section(found: Found, results: str) -> str:
