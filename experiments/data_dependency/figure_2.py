@@ -7,12 +7,13 @@ from sklearn.model_selection import train_test_split
 
 from experiments.data_dependency.common import PLAIN, batches, draw_curve, error, layer, unmixed
 from experiments.data_dependency.table_2 import standard
-from kmix_tf.paired import Claim, Experiment, Less, Trainer
+from kmix_tf.paired import Claim, Experiment, Trainer
 
 ALPHAS = (1, 32, 128, 1024)
 MIDPOINTS = "alpha = 1024, never with itself"
 FITTED = 5.0
 EARLY, LATE = "training error, early", "training error"
+EPOCHS, REACHED = f"epochs to {FITTED:g} %", f"{FITTED:g} % reached"
 
 
 def network():
@@ -44,7 +45,7 @@ def measure(seed, alphas, epochs, early, batch):
 
         trainer.run(batches(x, y, batch, seed, mixing), epochs * every, seed, every, watch)
         cells[name] = {
-            EARLY: curve[early - 1], LATE: curve[-1], f"epochs to {FITTED:g} %": _epochs_to(curve),
+            EARLY: curve[early - 1], LATE: curve[-1], EPOCHS: _epochs_to(curve), REACHED: float(min(curve) < FITTED),
             "test error": error(trainer.network, x_test, y_test), "curve": curve,
         }  # fmt: skip
     return cells
@@ -80,8 +81,22 @@ def _within(name, when):
 
 
 def _as_fast(cells):
-    """An effect: how many epochs less than twice those of plain training it takes."""
-    return 2 * cells[PLAIN]["epochs to 5 %"] - cells[arm(1024)]["epochs to 5 %"]
+    """An effect: how many epochs less than twice those of plain training it takes.
+
+    Never getting there is not as fast, whatever plain training takes.
+    """
+    mixed = cells[arm(1024)]
+    taken = mixed[EPOCHS] if mixed[REACHED] else 2 * len(mixed["curve"])
+    return 2 * cells[PLAIN][EPOCHS] - taken
+
+
+def _nearer(name, than):
+    """An effect: how much nearer to plain training's an arm's early error is than another's."""
+
+    def effect(cells):
+        return np.subtract(*(abs(cells[each][EARLY] - cells[PLAIN][EARLY]) for each in (than, name)))
+
+    return effect
 
 
 EXPERIMENT = Experiment(
@@ -98,22 +113,23 @@ EXPERIMENT = Experiment(
                   _within(name, EARLY), "within 1 %")
             for name in map(arm, ALPHAS)
         ),
-        Claim("not in the paper: with three times as many epochs within 1 point, alpha = 1024",
-              _within(arm(1024), LATE)),
+        Claim("after 150 epochs, training errors of mixup and of plain training are within 1 point: alpha = 1024",
+              _within(arm(1024), LATE), ours=True),
         *(
-            Claim(f"alpha = {alpha} is nearer to plain training than alpha = 1024: less error after 50 epochs",
-                  Less(EARLY, arm(alpha), arm(1024)), "a figure")
+            Claim(f"after 50 epochs the training error is nearer to plain training's at alpha = {alpha} than at 1024",
+                  _nearer(arm(alpha), arm(1024)), "a figure")
             for alpha in (1, 32, 128)
         ),
-        Claim("the error falls as fast: 5 % are reached in at most twice the epochs, alpha = 1024",
+        Claim("mixup's error falls as fast, alpha = 1024: to 5 % in less than twice the epochs of plain training",
               _as_fast, "a very similar rate", unit="epochs"),
-        Claim("midpoints alone suffice, without self pairs: within 1 point in the end",
+        Claim("without self pairs, too, alpha = 1024 is within 1 point of plain training after 150 epochs",
               _within(MIDPOINTS, LATE), "it seems so"),
     ],
     draw=draw,
-    notes="""The paper trains ResNet-18 on MNIST, CIFAR-10 and CIFAR-100 for 50 epochs of batches of 128; two
-cores cannot. Here the data are scikit-learn's 1,797 digits of 8 x 8 pixels, four fifths of them for training,
+    notes="""The paper trains ResNet-18 on MNIST, CIFAR-10 and CIFAR-100 for 50 epochs of batches of 128; a
+small machine cannot. Here the data are scikit-learn's 1,797 digits of 8 x 8 pixels, four fifths of them for training,
 and the network has two convolutions. 50 epochs are 550 steps here, and 23,000 of MNIST: "early" is after 50
-epochs, the other errors are after 150. Not in the paper's figures, but in its text (Section 2.5): mixtures
-without self pairs, where no original sample is seen.""",
+epochs, the other errors are after 150. An arm that never reaches 5 % has 150 in the table, and a 0 under "reached";
+in the claim, mixup that never reaches it is not as fast. Not in the paper's figures, but in its text (Section
+2.5): mixtures without self pairs, where no original sample is seen.""",
 )  # fmt: skip

@@ -126,18 +126,20 @@ EXPERIMENT = Experiment(
     seeds=10,
     claims=[
         *(
-            Claim(f"of {size} points drawn at random: one set, no other", AtMost("sets", arm(size), 1.5), "one",
-                  is_exact=True, unit="")
+            Claim(f"midpoints of {size} points drawn at random are those of one set, no other",
+                  AtMost("sets", arm(size), 1.5), "one", is_exact=True, unit="")
             for size in SIZES if size >= 6
         ),
-        Claim("and the set is that of the points: of 100 digits, each point to 1e-6 of a pixel's 16 grey levels",
+        Claim("100 digits are found again from their midpoints, each to 1e-6 of a pixel's 16 grey levels",
               AtMost("farthest", DIGITS, 1e-6), "the points and their labels", is_exact=True, unit=""),
-        Claim("not in the paper: four points never are determined, there are two sets",
-              AtLeast("sets", arm(4), 1.5), is_exact=True, unit=""),
-        Claim("not in the paper: three points are, too", AtMost("sets", arm(3), 1.5), is_exact=True, unit=""),
-        Claim("not in the paper: five points are, too", AtMost("sets", arm(5), 1.5), is_exact=True, unit=""),
-        Claim("with probability 1, not for all: eight numbers chosen so have three sets",
-              AtLeast("sets", EXCEPTION, 2.5), is_exact=True, unit=""),
+        Claim("four points never are determined by their midpoints: there are two sets",
+              AtLeast("sets", arm(4), 1.5), is_exact=True, unit="", ours=True),
+        Claim("three points are determined by their midpoints", AtMost("sets", arm(3), 1.5), is_exact=True, unit="",
+              ours=True),
+        Claim("five points are determined by their midpoints", AtMost("sets", arm(5), 1.5), is_exact=True, unit="",
+              ours=True),
+        Claim("there are eight numbers that midpoints do not determine: three sets have those of our choice",
+              AtLeast("sets", EXCEPTION, 2.5), is_exact=True, unit="", ours=True),
     ],
     draw=draw,
     notes="""sets: how many sets of points have these midpoints; nearest and farthest: the largest distance of a

@@ -133,15 +133,15 @@ EXPERIMENT = Experiment(
                   AtMost("of these contradicted", name, 1e-9), "0", is_exact=True, unit="%")
             for name in NAMES
         ),
-        Claim("the line does not fulfil Assumption 2.9: a segment meets some sample",
+        Claim("the line of ten does not fulfil Assumption 2.9: a segment meets some sample",
               AtMost("segment, least", "line of ten", 1e-9), "0", is_exact=True, unit=""),
         *(
-            Claim(f"data that are not made for it fulfil it: {name}",
+            Claim(f"data that are not made for it fulfil Assumption 2.9: {name}",
                   AtLeast("segment, least", name, 0.0), "above 0", unit="")
             for name in NAMES[1:]
         ),
-        Claim("where all samples fulfil it, the classifier is continuous at them: 0.9, between 0 of its class and 1 "
-              "of another, a step of 2e-4 changes the probability by less than 0.1",
+        Claim("where all samples fulfil Assumption 2.9, the classifier is continuous at them: 0.9, between 0 of "
+              "its class and 1 of another, a step of 2e-4 changes the probability by less than 0.1",
               _jump, "no jump", is_exact=True, unit=""),
     ],
     notes="""segment: the distance of samples from the nearest segment between two samples of other classes, at

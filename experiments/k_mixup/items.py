@@ -1,9 +1,7 @@
 """The tables and figures of the k-mixup paper, and what else of it is measured."""
 
-_LARGE = "needs {} and days on graphics cards; the same question is asked of digits by k-mixup/digits"
-_ELSEWHERE = (
-    "runs elsewhere: {} for 200 epochs, months on two cores; the same question is asked of digits by k-mixup/digits"
-)
+_LARGE = "needs {} and days on graphics cards, more than a small machine has; k-mixup/digits asks the same of digits"
+_ELSEWHERE = "runs elsewhere: {} for 200 epochs, months on a small machine; k-mixup/digits asks the same of digits"
 
 ITEMS = [
     ("Table 1", "", "the sum of Tables 2, 3 and 10 to 12, 3,680 networks; see those"),

@@ -1,4 +1,4 @@
-"""What the experiments on real data share: the paper's training, and the arms at equal perturbations."""
+"""What the experiments on real data share: the paper's training, and the arms by k and alpha."""
 
 import functools
 
@@ -10,7 +10,6 @@ from kmix_tf import KMixupLayer
 from kmix_tf.analysis import matched_alpha, perturbation
 
 PLAIN = "no mixing"
-TRIALS = 1000
 
 
 def mixup(alpha):
@@ -18,8 +17,8 @@ def mixup(alpha):
 
 
 def matched(k, alpha):
-    """k-mixup that perturbs as far as mixup with this alpha does."""
-    return mixup(alpha) if k == 1 else f"k = {k} at the xi of alpha = {alpha:g}"
+    """k-mixup with alpha_k, which is to perturb as far as mixup with this alpha does; `layers_of` tells whether."""
+    return mixup(alpha) if k == 1 else f"k = {k}, alpha_k of {alpha:g}"
 
 
 def published(k, alpha):
@@ -27,18 +26,18 @@ def published(k, alpha):
     return f"k = {k}, alpha = {alpha:g} itself"
 
 
-def layers_of(x, alphas, ks, published_ks, classes, largest, seed):
+def layers_of(x, alphas, ks, published_ks, classes, largest, trials, seed):
     """By arm: the layer that mixes, and the alpha and xi that it has.
 
-    Where no alpha perturbs so far, it is `largest`, and xi falls short of mixup's.
+    Where no alpha perturbs so far, alpha_k is `largest`, and xi falls short of mixup's. trials: of each mean cost.
     """
     found = {PLAIN: (0.0, 1, 0.0)}
     for alpha in alphas:
         for k in ks:
-            reached = matched_alpha(x, k, alpha, TRIALS, seed, max(largest, alpha))
+            reached = matched_alpha(x, k, alpha, trials, seed, max(largest, alpha))
             found[matched(k, alpha)] = reached.alpha, k, reached.perturbation
         for k in published_ks:
-            found[published(k, alpha)] = alpha, k, perturbation(x, k, alpha, TRIALS, seed)
+            found[published(k, alpha)] = alpha, k, perturbation(x, k, alpha, trials, seed)
     return {
         name: (KMixupLayer(k, alpha, num_classes=classes), {"alpha": alpha, "xi": xi})
         for name, (alpha, k, xi) in found.items()
@@ -57,12 +56,12 @@ def of_weights(decay):
     return {"kernel_regularizer": penalty, "bias_regularizer": penalty}
 
 
-def sgd(rate, steps):
-    """The paper's: momentum 0.9; after half of the steps the rate is a tenth, after three quarters a hundredth."""
+def sgd(rate, momentum, steps):
+    """The paper's: after half of the steps the rate is a tenth, after three quarters a hundredth."""
     rates = keras.optimizers.schedules.PiecewiseConstantDecay(
         [steps // 2, steps * 3 // 4], [rate, rate / 10, rate / 100]
     )
-    return keras.optimizers.SGD(rates, momentum=0.9)
+    return keras.optimizers.SGD(rates, momentum=momentum)
 
 
 @functools.cache

@@ -71,8 +71,14 @@ EXPERIMENT = Experiment(
             "more than a fifth of mixup's mixtures of one class lie among the other class",
             lambda cells: cells[MIXUP][WRONG] - 20, "a drawing",
         ),
-        Claim("fewer of Local Mixup's do", Less(WRONG, LOCAL, MIXUP), "a drawing"),
-        Claim("of Local Mixup's at most 1 % do", AtMost(WRONG, LOCAL, 1.0), "none in the drawing"),
+        Claim(
+            "fewer of Local Mixup's mixtures of one class than of mixup's lie among the other class",
+            Less(WRONG, LOCAL, MIXUP), "a drawing",
+        ),
+        Claim(
+            "at most 1 % of Local Mixup's mixtures of one class lie among the other class",
+            AtMost(WRONG, LOCAL, 1.0), "none in the drawing",
+        ),
         Claim("Local Mixup still mixes", More("segments", LOCAL, NOTHING), "a drawing", unit="segments"),
     ],
     table=table,

@@ -25,7 +25,8 @@ Here: Adam with a rate of 0.01 as in the authors' code, 3200 steps of 50 pairs, 
 
 Far pairs are dropped, and every step has 50 pairs that count, whatever epsilon is: they are drawn from all ordered
 pairs within epsilon, self pairs among them, which is the sum of eq. (3). (The paper takes larger batches where fewer
-pairs count, so that on average as many do.) At epsilon = 0 only self pairs are left: plain training.
+pairs count, so that on average as many do.) At epsilon = 0 only self pairs are left: plain training. So arms begin
+from equal weights and see as many pairs, but not the same: their batches are not equal.
 
 The arms are 3.1 apart: with noise of 1.5 they overlap, and all methods have errors that cannot be avoided. The
 authors' code and data have less noise: see figure-4-published. Their notebook, as published, does not drop far pairs:

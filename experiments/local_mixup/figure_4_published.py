@@ -20,6 +20,7 @@ EXPERIMENT = Experiment(
     draw=on_spirals.draw,
     notes="""
 The authors' code adds uniform noise in [0, 0.5) where the text says Gaussian noise with sigma = 1.5, and says so of
-the paper, too. All else is as in figure-4. The arms are apart here, and there is little for mixing to regularise.
+the paper, too. All else is as in figure-4. As there, all epsilons' steps have 50 pairs, but not the same ones: their
+batches are not equal. The arms are apart here, and there is little for mixing to regularise.
 """,
 )

@@ -1,6 +1,6 @@
 """Every table and figure of the paper: the experiment that makes it, or why none does."""
 
-_FAR = "a ResNet on CIFAR or SVHN, for 10 to 100 runs: weeks on two cores"
+_FAR = "a ResNet on CIFAR or SVHN, for 10 to 100 runs: weeks on a small machine"
 _ELSEWHERE = "runs elsewhere: three {} of 200 epochs, for each of 10 to 100 seeds"
 ITEMS = [
     ("Figure 1", "local-mixup/figure-1", ""),
@@ -14,7 +14,11 @@ ITEMS = [
     ("Figure 5 and Theorem 4.6, on digits", "local-mixup/figure-5", ""),
     ("Figure 5, on CIFAR-10", "", "125 million segments of one class, each to be compared with all others"),
     ("Table 1, in shape on small data", "local-mixup/table-1", ""),
-    ("Table 1, Fashion-MNIST", "local-mixup/fashion-mnist", "a small network: a DenseNet takes days on two cores"),
+    (
+        "Table 1, Fashion-MNIST",
+        "local-mixup/fashion-mnist",
+        "a small network: a DenseNet takes days on a small machine",
+    ),
     ("Table 1, CIFAR-10", "local-mixup/cifar-10", _ELSEWHERE.format("ResNet-18s")),
     ("Table 1, CIFAR-100", "local-mixup/cifar-100", _ELSEWHERE.format("ResNet-18s")),
     ("Table 1, SVHN", "local-mixup/svhn", _ELSEWHERE.format("LeNets")),

@@ -115,14 +115,14 @@ def claims():
     return [
         Claim("mixup beats plain training", Less("error", MIXUP, PLAIN), "Figure 4"),
         Claim("Local Mixup at epsilon = 0.5 beats plain training", Less("error", local, PLAIN), "Figure 4"),
-        Claim("so it does at epsilon = 1", Less("error", arm(1), PLAIN), "Figure 4"),
+        Claim("Local Mixup at epsilon = 1 beats plain training", Less("error", arm(1), PLAIN), "Figure 4"),
         Claim(
             "Local Mixup at epsilon = 0.5, where fewer than a quarter of the pairs are, beats mixup",
             Less("error", local, MIXUP), "Figure 4",
         ),
-        Claim("so it does at epsilon = 1", Less("error", arm(1), MIXUP), "Figure 4"),
+        Claim("Local Mixup at epsilon = 1 beats mixup", Less("error", arm(1), MIXUP), "Figure 4"),
         Claim(
-            "distances are spread evenly from 0 to 4: each quarter of that range has 15 to 35 % of the pairs",
+            "distances of samples are spread evenly from 0 to 4: each quarter of that has 15 to 35 % of the pairs",
             _least_even, "Figure 4", unit="% to spare",
         ),
         Claim(

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn import datasets
 
+from experiments.drawing import without_seed_0
 from experiments.multi_mix.common import BLENDS, CUTMIX, FMIX, INPUT, PUZZLE, SALIENCYMIX
 from kmix_tf.paired import AtLeast, Claim, Experiment, Less, More
 from kmix_tf.saliency import SpectralResidualSaliency
@@ -102,8 +103,8 @@ def draw(runs):
     from matplotlib import pyplot
 
     first, ratios = runs.cells[runs.seeds[0]], runs.settings["ratios"]
-    if "strip" not in first[INPUT]:  # It is of seed 0 alone.
-        return None
+    if "strip" not in first[INPUT]:
+        return without_seed_0()
     figure, all_axes = pyplot.subplots(len(METHODS), 1, figsize=(7.6, 7), layout="constrained")
     for axes, method in zip(all_axes, METHODS, strict=True):
         strip = tf.io.decode_jpeg(base64.b64decode(first[method]["strip"][0])).numpy()

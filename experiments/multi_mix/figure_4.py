@@ -8,6 +8,7 @@ import functools
 import keras
 import numpy as np
 
+from experiments.drawing import without_seed_0
 from kmix_tf import ManifoldMixModel, MultiMixLayer
 from kmix_tf.analysis import noisy_spiral
 from kmix_tf.paired import Claim, Experiment, Less, Trainer, batches, probabilities, scores
@@ -78,8 +79,8 @@ def draw(runs):
     from matplotlib import pyplot
 
     first = runs.cells[runs.seeds[0]]
-    if "grid" not in first[PLAIN]:  # It is of seed 0 alone.
-        return None
+    if "grid" not in first[PLAIN]:
+        return without_seed_0()
     x, y = (np.array(first[PLAIN][each]) for each in "xy")
     figure, all_axes = pyplot.subplots(1, 4, figsize=(14, 3.8), sharex=True, sharey=True, layout="constrained")
     line = np.linspace(-REACH, REACH, GRID)

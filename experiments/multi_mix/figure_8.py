@@ -160,7 +160,7 @@ EXPERIMENT = Experiment(
             Less(MEASURED, arm(5, LARGE), many(LARGE, 5)), "holds from a B on", unit="",
         ),
         Claim(
-            "the variances that the propositions predict, with what pairs share added, are within 20 % of those measured",
+            "variances that the propositions predict, with what pairs share added, are within 20 % of those measured",
             lambda cells: 20.0 - within(cells), unit="%", ours=True,
         ),
     ],

@@ -119,8 +119,8 @@ multi-mix costs, and mixup with small batches takes five times the steps. Data a
 pixel, since digits may not be turned or mirrored: once in each batch, or, in batch augmentation, five times. The rate
 is the same for all arms and all batch sizes, as in the paper.
 
-Which batches are equal: those of multi-mix, mixup and batch augmentation, in the same order, and mixup with more steps
-goes on with further ones. Large batches are others, of five times the samples; so all arms of large batches differ
+Which batches are equal: those of multi-mix, mixup and batch augmentation, in the same order; mixup with more steps
+goes on with further ones. Large batches are others, of five times the samples, so that arms of large batches differ
 from multi-mix by more than the way of mixing.
 """,
 )  # fmt: skip

@@ -82,7 +82,7 @@ EXPERIMENT = Experiment(
         Claim("least squares fitted to mixtures are those fitted to the data: coefficients apart by rounding alone",
               AtMost("apart", FIT, 1e-9), "0", unit="", is_exact=True),
         Claim("eq. (19), as corrected by us, is the mixup risk of linear functions",
-              AtMost("apart", CORRECTED, 1e-9), "0", unit="", is_exact=True),
+              AtMost("apart", CORRECTED, 1e-9), "0", unit="", is_exact=True, ours=True),
         Claim("eq. (19), as printed, is the mixup risk of linear functions up to a constant",
               AtMost("apart", PRINTED, 1e-9), "0", unit="", is_exact=True),
     ],

@@ -7,12 +7,14 @@ import keras
 import numpy as np
 from scipy.special import logsumexp
 
+from experiments.drawing import without_seed_0
 from experiments.regularization import common
 from experiments.regularization.common import MIXUP, PLAIN, SHRUNK
 from kmix_tf.analysis import half_moons, mixup_optimal_classifier, modified_data, theta_moments
 from kmix_tf.paired import Claim, Experiment, Trainer, batches, probabilities
 
 BAYES = "Bayes classifier of mixtures"
+LEFT_OUT = "points left out"
 ORIGINAL, MODIFIED = "apart from original's", "apart from modified's"
 
 
@@ -30,8 +32,11 @@ def measure(seed, alpha, size, noise, radius, points, steps, side):
     def look(predict):
         found = np.split(predict(np.concatenate([*asked, grid])), np.cumsum([points] * 3))
         classes = [each > 0.5 for each in found]
+        # Both errors are of the same points: those where mixtures come both before and after shrinking.
+        known = (found[0] >= 0) & (found[1] >= 0)
         cells = {
-            "error": 100 * np.mean(classes[0] != new_y), "error, rescaled": 100 * np.mean(classes[1] != new_y),
+            "error": 100 * np.mean((classes[0] != new_y)[known]),
+            "error, rescaled": 100 * np.mean((classes[1] != new_y)[known]), LEFT_OUT: 100 * np.mean(~known),
             ORIGINAL: 100 * np.mean(classes[2] != of_original), MODIFIED: 100 * np.mean(classes[2] != of_modified),
         }  # fmt: skip
         return {**cells, **({"grid": found[3].round(2)} if seed == 0 else {})}
@@ -64,7 +69,7 @@ def bayes(x, noise, pieces=400):
 
 
 def of_mixtures(x, y, points, alpha, radius):
-    """Exact for the data at hand, in balls of a radius; -1, which counts as class 0, where no mixture comes."""
+    """Exact for the data at hand, in balls of a radius; -1 where no mixture comes."""
     return np.nan_to_num(mixup_optimal_classifier(x, y, points, alpha, radius)[:, 1], nan=-1)
 
 
@@ -100,7 +105,7 @@ def draw(runs):
 
     bayes_cells, side = runs.cells[runs.seeds[0]][BAYES], runs.settings["side"]
     if "grid" not in bayes_cells:
-        return None
+        return without_seed_0()
     x, y = (np.array(bayes_cells[each]) for each in "xy")
     theta, *mean = bayes_cells["theta, mean"]
     shown = {
@@ -111,7 +116,7 @@ def draw(runs):
     figure, all_axes = pyplot.subplots(1, 4, figsize=(17, 3.9), sharex=True, sharey=True, layout="constrained")
     across = grid_of(x, side).reshape(side, side, 2)
     for axes, (arm, points) in zip(all_axes, shown.items(), strict=False):
-        of_class = np.array(runs.cells[0][arm]["grid"]).reshape(side, side)
+        of_class = np.array(runs.cells[runs.seeds[0]][arm]["grid"]).reshape(side, side)
         axes.contourf(across[..., 0], across[..., 1], of_class, np.linspace(0, 1, 11), cmap="coolwarm", alpha=0.5)
         colours = {"c": "0.35"} if arm == MIXUP else {"c": y, "cmap": "coolwarm"}
         axes.scatter(*points.T, s=7, **colours)
@@ -140,16 +145,20 @@ EXPERIMENT = Experiment(
     claims=[
         Claim("mixup's Bayes classifier is nearer to that of modified data than to that of the original ones",
               nearer(BAYES)),
-        Claim("a network trained with mixup is, too", nearer(MIXUP)),
-        Claim("which a network trained on the data is not", lambda cells: -nearer(PLAIN)(cells)),
+        Claim("a network trained with mixup is nearer to the Bayes classifier of modified than of original data",
+              nearer(MIXUP)),
+        Claim("a network trained on the data is nearer to the Bayes classifier of original than of modified data",
+              lambda cells: -nearer(PLAIN)(cells)),
         Claim("mixup's Bayes classifier errs less on shrunk data than on the data as they are",
               lambda cells: cells[BAYES]["error"] - cells[BAYES]["error, rescaled"]),
-        Claim("a network trained with mixup does, too",
+        Claim("a network trained with mixup errs less on shrunk data than on the data as they are",
               lambda cells: cells[MIXUP]["error"] - cells[MIXUP]["error, rescaled"]),
     ],
     draw=draw,
     notes="""The paper says nothing of how its illustration was made: scikit-learn's half circles with noise
 0.1 are ours, and mixup with alpha = 1. "Apart" is the share of 200 mixtures whose class is another than a Bayes
 classifier's. Those of original and modified data are integrated from what the data are drawn from; that of
-mixtures is exact for the data at hand, in balls of radius 0.1.""",
+mixtures is exact for the data at hand, in balls of radius 0.1; it says nothing where no mixture comes. New points
+where that is so, as they are or shrunk, are left out of both its errors: "points left out" is their share in
+percent. Networks answer everywhere. All networks take equal batches in the same order.""",
 )  # fmt: skip

@@ -53,7 +53,9 @@ def claims_of(low, middle, high):
     ]
     grows = [
         Claim(
-            f"and more at alpha = {high:g} than at {low:g}: test {each}", more_with_alpha(each, low, high), unit=unit
+            f"rescaling improves mixup more at alpha = {high:g} than at {low:g}: test {each}",
+            more_with_alpha(each, low, high),
+            unit=unit,
         )
         for each, unit in units.items()
     ]

@@ -64,7 +64,8 @@ EXPERIMENT = Experiment(
     claims=[
         Claim("with label smoothing predictions have more entropy than the proposition's bound",
               More("entropy", SMOOTHED, BOUND), unit="nats", is_exact=True),
-        Claim("and more than without", More("entropy", SMOOTHED, PLAIN), unit="nats", is_exact=True),
+        Claim("with label smoothing predictions have more entropy than without",
+              More("entropy", SMOOTHED, PLAIN), unit="nats", is_exact=True),
     ],
     notes="Five pixels do not separate ten classes of digits, so both minima exist.",
 )  # fmt: skip

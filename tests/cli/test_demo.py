@@ -116,7 +116,7 @@ def test_no_sample_is_both_trained_and_tested_on():
 
 
 def test_columns_that_are_constant_in_training_are_left_out():
-    """0.1 in float32 leaves a spread by rounding, divided by which another value would become hundreds of thousands."""
+    """0.1 in float32 leaves a spread by rounding, divided by which another value becomes hundreds of thousands."""
     generator = np.random.default_rng(0)
     x = np.stack([generator.normal(size=60), np.full(60, 0.1), np.full(60, -3.0)], axis=1).astype(np.float32)
     order = np.random.default_rng(3).permutation(60)
@@ -125,6 +125,17 @@ def test_columns_that_are_constant_in_training_are_left_out():
     assert parts.x_train.shape == (40, 1) and parts.x_test.shape == (20, 1) and np.abs(parts.x_test).max() < 10
     with pytest.raises(UserError, match="all constant"):
         split(Data(x[:, 2:], np.arange(60) % 2, np.array([0, 1]), "table"), 40, 0.0, 3)
+
+
+def test_images_are_scaled_as_a_whole_and_keep_all_pixels():
+    x = np.random.default_rng(0).normal(5, 3, size=(40, 4, 4, 1)).astype(np.float32)
+    x[:, 0] = 0
+    parts = split(Data(x, np.arange(40) % 2, np.array([0, 1]), "images"), 30, 0.0, 3)
+    assert parts.x_train.shape == (30, 4, 4, 1) and parts.x_train.dtype == np.float32
+    assert parts.x_train.mean() == pytest.approx(0, abs=1e-6) and parts.x_train.std() == pytest.approx(1, abs=1e-6)
+    order = np.random.default_rng(3).permutation(40)
+    mean, spread = x[order[:30]].mean(), x[order[:30]].std()
+    np.testing.assert_allclose(parts.x_test, (x[order[30:]] - mean) / spread, atol=1e-5)
 
 
 def test_a_labels_file_of_columns_is_a_vector(tmp_path):

@@ -116,7 +116,13 @@ def split(data: Data, training: int, wrong_labels: float, seed: int) -> Split:
 
 
 def _standardised(
-    data: Data, chosen: np.ndarray, held_out: np.ndarray, y_train: np.ndarray, mean: Any, spread: Any, keep: Any = ...
+    data: Data,
+    chosen: np.ndarray,
+    held_out: np.ndarray,
+    y_train: np.ndarray,
+    mean: Any,
+    spread: Any,
+    keep: Any = slice(None),
 ) -> tuple[np.ndarray, ...]:
     scaled = [((data.x[rows][..., keep] - mean) / spread).astype(np.float32) for rows in (chosen, held_out)]
     return scaled[0], y_train, scaled[1], data.y[held_out]

@@ -90,7 +90,8 @@ def sentences(found: Sequence[Mapping[str, Any]]) -> list[str]:
     for word in ("better", "worse"):
         said = [_sentence(pair, of_pair, word) for pair, of_pair in _pairs(found).items()]
         told.append(f"{word.capitalize()}: {'; '.join(filter(None, said)) or 'nothing'}.")
-    return [*told, "All else is undecided: the 95 % interval of its difference holds 0."]
+    rest = "All else is undecided: the 95 % interval of its difference holds 0."
+    return [*told, f"{rest} Of {len(found)} such intervals about one misses it by chance."]
 
 
 def _sentence(pair: tuple[str, str], of_pair: Sequence[Mapping[str, Any]], word: str) -> str:
