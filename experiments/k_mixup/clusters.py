@@ -107,19 +107,20 @@ def claims():
     found = [
         Claim("two clusters: in every group the number of matches across is that of Lemma 3.3",
               _unlike(2, "groups unlike the lemma"), above=-1e-9, unit="points of groups", is_exact=True),
-        Claim("three clusters or more: it is, too (four clusters)",
+        Claim("four clusters: in every group the number of matches across is that of Lemma 3.3",
               _unlike(4, "groups unlike the lemma"), above=-1e-9, unit="points of groups", is_exact=True),
-        Claim("corrected here: it is at least that, and at most m - 1 times that (four clusters)",
-              _unlike(4, "groups beyond its correction"), above=-1e-9, unit="points of groups", is_exact=True),
+        Claim("four clusters: matches across a group are at least Lemma 3.3's number, at most m - 1 times it",
+              _unlike(4, "groups beyond its correction"), above=-1e-9, unit="points of groups", is_exact=True,
+              ours=True),
     ]  # fmt: skip
     for count in (2, 4):
         few, many = named(count, 4), named(count, 256)
         found += [
-            Claim(f"{count} clusters: the share falls as k to the -1/2: exponent above 0.45", _slope(count),
-                  "1/2", above=0.45, unit=""),
+            Claim(f"{count} clusters: the share of matches across falls as k to the -1/2: exponent above 0.45",
+                  _slope(count), "1/2", above=0.45, unit=""),
             Claim(f"{count} clusters: the number of matches across still grows with k",
                   More("number of them", many, few), unit="matches"),
-            Claim(f"{count} clusters: the share stays below the rate of Theorem 3.4, with 1 for its O() (k = 256)",
+            Claim(f"{count} clusters, k = 256: the share of matches across is below Theorem 3.4's rate, O() as 1",
                   lambda cells, many=many: cells[many]["the paper's rate"] - cells[many]["matches across"],
                   unit="points of matches"),
         ]  # fmt: skip
@@ -127,7 +128,8 @@ def claims():
         *found,
         Claim("for large k nearly all matches across begin and end in the facing parts, above 95 % (k = 1024)",
               AtLeast("both ends near", named(2, 1024), 95.0), unit="points of matches"),
-        Claim("more of them than of random pairs (k = 1)", More("both ends near", named(2, 1024), named(2, 1)),
+        Claim("with k = 1024 matches across begin and end in the facing parts more often than with k = 1",
+              More("both ends near", named(2, 1024), named(2, 1)),
               unit="points of matches"),
     ]  # fmt: skip
 

@@ -90,9 +90,10 @@ def claims():
     for toy in TOYS:
         one, many = f"{toy}, k = 1", f"{toy}, k = 32"
         found += [
-            Claim(f"{toy}: partners are nearer with k = 32", Less("distance of partners", many, one), unit=""),
+            Claim(f"{toy}: partners are nearer with k = 32 than with k = 1",
+                  Less("distance of partners", many, one), unit=""),
             Claim(
-                f"{toy}: 32-mixup's mixtures match the support of the data better",
+                f"{toy}: more of 32-mixup's mixtures are near the data than of plain mixup's",
                 More("mixtures near the data", many, one),
             ),
         ]  # fmt: skip

@@ -87,23 +87,26 @@ def claims():
                 f"{toy}: transport's matches are local: nearer, within a class, than random pairs",
                 Less("distance within a class", transport, random), unit="",
             ),
-            Claim(f"{toy}: some of them join two classes", AtLeast("pairs of two classes", transport, 0.0)),
+            Claim(f"{toy}: some of transport's matches join two classes",
+                  AtLeast("pairs of two classes", transport, 0.0)),
             Claim(
-                f"{toy}: the nearest are of two classes more seldom",
+                f"{toy}: pairs with the nearest are of two classes more seldom than transport's",
                 Less("pairs of two classes", near, transport), unit="points",
             ),
             Claim(
-                f"{toy}: and more concentrated around the sample within its class",
+                f"{toy}: within a class, the nearest are nearer to the sample than transport's matches",
                 Less("distance within a class", near, transport), unit="",
             ),
         ]  # fmt: skip
     return [
         *found,
         *(
-            Claim(f"{toy}: very seldom, at most 2 %", AtMost("pairs of two classes", f"{toy}, {NEAREST}", 2.0))
+            Claim(f"{toy}: at most 2 % of pairs with the nearest are of two classes",
+                  AtMost("pairs of two classes", f"{toy}, {NEAREST}", 2.0))
             for toy in (RING, BARS)
         ),
-        Claim("the Swiss roll is the exception: there the nearest are of two classes more often", _exception),
+        Claim("the Swiss roll is the exception: pairs with the nearest are of two classes more often than elsewhere",
+              _exception),
     ]  # fmt: skip
 
 

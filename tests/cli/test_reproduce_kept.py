@@ -16,7 +16,9 @@ SOURCE = '''
 """A title"""
 from kmix_tf.paired import Experiment
 RATE = 0.1
-STEPS = {{"fast": lambda: 3}}
+STEPS = {{
+    "fast": lambda: 3,
+}}
 
 
 class Coin:

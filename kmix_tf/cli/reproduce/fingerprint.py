@@ -71,7 +71,11 @@ def _words(code: CodeType) -> set[str]:
 
 
 def _text(value: Any) -> str:
-    return ast.unparse(_bare(ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(value))))))
+    source = textwrap.dedent(inspect.getsource(inspect.unwrap(value)))
+    try:
+        return ast.unparse(_bare(ast.parse(source)))
+    except SyntaxError:  # A lambda's lines may be part of a statement.
+        return source.strip()
 
 
 def _bare(tree: ast.Module) -> ast.Module:
