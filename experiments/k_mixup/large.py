@@ -11,11 +11,11 @@ from kmix_tf.paired import Claim, Experiment, Less, arms_table, grid_table
 _FOR_XI = 5000
 
 
-def measure(seed, data, network, schedule, alphas, ks, largest, epochs, batch, limit, data_dir):
+def measure(seed, data, network, schedule, alphas, ks, largest, trials, epochs, batch, limit, data_dir):
     found = loaded(data, data_dir, limit)
     of = schedules.shortened(getattr(schedules, schedule), epochs)._replace(batch_size=batch)
     x = found.x_train[:_FOR_XI].astype(np.float32)
-    layers = layers_of(x, alphas, ks, [], found.classes, largest, seed)
+    layers = layers_of(x, alphas, ks, [], found.classes, largest, trials, seed)
     arms = {name: layer for name, (layer, _) in layers.items()}
     cells = trained(found, network, of, arms, seed, data in MIRRORED)
     return {name: {**layers[name][1], **row} for name, row in cells.items()}
@@ -60,7 +60,7 @@ def _claims(erm, alphas, printed):
     )
     for alpha in (1, large):
         yield Claim(
-            f"k = 16 has less error than mixup, at the xi of alpha = {alpha:g}",
+            f"k = 16 has less error than mixup, alpha = {alpha:g}, with alpha_k of it",
             Less("error", matched(16, alpha), mixup(alpha)), told(numbers[16][alpha], plain[alpha]),
         )  # fmt: skip
 
@@ -80,14 +80,14 @@ def experiment(name, items, title, data, network, erm, alphas, printed, notes=""
         measure=measure,
         settings={
             "data": data, "network": network, "schedule": schedule, "alphas": alphas, "ks": list(printed),
-            "largest": 1000, "epochs": epochs, "batch": batch, "limit": None,
+            "largest": 1000, "trials": 1000, "epochs": epochs, "batch": batch, "limit": None,
         },
         quick={**small, "alphas": [1, max(alphas)], "ks": [1, 16]},
         claims=list(_claims(erm, alphas, printed)),
         table=table,
         draw=draw,
         reads_data=reader(data),
-        elsewhere=f"{count} networks of {epochs} epochs a seed: months on two cores, days on a graphics card",
+        elsewhere=f"{count} networks of {epochs} epochs a seed: months on a small machine, days on a graphics card",
         notes=f"""
 The paper: 20 trials (--seeds 20), {erm:g} % of error without mixing, and by k the errors at alpha =
 {', '.join(f'{alpha:g}' for alpha in alphas)}:

@@ -98,7 +98,7 @@ def _first_look():
         ),
         ("k = 16, alpha = 1, has less error than mixup, alpha = 1", Less("error", alike, strong), "17.5 and 17.8"),
     ):
-        yield Claim(f"{SOME}: {says}", effect, f"a first look: {numbers}")
+        yield Claim(f"{SOME}: {says}", effect, f"a first look: {numbers}", ours=True)
 
 
 def _worth():
@@ -116,17 +116,19 @@ def _worth():
                 "calibration after it", mixup, plain
             ),
         }.items():
-            yield Claim(f"{label}: {says}", effect)
+            yield Claim(f"{label}: {says}", effect, ours=True)
         says = f"{label}: mixup has less loss than no mixing, with a temperature for both"
-        yield Claim(says, Less("loss after it", mixup, plain), unit="nats")
+        yield Claim(says, Less("loss after it", mixup, plain), unit="nats", ours=True)
     yield Claim(
         f"the error of no mixing falls more by mixup with {FEW} than with {MANY}",
         lambda cells: _gain(cells, FEW) - _gain(cells, MANY),
+        ours=True,
     )
     yield Claim(
         f"{SOME}: in the second half of the steps calibration gets worse by more without mixing than with mixup, "
         "alpha = 0.2",
         lambda cells: _worse(cells, of(SOME, PLAIN)) - _worse(cells, _fixed(MIXUP, 0.2)),
+        ours=True,
     )
 
 

@@ -40,7 +40,7 @@ def experiment(name, data, network, plain, mixup, local, rate):
         ],
         paper={PLAIN: {"error": plain}, MIXUP: {"error": mixup}, LOCAL: {"error": local}},
         reads_data=reader(data),
-        elsewhere=f"three networks of 200 epochs a seed on {data}: weeks on two cores, hours on a graphics card",
+        elsewhere="three networks of 200 epochs a seed: weeks on a small machine, hours on a graphics card",
         notes="""
 The paper prints neither alpha nor a schedule here: alpha = 1, 200 epochs of SGD, a rate of 0.1 that falls to a tenth
 after 100 and 150, momentum 0.9, weight decay 1e-4, batches of 128. Its rate for CIFAR-10, 0.003, and for the others

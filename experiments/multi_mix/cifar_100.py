@@ -49,7 +49,7 @@ EXPERIMENT = Experiment(
     ],
     paper={arm: {"error": error} for arm, error in PRINTED.items()},
     reads_data=reader(DATA),
-    elsewhere=f"six networks of 300 epochs a seed on {DATA}: months on two cores, days on a graphics card",
+    elsewhere=f"six networks of 300 epochs a seed on {DATA}: months on a small machine, days on a graphics card",
     notes="""
 The paper's schedule (SGD, a rate of 0.2 that falls to a tenth after 100 and 200 of 300 epochs, batches of 100), three
 trials as there. Neither momentum nor weight decay is printed: there is none of either. Images are moved by up to 4

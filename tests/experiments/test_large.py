@@ -58,7 +58,7 @@ def test_of_a_printed_table_each_row_is_found_by_its_k():
     assert large.as_arrays("\n  1 5.01 4.68\n  16 4.92 4.77\n") == {1: [5.01, 4.68], 16: [4.92, 4.77]}
     printed = load("k-mixup/cifar-10").claims[1]
     assert (
-        printed.says == "k = 16 has less error than mixup, at the xi of alpha = 1"
+        printed.says == "k = 16 has less error than mixup, alpha = 1, with alpha_k of it"
         and printed.paper == "4.02 and 4.18"
     )
 
