@@ -201,6 +201,26 @@ def test_an_interrupted_run_goes_on(reproduce, place):
     assert sorted(kept(place)["seeds"]) == ["0", "1", "2", "3"] and asked(place) == [0, 1, 1, 2, 3]
 
 
+INTERRUPTED = """
+import multiprocessing, sys
+from kmix_tf.cli import main
+from kmix_tf.cli.reproduce.keeping import Kept
+add = Kept.add
+def added(self, *arguments):
+    add(self, *arguments)
+    raise KeyboardInterrupt
+Kept.add = added
+print(main(["reproduce", "coins/edge", "--jobs", "2"]), multiprocessing.active_children())
+"""
+
+
+def test_an_interrupt_while_a_seed_is_written_ends_what_is_being_measured(elsewhere, place):
+    module = place / "experiments" / "coins" / "edge.py"
+    module.write_text(EXPERIMENT.replace('"wait_at": -1', '"wait_at": 1'))
+    assert elsewhere(INTERRUPTED, folder=place).splitlines()[-1] == "130 []"
+    assert list(kept(place)["seeds"]) == ["0"]
+
+
 def test_a_seed_that_fails_is_named_and_the_others_stay(reproduce, place):
     (place / "broken").touch()
     status, _, error = reproduce("coins/edge", "--jobs", "1")

@@ -123,8 +123,10 @@ def _measure(request: ReproduceRequest, found: list[Found]) -> list[str]:
         return failed
     unwritten: dict[str, OSError] = {}
     try:
-        with progress("measuring", len(tasks), request.as_json) as advance:
-            for done in run(tasks, min(request.jobs, len(tasks))):
+        bar = progress("measuring", len(tasks), request.as_json)
+        # Closed at once if anything goes wrong here: else the interpreter would wait for what is being measured.
+        with bar as advance, contextlib.closing(run(tasks, min(request.jobs, len(tasks)))) as ended:
+            for done in ended:
                 _keep(done, kept[done.task.name], failed, unwritten)
                 advance(1, f"{done.task.name}, seed {done.task.seed} done")
     finally:

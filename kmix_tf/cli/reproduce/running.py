@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kmix_tf.cli.reproduce.finding import load
@@ -38,7 +38,7 @@ class Done(NamedTuple):
     error: str = ""
 
 
-def run(tasks: Sequence[Task], jobs: int) -> Iterator[Done]:
+def run(tasks: Sequence[Task], jobs: int) -> Generator[Done, None, None]:
     """What each task finds, in the order in which they end.
 
     Raises:
