@@ -193,7 +193,7 @@ def test_an_interrupted_run_goes_on(reproduce, place):
             break
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=150)
     assert process.returncode == 130 and "kmix-tf: stopped." in error
     assert sorted(kept(place)["seeds"]) == ["0", "2", "3"]
     (place / "go").touch()
