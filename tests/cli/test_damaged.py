@@ -38,7 +38,7 @@ def read(request, tmp_path, capsys, monkeypatch):
         raise Read()
 
     monkeypatch.setattr(auditing, "measure", reached)
-    monkeypatch.setattr(comparing, "_Course", reached)
+    monkeypatch.setattr(comparing, "_Demo", reached)
 
     def run(path):
         names = {"audit": ["audit", path], "demo": ["demo", "--export", tmp_path / "export", "--data", path]}
@@ -154,7 +154,7 @@ def test_what_tensorflow_or_the_machine_cannot_do_is_one_line(command, error, me
     def fails(*arguments, **options):
         raise error
 
-    for module, name in ((auditing, "measure"), (comparing, "train"), (showing, "_sections")):
+    for module, name in ((auditing, "measure"), (comparing, "arms"), (showing, "_sections")):
         monkeypatch.setattr(module, name, fails)
     np.savez(tmp_path / "d.npz", x=X, y=Y)
     data = {"audit": [tmp_path / "d.npz"], "demo": ["--data", tmp_path / "d.npz"], "gallery": []}[command]
