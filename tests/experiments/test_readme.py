@@ -1,0 +1,47 @@
+"""What README.md says was found is what the committed results say."""
+
+import json
+import pathlib
+import re
+
+import numpy as np
+import pytest
+
+from kmix_tf.paired import number
+
+ROOT = pathlib.Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+FOUND = re.search(r"<!-- findings -->(.*?)<!-- /findings -->", README, flags=re.DOTALL)[1]
+BARS, ROLL, RESCALED = "four bars, k = {}, 4, alpha_k", "Swiss roll, k = {}, 1, alpha_k", "{}, alpha = 1, rescaled"
+# By page: arm, measure, in the order in which the row has its numbers.
+NUMBERS = {
+    "k-mixup/digits": [
+        *((arm, "error") for arm in ("no mixing", "mixup, alpha = 1", "k = 16, alpha_k of 1")),
+        *((arm, "FGSM 0.06") for arm in ("no mixing", "mixup, alpha = 1", "k = 16, alpha_k of 1")),
+    ],
+    "k-mixup/table-9": [(name.format(k), "error") for name in (BARS, ROLL) for k in (1, 16)],
+    "local-mixup/figure-4": [(arm, "error") for arm in ("plain training", "mixup", "Local Mixup, epsilon 0.5")],
+    "regularization/figure-4": [
+        ("mixup, alpha = 1", "calibration"),
+        (RESCALED.format("mixup"), "calibration"),
+        ("mixup, alpha = 1", "error"),
+        (RESCALED.format("mixup"), "error"),
+        ("plain", "error"),
+        (RESCALED.format("plain"), "error"),
+    ],
+    "multi-mix/figure-4": [("K = 1", "error")],
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_are_the_means_of_the_page_they_link_to(name):
+    (row,) = (line for line in FOUND.splitlines() if f"results/{name}.md" in line)
+    said = re.findall(r"\b\d+\.\d+", row.rsplit("|", 2)[0])
+    seeds = json.loads((ROOT / "results" / f"{name}.json").read_text())["seeds"]
+    means = [np.mean([seed["cells"][arm][measure] for seed in seeds.values()]) for arm, measure in NUMBERS[name]]
+    assert said == [number(mean) for mean in means]
+
+
+def test_every_page_that_is_linked_is_there():
+    for path in re.findall(r"\]\(((?:results|docs)/[^)]+|\w+\.md)\)", README):
+        assert (ROOT / path).is_file(), path
