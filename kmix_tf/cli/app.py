@@ -124,7 +124,7 @@ def gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
 
 
 @commands.command(short_help="Measure the papers' tables and figures anew.")
-@click.argument("names", metavar="NAME", nargs=-1)
+@click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--list", "show_list", is_flag=True, help="List every table and figure of the papers.")
 @click.option("--quick", is_flag=True, help="Seconds instead of minutes each, into RESULTS/quick; no evidence.")
 @_number(

@@ -95,10 +95,10 @@ def listed(known: dict[str, str], results: pathlib.Path) -> Grid:
     for item in catalogue().ITEMS:
         is_done = bool(item.experiment) and (results / f"{item.experiment}.json").is_file()
         state = "results are here" if is_done else item.why or "not run here yet"
-        rows.append([item.paper, item.name, item.experiment or "-", state])
+        rows.append([f"{item.paper}: {item.name}", item.experiment or "-", state])
     covered = {item.experiment for item in catalogue().ITEMS}
-    rows += [[name.split("/")[0], title, name, ""] for name, title in known.items() if name not in covered]
-    return Grid(["paper", "table or figure", "NAME", "here"], rows)
+    rows += [[title, name, ""] for name, title in known.items() if name not in covered]
+    return Grid(["table or figure", "NAME", "here"], rows)
 
 
 def missing(names: Sequence[str]) -> list[str]:
