@@ -32,7 +32,9 @@ def mix(
 
     Args:
         layer: any `MixLayer` or `ChoiceLayer`.
-        seed: an integer >= 0. Default: the layer's own, or else TensorFlow's global seed, or else random.
+        seed: an integer >= 0. Default: the layer's own, or else TensorFlow's global seed, or else random. If a global
+            seed is set (`tf.random.set_seed`, `keras.utils.set_random_seed`) when the stage is applied, draws depend
+            on it as well, as all of TensorFlow's seeded datasets do: for the same stream, it must be the same.
         num_parallel_calls: as in `tf.data.Dataset.map`; default `tf.data.AUTOTUNE`. The order of batches is kept.
         between: True for a dataset of pairs of batches, `tf.data.Dataset.zip((first, second))`, mixed by
             `layer.between`.

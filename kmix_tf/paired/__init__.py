@@ -13,7 +13,6 @@ from kmix_tf.paired.experiment import (
     Less,
     More,
     Runs,
-    best,
 )
 from kmix_tf.paired.scores import Scores, probabilities, score, scores
 from kmix_tf.paired.tables import arms_table, grid_table, mean_and_spread, number, table
@@ -35,7 +34,6 @@ __all__ = [
     "Trainer",
     "arms_table",
     "batches",
-    "best",
     "grid_table",
     "mean_and_spread",
     "number",

@@ -52,6 +52,8 @@ def paired_difference(first: Any, second: Any = 0.0, confidence: float = 0.95) -
     if not 0 < confidence < 1:
         raise _checks.problem(f"confidence must be between 0 and 1. Received: confidence={confidence:g}.")
     mean, size = float(values.mean()), len(values)
+    if abs(mean) < 1e-12 * np.abs(values).max():
+        mean = 0.0  # what rounding leaves of a sum that is nothing
     if size == 1:
         return Difference(mean, math.nan, math.nan, math.nan, size)
     error = float(values.std(ddof=1)) / math.sqrt(size)

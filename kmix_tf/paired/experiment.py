@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -183,9 +183,3 @@ class Experiment:
     def judged(self, runs: Runs) -> list[Judged]:
         """What the runs say of each claim."""
         return [claim.judge(runs) for claim in self.claims]
-
-
-def best(measure: str, arms: Iterable[str]) -> Callable[[Cells], float]:
-    """The least that any of the arms has. It favours whoever has more arms: name it where a claim uses it."""
-    names = list(arms)
-    return lambda cells: min(cells[arm][measure] for arm in names)
