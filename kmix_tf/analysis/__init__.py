@@ -3,7 +3,6 @@
 from kmix_tf.analysis.attacks import fgsm
 from kmix_tf.analysis.calibration import (
     Predictions,
-    ReliabilityCurve,
     expected_calibration_error,
     predictions_of,
     reliability_curve,
@@ -66,6 +65,7 @@ from kmix_tf.analysis.toys import (
     two_moons,
 )
 from kmix_tf.maths.matched import MatchedAlpha
+from kmix_tf.maths.reliability import ReliabilityCurve
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
 
 __all__ = [

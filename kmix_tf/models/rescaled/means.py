@@ -9,6 +9,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.places import PlaceMeans, Shape
 from kmix_tf.models.rescaled.rows import batches
@@ -27,6 +28,7 @@ class TrainingMeans:
         features: float64 means `(...)`, structured as the features, with size 1 for open axes; None for features that
             are left as they are.
         targets: float64 means, of the shape and structure of the model's outputs, alike.
+        seen: by which samples are known again.
 
     Source: On Mixup Regularization, x_bar and y_bar of eq. (22); Chan, Golub, LeVeque 1979, for joining.
 
@@ -47,12 +49,14 @@ class TrainingMeans:
         features: list[PlaceMeans | None],
         targets: list[PlaceMeans],
         weight: float,
+        seen: Seen,
     ):
         self.inputs = inputs
         self.outputs = outputs
         self.feature_moments = features
         self.target_moments = targets
         self.weight = weight
+        self.seen = seen
 
     @property
     def features(self) -> Any:
@@ -84,6 +88,7 @@ class TrainingMeans:
         joined, *rest = (means.opened(inputs, outputs) for means in (self, *others))
         for means in rest:
             joined.weight += means.weight
+            joined.seen.merge(means.seen)
             for ours, theirs in zip(joined._moments(), means._moments(), strict=True):
                 ours.merge(theirs)
         return joined
@@ -102,7 +107,7 @@ class TrainingMeans:
             means and means.opened(shape) for means, shape in zip(self.feature_moments, shapes[0], strict=True)
         ]
         targets = [means.opened(shape) for means, shape in zip(self.target_moments, shapes[1], strict=True)]
-        return TrainingMeans(inputs, outputs, features, targets, self.weight)
+        return TrainingMeans(inputs, outputs, features, targets, self.weight, Seen(self.seen.hashes))
 
     def _moments(self) -> list[PlaceMeans]:
         return [moments for moments in (*self.feature_moments, *self.target_moments) if moments is not None]
@@ -139,7 +144,8 @@ def measured(task: str, data: Any, untouched: tuple[str, ...], begin: Callable[[
         raise _checks.problem(f"{task} needs at least one sample. Received: {got}.")
     seen.require_elements(x)
     inputs, outputs = FeatureSignature.of(x).opened(seen.shapes), FeatureSignature.of(seen.outputs)
-    return TrainingMeans(inputs, outputs.opened(seen.output_shapes), seen.features, seen.targets, seen.weight)
+    outputs = outputs.opened(seen.output_shapes)
+    return TrainingMeans(inputs, outputs, seen.features, seen.targets, seen.weight, seen.seen)
 
 
 def _warn_of_kept_targets(y: Any, untouched: tuple[str, ...]) -> None:

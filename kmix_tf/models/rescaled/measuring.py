@@ -10,6 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import mask_of
 from kmix_tf._ops import ops
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths
+from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.rescaled.inputs import (
     declared_outputs,
     declared_shapes,
@@ -37,7 +38,7 @@ class Measuring:
     Attributes:
         shapes, output_shapes: of a row of each leaf, None for open axes.
         features: a `PlaceMeans` for each leaf, None for those left as they are. targets: one for each output.
-        outputs: specs of the model's answer. weight: of all samples.
+        outputs: specs of the model's answer. weight: of all samples. seen: by which samples are known again.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Measuring:
         self.output_shapes = [_as_declared(*pair) for pair in zip(shapes_of(answer), declared, strict=True)]
         self.targets = [PlaceMeans(shape) for shape in self.output_shapes]
         self.weight = 0.0
+        self.seen = Seen()
 
     def add(self, number: int, x: Any, y: Any, weights: list[Any]) -> None:
         """Adds a batch.
@@ -80,6 +82,7 @@ class Measuring:
         require_masks(self._masks, x, self.shapes, answer, is_first=not self.weight)
         weight = require_weights(number, size, weights, answer)
         self.weight += float(weight.sum())
+        self.seen.add(x)
         present = present_in(x, self.shapes, self._masks, self._values)
         leaves = zip(leaf_paths(x), self.features, present, strict=True)
         for (path, leaf), means, there in leaves:

@@ -15,7 +15,9 @@ from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.maths.theta import ThetaMoments
+from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
+from kmix_tf.models.rescaled.calibrating import Calibrates, Fitted
 from kmix_tf.models.rescaled.comparing import Compares
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.inputs import (
@@ -38,7 +40,7 @@ _NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if 
 
 
 @register
-class RescaledModel(Compares, Exports, keras.Model):
+class RescaledModel(Calibrates, Compares, Exports, keras.Model):
     """Wraps a model trained with mixup, so that it predicts for data as they are rather than as mixup made them.
 
     Mixup trains on inputs shrunk towards their mean, and towards targets shrunk to theirs. The wrapper shrinks each
@@ -132,6 +134,9 @@ class RescaledModel(Compares, Exports, keras.Model):
         if ends and not tf.nest.is_nested(output):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature: FeatureSignature | None = None
+        self._seen: Seen | None = None
+        self._calibration: Fitted | None = None
+        self._shrinks = True
         self._first_integers = Once()
         if input_specs(self.model) is not None:
             self._require_no_lookups(input_specs(self.model))
@@ -177,7 +182,14 @@ class RescaledModel(Compares, Exports, keras.Model):
                 "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
                 f"{shapes}, after {before}. Wrap the model anew."
             )
-        self._signature = data.inputs
+        self._signature, self._seen = data.inputs, data.seen
+        if self._calibration is not None:
+            warnings.warn(
+                f"{_checks.speaker()}: adapt removes what calibrate has fitted, to other means. Calibrate again.",
+                UserWarning,
+                stacklevel=3,
+            )
+            self._set_calibration(None)
         means = [moments.mean for moments in (*data.feature_moments, *data.target_moments) if moments is not None]
         for weight, mean in zip([*self.feature_means, *self.target_means], means, strict=True):
             weight.assign(mean)
@@ -202,6 +214,14 @@ class RescaledModel(Compares, Exports, keras.Model):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         self._require_like_adapted(x)
+        answer = self._read(x, training, self._shrinks)
+        return hand_on_masks(answer, tf.nest.pack_sequence_as(answer, self._mapped(answer)))
+
+    def _read(self, x: Any, training: bool | None, shrinks: bool) -> Any:
+        """What the model answers, at least float32, before it is calibrated: by eq. (22), or to x as it is."""
+        if not shrinks:
+            answer = self.model(self._as_floats(x), training=training)
+            return hand_on_masks(answer, tf.nest.map_structure(ops.at_least_float32, answer))
         means = iter(self.feature_means)
         shrunk = [
             leaf if is_selected(self._untouched, path) else self._shrunk(leaf, next(means))
@@ -326,11 +346,18 @@ class RescaledModel(Compares, Exports, keras.Model):
         self._require_adapted()
 
     def get_build_config(self) -> dict[str, Any]:
-        return {"signature": self._require_adapted().get_config(), "outputs": self._outputs.get_config()}
+        config = {"signature": self._require_adapted().get_config(), "outputs": self._outputs.get_config()}
+        for name, part in (("seen", self._seen), ("calibration", self._calibration)):
+            if part is not None:
+                config[name] = part.get_config()
+        return config
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         if self._signature is None:
             self._make_means(FeatureSignature(config["signature"]), FeatureSignature(config["outputs"]))
+            self._seen = Seen.from_config(config["seen"]) if "seen" in config else None
+            if "calibration" in config:
+                self._set_calibration(Fitted.from_config(config["calibration"]))
 
     def get_config(self) -> dict[str, Any]:
         return {
