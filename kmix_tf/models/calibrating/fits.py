@@ -121,13 +121,21 @@ def _fit_vector(rows: Rows, logits: np.ndarray) -> Vector:
     scale, bias = found.x[:units], found.x[units:]
     if rows.law == CLASSES:
         bias = bias - bias.mean()  # Adding the same to all of them changes nothing.
-    if (scale >= _MOST_SCALE).any() or (np.abs(bias) >= _MOST_BIAS).any():
+    is_apart = _separates(rows, logits * scale.astype(np.float32) + bias.astype(np.float32))
+    if is_apart or (scale >= _MOST_SCALE).any() or (np.abs(bias) >= _MOST_BIAS).any():
         raise _checks.problem(
             "method='vector' needs held-out samples of each class that the model is unsure of. Received: "
             f"{len(logits)} samples whose loss falls without end for some class. Give more, or take "
             "method='temperature', which has one number."
         )
     return Vector(scale, bias)
+
+
+def _separates(rows: Rows, logits: np.ndarray) -> bool:
+    """Whether mapped logits make no mistake, in a unit or in all classes: the steeper they are, the better then."""
+    if rows.law == BINARY:
+        return bool(((logits > 0) == (rows.targets > 0.5)).all(axis=0).any())
+    return bool((logits.argmax(axis=1) == rows.targets.argmax(axis=1)).all())
 
 
 def _fit_lines(rows: Rows, logits: np.ndarray) -> Vector:

@@ -98,8 +98,8 @@ def warn_if_seen(share: float | None) -> None:
     if share is not None and share >= 0.1:
         _warn(
             "held-out data must not be training data, of which models are too sure. Received: samples of which "
-            f"about {100 * share:.0f} % have the features of samples given to adapt. Hold out samples that the model was "
-            "not trained on"
+            f"about {100 * share:.0f} % have the features of samples given to adapt. Hold out samples that the model "
+            "was not trained on"
         )
 
 

@@ -19,7 +19,8 @@ class Rows:
 
     Attributes:
         law: as in `law_of`. sets: float32 `(n, units)` logits by name. targets: float32 `(n, units)`.
-        weights: float64 `(n,)`, > 0. count: numbers of answers so far. samples: which sample each row is of, int64 `(n,)`.
+        weights: float64 `(n,)`, > 0. samples: which sample each row is of, int64 `(n,)`.
+        count: numbers of answers so far.
     """
 
     def __init__(self, kind: str, units: int, most: int = _MOST):

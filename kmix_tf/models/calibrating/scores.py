@@ -34,7 +34,7 @@ class Scores(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """scores: `Scores`. curve: what they are made of, or None for regression. losses: of each sample, `(samples,)`."""
+    """curve: what scores are made of, or None for regression. losses: of each sample, `(samples,)`."""
 
     scores: Scores
     curve: ReliabilityCurve | None
@@ -55,7 +55,7 @@ class _Sums:
     def __init__(self, law: str, bins: int):
         self._law = law
         self._total = self._error = self._loss = self._brier = 0.0
-        # For each bin: weight, confidence and hits, each times weight, and the variance of hits if confidence is true.
+        # Of each bin: weight, weighted confidence and hits, and the variance of hits if confidences are true.
         self._bins = np.zeros((4, bins))
 
     def add(self, rows: Rows, logits: np.ndarray, part: slice) -> np.ndarray:

@@ -32,7 +32,7 @@ class Seen:
         self._join(other.hashes)
 
     def share_of(self, hashes: np.ndarray) -> float | None:
-        """The share of other samples, given by their hashes, that are among those seen; None if too few can be told."""
+        """The share of samples, given by their hashes, that are among those seen; None if it cannot be told."""
         limit = self.hashes[-1] if len(self.hashes) == _KEPT else np.uint64(_ALL)
         comparable = hashes[hashes <= limit]
         found = np.isin(comparable, self.hashes)
