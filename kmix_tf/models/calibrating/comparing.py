@@ -14,7 +14,7 @@ from kmix_tf.models.calibrating.scores import Scored, Scores, scored
 PLAIN, SHRUNK = "plain", "shrunk"
 # In how many parts samples are taken, each of which is scored by what the others say; of more numbers, in two.
 _PARTS, _LARGE = 10, 2**23
-# From the simplest on: of those that are as good as the best, the first is recommended.
+# By name, in the order of tables.
 WAYS = {
     "plain": "the model as it is",
     "theta": "its logits / theta; nothing is fitted",
@@ -22,6 +22,7 @@ WAYS = {
     "temperature": "one temperature, fitted",
     "both": "eq. (22), and one temperature fitted",
 }
+_SHRINKING = ("rescaled", "both")
 _TO_CALL = {
     "plain": "calibrate(method=None), or the wrapped model itself",
     "theta": "calibrate(method='theta')",
@@ -39,9 +40,9 @@ class Comparison(NamedTuple):
     divided by a fitted number. The last two are scored on each tenth of the samples by what is fitted on the others
     (on halves, where there are millions); None where there is no temperature that fits.
 
-    recommended: the name of one of them, that of the least loss; where the mean difference in loss of a simpler one
-    is within its standard error, that. reason: why, a sentence. fitted: the maps "temperature" and "both" of all of
-    the samples. curves: of each, its `ReliabilityCurve`; empty for regression. samples: how many were scored.
+    recommended: the name of one of them, that of the least loss; but one that shrinks inputs, which may change
+    classes, only if its loss is less than the others' by more than a standard error. reason: why, a sentence.
+    fitted: the maps "temperature" and "both" of all of the samples. curves: of each, its `ReliabilityCurve`; empty for regression. samples: how many were scored.
     """
 
     plain: Scores
@@ -117,13 +118,13 @@ def _across(rows: Rows, logits: np.ndarray) -> np.ndarray:
 
 
 def _recommended(results: dict[str, Scored]) -> tuple[str, str]:
+    """The way of the least loss; one that shrinks inputs, which changes classes, only if it is clearly better."""
+    kept = min((name for name in results if name not in _SHRINKING), key=lambda name: results[name].losses.mean())
     best = min(results, key=lambda name: results[name].losses.mean())
-    for name, each in results.items():
-        gap = each.losses - results[best].losses
-        error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
-        if gap.mean() <= error:
-            return name, _reason(name, best, results)
-    return best, _reason(best, best, results)
+    gap = results[kept].losses - results[best].losses
+    error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
+    chosen = best if gap.mean() > error else kept
+    return chosen, _reason(chosen, best, results)
 
 
 def _reason(name: str, best: str, results: dict[str, Scored]) -> str:

@@ -54,7 +54,7 @@ def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
         raise _checks.problem(
             "a temperature needs held-out samples that the model gets wrong, or is unsure of. Received: "
             f"{len(logits)} samples whose loss falls as far as temperature {LEAST_TEMPERATURE:g}, the least allowed. "
-            "Give more samples, or such as the model was not trained on."
+            "Give more samples, or such as the model was not trained on; or take method='theta', which needs none."
         )
     if pull(low) >= 0:
         raise _checks.problem(
@@ -62,7 +62,7 @@ def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
             f"{len(logits)} samples whose loss falls as far as temperature {MOST_TEMPERATURE:g}, the most allowed. "
             "Check that labels belong to their samples, and that classes are numbered as in training."
         )
-    sharpness = math.exp(brentq(pull, low, high, xtol=1e-10))
+    sharpness = math.exp(brentq(pull, low, high, xtol=1e-8))
     return Temperature(1 / sharpness, _error_of(rows, logits, sharpness))
 
 

@@ -20,6 +20,17 @@ from kmix_tf.models.rescaled.rows import batches, like_outputs, require_weights,
 from kmix_tf.models.rescaled.signature import FeatureSignature
 
 
+class Asked:
+    """What gives both answers to a batch, traced once. A class of its own: Keras would track a function."""
+
+    def __init__(self) -> None:
+        self._function: Any = None
+
+    def by(self, function: Any) -> Any:
+        self._function = self._function or ops.traced(function)
+        return self._function
+
+
 class Compares:
     """The part of `RescaledModel` that compares: `evaluate_both`."""
 
@@ -29,6 +40,7 @@ class Compares:
     _outputs: FeatureSignature
     _heads: Heads
     _seen: Seen | None
+    _asked: Asked
     _dataset: Any
     _ask: Any
     _read: Any
@@ -92,8 +104,7 @@ class Compares:
         kinds = self._heads.of(self._outputs.structure)
         collected = [Rows(kind, shape[-1]) for kind, shape in zip(kinds, self._outputs.shapes(), strict=True)]
         hashes, count = [np.zeros(0, np.uint64)], 0
-        # Not the method itself, of which TensorFlow would count each call as one more trace of the same function.
-        both = ops.traced(lambda x: self._both(x))
+        both = self._asked.by(self._both)
         data = batches(task, data, self._untouched)
         for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: answers")):
             size = sample_count(x)

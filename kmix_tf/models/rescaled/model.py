@@ -18,7 +18,7 @@ from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.calibrating import Calibrates, Fitted
-from kmix_tf.models.rescaled.comparing import Compares
+from kmix_tf.models.rescaled.comparing import Asked, Compares
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
 from kmix_tf.models.rescaled.inputs import (
     absent_kept,
@@ -135,6 +135,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature: FeatureSignature | None = None
         self._seen: Seen | None = None
+        self._asked = Asked()
         self._calibration: Fitted | None = None
         self._shrinks = True
         self._first_integers = Once()
@@ -182,7 +183,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
                 "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
                 f"{shapes}, after {before}. Wrap the model anew."
             )
-        self._signature, self._seen = data.inputs, data.seen
+        self._signature, self._seen, self._asked = data.inputs, data.seen, Asked()
         if self._calibration is not None:
             warnings.warn(
                 f"{_checks.speaker()}: adapt removes what calibrate has fitted, to other means. Calibrate again.",
