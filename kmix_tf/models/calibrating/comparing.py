@@ -42,7 +42,8 @@ class Comparison(NamedTuple):
 
     recommended: the name of one of them, that of the least loss; but one that shrinks inputs, which may change
     classes, only if its loss is less than the others' by more than a standard error. reason: why, a sentence.
-    fitted: the maps "temperature" and "both" of all of the samples. curves: of each, its `ReliabilityCurve`; empty for regression. samples: how many were scored.
+    classes, only if its loss is less than the others' by more than a standard error. reason: why, a sentence.
+    fitted: the maps "temperature" and "both" of all of
     """
 
     plain: Scores
