@@ -10,7 +10,7 @@ from experiments.regularization import common
 from kmix_tf import KMixupLayer, RescaledModel
 from kmix_tf.models.calibrating.rows import Rows
 from kmix_tf.models.calibrating.scores import scored
-from kmix_tf.paired import Claim, Experiment, Less, More, Trainer, batches
+from kmix_tf.paired import Claim, Experiment, Less, More, Trainer, arms_table, batches
 
 CLEAN, NOISY, TABLE, CONVOLUTIONAL = "digits", "digits, wrong labels", "breast cancer", "digits, convolutional"
 PLAIN, MIXUP, KMIXUP = "without mixing", "mixup", "16-mixup"
@@ -22,7 +22,7 @@ WAYS = {
     "temperature": {"method": "temperature"},
     "both": {"method": "temperature", "shrink": True},
 }
-MEASURES = {"error": "test error, %", "loss": "test loss, nats", "calibration": "test calibration error, %"}
+SHOWN = ("error", "loss", "calibration", "floor", "brier")
 
 
 def measure(seed, sets, alpha, train_size, held_out, table_size, table_held_out, wrong, batch, steps):
@@ -129,9 +129,10 @@ def claims():
         for name in sets for mix in (PLAIN, *mixed)
     ]  # fmt: skip
     found += [
-        Claim(f"one fitted temperature leaves less {each} than eq. (22): {name}, {mix}",
+        Claim(f"one fitted temperature leaves less {words} than eq. (22): {name}, {mix}",
               Less(each, arm(name, mix, "temperature"), arm(name, mix, "rescaled")), unit=unit, ours=True)
-        for name in sets for mix in mixed for each, unit in (("calibration", "points"), ("loss", "nats"))
+        for name in sets for mix in mixed
+        for each, words, unit in (("calibration", "calibration error", "points"), ("loss", "loss", "nats"))
     ]  # fmt: skip
     found += [
         Claim(f"eq. (22) before the fitted temperature leaves less loss than the temperature alone: {name}, {mix}",
@@ -167,7 +168,7 @@ def draw(runs):
             each.axhline(floor, color=f"C{place}", linewidth=0.8, linestyle=":")
         each.set_xticks(range(len(WAYS) + 1), [*WAYS, RECOMMENDED], rotation=40, ha="right")
         each.set(title=name, ylim=(0, None))
-    axes[0, 0].set_ylabel(MEASURES["calibration"])
+    axes[0, 0].set_ylabel("test calibration error, %")
     axes[0, 0].legend(fontsize=8)
     return figure
 
@@ -184,6 +185,7 @@ EXPERIMENT = Experiment(
     quick={"sets": [CLEAN, NOISY, TABLE, CONVOLUTIONAL], "steps": 10},
     seeds=10,
     claims=claims(),
+    table=lambda runs: arms_table(runs, measures=SHOWN),
     draw=draw,
     notes="""Five ways to read the answers of one network: as they are ("plain"), divided by theta ("theta"), by eq.
 (22) ("rescaled"), divided by one number fitted on held-out samples with right labels ("temperature"), and by eq. (22)

@@ -29,6 +29,11 @@ NUMBERS = {
         ("plain", "error"),
         (RESCALED.format("plain"), "error"),
     ],
+    "regularization/calibration": [
+        (f"{data}, mixup: {way}", "calibration")
+        for data in ("digits", "digits, wrong labels")
+        for way in ("plain", "temperature", "rescaled")
+    ],
     "multi-mix/figure-4": [("K = 1", "error")],
 }
 
@@ -40,6 +45,21 @@ def test_numbers_are_the_means_of_the_page_they_link_to(name):
     seeds = json.loads((ROOT / "results" / f"{name}.json").read_text())["seeds"]
     means = [np.mean([seed["cells"][arm][measure] for seed in seeds.values()]) for arm, measure in NUMBERS[name]]
     assert said == [number(mean) for mean in means]
+
+
+def test_the_advice_on_calibration_has_the_numbers_of_its_page():
+    paragraph = README[README.index("**Which to use when**") :].split("\n\n")[0]
+    said = re.findall(r"\b\d+\.\d+", paragraph)
+    seeds = json.loads((ROOT / "results/regularization/calibration.json").read_text())["seeds"]
+    arms = [
+        ("digits, without mixing", "plain"),
+        *(("digits, mixup", way) for way in ("plain", "rescaled", "theta", "temperature")),
+        *((f"digits, wrong labels, {mix}", "plain") for mix in ("mixup", "without mixing")),
+        *((f"digits, wrong labels, {mix}", "temperature") for mix in ("mixup", "without mixing")),
+        ("digits, wrong labels, mixup", "temperature, fitted to wrong labels"),
+    ]
+    cells = [[seed["cells"][": ".join(arm)]["calibration"] for seed in seeds.values()] for arm in arms]
+    assert said == [number(np.mean(values)) for values in cells]
 
 
 def test_every_page_that_is_linked_is_there():

@@ -73,7 +73,7 @@ def warn_of_doubts(rows: Rows, logits: np.ndarray, name: str) -> None:
         _warn(
             f"held-out labels may be wrong: for {name}, the model gets {count - right} of the {count} samples that "
             "it is surest of wrong. Confidences fitted to noisy labels are those of noisy labels, too low for right "
-            "ones. If these labels are right, the classes overlap everywhere, and all is well"
+            "ones. If these labels are right, all is well: the model has reason to be sure of nothing"
         )
 
 
