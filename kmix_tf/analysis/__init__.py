@@ -10,6 +10,7 @@ from kmix_tf.analysis.calibration import (
 )
 from kmix_tf.analysis.collinearity import CollinearSamples, collinear_samples
 from kmix_tf.analysis.confidence import ConfidenceHistogram, confidence_histogram
+from kmix_tf.analysis.corruptions import corrupt, corruptions, mean_corruption_error
 from kmix_tf.analysis.crossing import (
     CrossMatchBound,
     CrossMatchLimits,
@@ -109,6 +110,8 @@ __all__ = [
     "confidence_histogram",
     "contradicted",
     "contradictions",
+    "corrupt",
+    "corruptions",
     "cross_match_bound",
     "cross_match_limits",
     "cross_match_share",
@@ -133,6 +136,7 @@ __all__ = [
     "match_alpha",
     "matched_alpha",
     "matching_distribution",
+    "mean_corruption_error",
     "mean_matching_cost",
     "mixup_optimal_classifier",
     "mixup_risk",
