@@ -1,6 +1,7 @@
 """Pictures. Needs the extra `plot`: pip install 'kmix_tf[plot]'. Each function returns Matplotlib Axes."""
 
 from kmix_tf.plot.comparison import plot_comparison
+from kmix_tf.plot.confidence import plot_confidence
 from kmix_tf.plot.distances import plot_distances
 from kmix_tf.plot.interpolants import plot_interpolants
 from kmix_tf.plot.matches import plot_cross_matches, plot_matching_distribution
@@ -13,6 +14,7 @@ from kmix_tf.plot.vicinal import plot_vicinal
 
 __all__ = [
     "plot_comparison",
+    "plot_confidence",
     "plot_coupling",
     "plot_cross_matches",
     "plot_decision_regions",
