@@ -26,6 +26,7 @@ from kmix_tf.models.rescaled.inputs import (
     require_floating,
 )
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
+from kmix_tf.models.rescaled.measured import Measures, as_measured, as_tensor_of
 from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
 from kmix_tf.models.rescaled.serving import Exports
@@ -38,7 +39,7 @@ _NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if 
 
 
 @register
-class RescaledModel(Compares, Exports, keras.Model):
+class RescaledModel(Compares, Measures, Exports, keras.Model):
     """Wraps a model trained with mixup, so that it predicts for data as they are rather than as mixup made them.
 
     Mixup trains on inputs shrunk towards their mean, and towards targets shrunk to theirs. The wrapper shrinks each
@@ -113,13 +114,14 @@ class RescaledModel(Compares, Exports, keras.Model):
         output: Any = "logits",
         passthrough: Any = None,
         masks: Any = None,
+        theta: Any = None,
         **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **like_its_model(model, kwargs))
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
-        mixed = mixed_as(alpha, model)
+        mixed, self._theta_of = mixed_as(alpha, model, theta)
         self.model = unwrapped(model)
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
@@ -146,6 +148,9 @@ class RescaledModel(Compares, Exports, keras.Model):
         """Names of features that are left as they are."""
         return (*self.passthrough, *self.masks)
 
+    def _names_left(self) -> tuple[str, ...]:
+        return self._untouched
+
     @property
     def target_mean(self) -> Any:
         """The means of the targets, of the structure of the outputs."""
@@ -167,6 +172,7 @@ class RescaledModel(Compares, Exports, keras.Model):
         """
         if not isinstance(data, TrainingMeans):
             data = self.measure(data, y, batch_size, sample_weight)
+        self._require_theta(data)
         if self._signature is None:
             self._make_means(data.inputs, data.outputs)
         data = data.fitted(self._require_adapted(), self._outputs)
@@ -178,8 +184,8 @@ class RescaledModel(Compares, Exports, keras.Model):
                 f"{shapes}, after {before}. Wrap the model anew."
             )
         self._signature = data.inputs
-        means = [moments.mean for moments in (*data.feature_moments, *data.target_moments) if moments is not None]
-        for weight, mean in zip([*self.feature_means, *self.target_means], means, strict=True):
+        self._learn_theta(data)
+        for weight, mean in zip([*self.feature_means, *self.target_means], data.learnt(), strict=True):
             weight.assign(mean)
 
     @_checks.speaks
@@ -196,23 +202,29 @@ class RescaledModel(Compares, Exports, keras.Model):
             >>> rescaled.target_mean.numpy().tolist()
             [0.625, 0.375]
         """
+        parts = None if y is None else self._parts(data, y, sample_weight)
         data = self._dataset(data, y, batch_size, sample_weight)
         begin = functools.partial(Measuring, self.model, self._untouched, self.masks, self._look, self._ask)
-        return measured("adapt", data, self._untouched, begin)
+        means, seen = measured("adapt", data, self._untouched, begin)
+        return self._with_slopes(means, seen, data, parts, batch_size)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         self._require_like_adapted(x)
-        means = iter(self.feature_means)
+        means = zip(self.feature_means, self._thetas("x", len(self.feature_means)), strict=True)
         shrunk = [
-            leaf if is_selected(self._untouched, path) else self._shrunk(leaf, next(means))
+            leaf if is_selected(self._untouched, path) else self._shrunk(leaf, *next(means))
             for path, leaf in leaf_paths(x)
         ]
         shrunk = absent_kept(x, shrunk, self._present(x))
         answer = self.model(tf.nest.pack_sequence_as(x, shrunk), training=training)
         stretched = [
-            stretch(ops.at_least_float32(leaf), mean, self.theta_bar, kind)
-            for leaf, mean, kind in zip(
-                tf.nest.flatten(answer), self.target_means, self._heads.of(answer), strict=True
+            stretch(ops.at_least_float32(leaf), mean, theta, kind)
+            for leaf, mean, theta, kind in zip(
+                tf.nest.flatten(answer),
+                self.target_means,
+                self._thetas("y", len(self.target_means)),
+                self._heads.of(answer),
+                strict=True,
             )
         ]
         return hand_on_masks(answer, tf.nest.pack_sequence_as(answer, stretched))
@@ -220,15 +232,17 @@ class RescaledModel(Compares, Exports, keras.Model):
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
             return data
-        parts = [_several(data, self.model, "inputs"), _several(y, self.model, "outputs")]
-        parts += [] if sample_weight is None else [sample_weight]
-        return tf.data.Dataset.from_tensor_slices(tuple(parts)).batch(batch_size)
+        return tf.data.Dataset.from_tensor_slices(self._parts(data, y, sample_weight)).batch(batch_size)
+
+    def _parts(self, data: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
+        parts = _several(data, self.model, "inputs"), _several(y, self.model, "outputs")
+        return parts if sample_weight is None else (*parts, sample_weight)
 
     def _look(self, x: Any) -> tuple[Any, list[str]]:
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
         for argument in [name for name, is_given in self._names_given.items() if is_given]:
             require_used(argument, getattr(self, argument), x)
-        if self.theta_bar < 1:
+        if self._may_shrink:
             self._look_for_categories(x)
         answer = self._ask(x)
         kinds, names = self._heads.of(answer), list(output_names(answer))
@@ -261,7 +275,7 @@ class RescaledModel(Compares, Exports, keras.Model):
         warn_of_integers(self._first_integers, leaves, None, "name them in passthrough=, if they were not mixed.")
 
     def _require_no_lookups(self, specs: Any) -> None:
-        averaged = [self.theta_bar < 1 and use for use in not_selected(self._untouched, specs)]
+        averaged = [self._may_shrink and use for use in not_selected(self._untouched, specs)]
         require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
         if input_specs(self.model) is not None:
             require_floating(specs, averaged)
@@ -278,10 +292,11 @@ class RescaledModel(Compares, Exports, keras.Model):
         leaves = [leaf if is_selected(self._untouched, path) else _as_float(leaf) for path, leaf in leaf_paths(x)]
         return tf.nest.pack_sequence_as(x, leaves)
 
-    def _shrunk(self, leaf: Any, mean: Any) -> Tensor:
+    def _shrunk(self, leaf: Any, mean: Any, theta: Any) -> Tensor:
         leaf = _as_float(leaf)
         wide = ops.at_least_float32(leaf)
-        return ops.cast(self.theta_bar * wide + (1 - self.theta_bar) * ops.cast(mean, wide.dtype), leaf.dtype)
+        theta = as_tensor_of(theta, wide.dtype)
+        return ops.cast(theta * wide + (1 - theta) * ops.cast(mean, wide.dtype), leaf.dtype)
 
     def _make_means(self, inputs: FeatureSignature, outputs: FeatureSignature) -> None:
         self._signature, self._outputs = inputs, outputs
@@ -292,6 +307,7 @@ class RescaledModel(Compares, Exports, keras.Model):
             self._mean(f"target_mean_{i}", *each)
             for i, each in enumerate(zip(outputs.shapes(), outputs.dtypes(), strict=True))
         ]
+        self._make_thetas()
         self.built = True
 
     def _mean(self, name: str, shape: tuple, dtype: tf.DType) -> Any:
@@ -336,7 +352,7 @@ class RescaledModel(Compares, Exports, keras.Model):
         return {
             "name": self.name,
             "model": keras.saving.serialize_keras_object(self.model),
-            "alpha": self._theta._asdict() if self.alpha is None else self.alpha,
+            **self._theta_config(self._theta._asdict() if self.alpha is None else self.alpha),
             "output": self.output_kind,
             "passthrough": self._names_in_use(self.passthrough),
             "masks": self._names_in_use(self.masks),
@@ -352,9 +368,11 @@ class RescaledModel(Compares, Exports, keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RescaledModel":
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
-        alpha = config["alpha"]
-        alpha = ThetaMoments(**alpha) if isinstance(alpha, dict) else alpha
-        return cls(**{**config, "model": model, "alpha": alpha})
+        alpha, theta = config["alpha"], config.get("theta")
+        if isinstance(alpha, dict):
+            is_layer = "class_name" in alpha
+            alpha = keras.saving.deserialize_keras_object(alpha) if is_layer else ThetaMoments(**alpha)
+        return cls(**{**config, "model": model, "alpha": alpha, "theta": as_measured(theta)})
 
 
 def _several(arrays: Any, model: Any, ends: str) -> Any:
