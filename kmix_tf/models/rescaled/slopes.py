@@ -50,9 +50,10 @@ class Slope:
         self.near, self.mixed = PlaceMeans(shape), PlaceMeans(shape)
         self._centre = centre
         self._sums = np.zeros(2)  # of (near - centre) times (mixed - centre), and of (near - centre)^2
-        self._open = np.zeros(2)  # the same of a batch that goes on
+        self._open = np.zeros(2)  # the same of a batch that goes on, around the means of what came before
+        self._means = centre, centre
         self._squares = np.zeros(3)  # of the batches' sums: products squared, products times squares, squares squared
-        self._batches = 0
+        self._batches = self._compared = 0
         self._moved = 0.0
 
     @property
@@ -69,11 +70,11 @@ class Slope:
         _, square = self._around_means()
         if self.is_unmoved or not self._varies(square):
             return 0.0
-        if self._batches < 2:
+        if not self._compared:
             return float("inf")
         slope, (product, both, squared) = self.value, self._squares
         spread = max(product - 2 * slope * both + slope**2 * squared, 0.0)
-        return float(np.sqrt(spread * self._batches / (self._batches - 1)) / square)
+        return float(np.sqrt(spread * self._batches / self._compared) / square)
 
     @property
     def is_unmoved(self) -> bool:
@@ -87,7 +88,8 @@ class Slope:
         self.mixed.update(mixed, weights)
         wide = weights.reshape(weights.shape + (1,) * (near.ndim - weights.ndim))
         first, second = near - self._centre, mixed - self._centre
-        self._open += [(wide * first * second).sum(), (wide * first * first).sum()]
+        self._sums += _products(wide, first, second)
+        self._open += _products(wide, near - self._means[0], mixed - self._means[1])
         scale = max(np.abs(first).max(initial=0.0), np.finfo(np.float64).tiny)
         apart = np.where(wide > 0, np.abs(mixed - near), 0.0).max(initial=0.0)
         self._moved = max(self._moved, float(apart / scale))
@@ -95,10 +97,12 @@ class Slope:
     def end_batch(self) -> None:
         """Ends a batch: its mixtures depend on each other, those of another one do not."""
         product, square = self._open
-        self._sums += self._open
-        self._squares += [product**2, product * square, square**2]
+        if self._batches:  # Of the first, nothing is known to compare it with.
+            self._squares += [product**2, product * square, square**2]
+            self._compared += 1
         self._batches += 1
         self._open = np.zeros(2)
+        self._means = self.near.mean, self.mixed.mean
 
     def merge(self, other: "Slope") -> None:
         """Adds what another of the same shape has seen."""
@@ -107,6 +111,7 @@ class Slope:
         self.mixed.merge(other.mixed)
         self._squares += other._squares
         self._batches += other._batches
+        self._compared += other._compared
         self._moved = max(self._moved, other._moved)
 
     def opened(self, shape: Shape, centre: np.ndarray) -> "Slope":
@@ -114,7 +119,8 @@ class Slope:
         wider = Slope(shape, centre)
         wider.near, wider.mixed = self.near.opened(shape), self.mixed.opened(shape)
         wider._sums, wider._squares = self._around(centre), self._squares.copy()
-        wider._batches, wider._moved = self._batches, self._moved
+        wider._batches, wider._compared, wider._moved = self._batches, self._compared, self._moved
+        wider._means = wider.near.mean, wider.mixed.mean
         return wider
 
     def _varies(self, square: float) -> bool:
@@ -132,6 +138,10 @@ class Slope:
         near, mixed = self.near.mean - self._centre, self.mixed.mean - self._centre
         added = [(self.near.total * (away * (near + other) + away**2)).sum() for other in (mixed, near)]
         return self._sums + added
+
+
+def _products(weights: np.ndarray, first: np.ndarray, second: np.ndarray) -> list[float]:
+    return [float((weights * first * each).sum()) for each in (second, first)]
 
 
 class Slopes:
