@@ -3,5 +3,6 @@
 from kmix_tf.models.rescaled.means import TrainingMeans
 from kmix_tf.models.rescaled.model import RescaledModel
 from kmix_tf.models.rescaled.scores import Comparison, Scores
+from kmix_tf.models.rescaled.slopes import MeasuredTheta
 
-__all__ = ["Comparison", "RescaledModel", "Scores", "TrainingMeans"]
+__all__ = ["Comparison", "MeasuredTheta", "RescaledModel", "Scores", "TrainingMeans"]
