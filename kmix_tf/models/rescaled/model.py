@@ -18,12 +18,12 @@ from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.comparing import Compares
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
+from kmix_tf.models.rescaled.floating import Asked, in_floats
 from kmix_tf.models.rescaled.inputs import (
     absent_kept,
     hand_on_masks,
     masked_values,
     present_in,
-    require_floating,
 )
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
 from kmix_tf.models.rescaled.measured import Measures, as_measured, as_tensor_of
@@ -123,6 +123,7 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
             _checks.refuse("model", "a Keras model", model, TypeError)
         mixed, self._theta_of = mixed_as(alpha, model, theta)
         self.model = unwrapped(model)
+        self._asked = Asked(self.model)
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
@@ -216,7 +217,7 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
             for path, leaf in leaf_paths(x)
         ]
         shrunk = absent_kept(x, shrunk, self._present(x))
-        answer = self.model(tf.nest.pack_sequence_as(x, shrunk), training=training)
+        answer = self._asked(tf.nest.pack_sequence_as(x, shrunk), training=training)
         stretched = [
             stretch(ops.at_least_float32(leaf), mean, theta, kind)
             for leaf, mean, theta, kind in zip(
@@ -278,11 +279,11 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
         averaged = [self._may_shrink and use for use in not_selected(self._untouched, specs)]
         require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
         if input_specs(self.model) is not None:
-            require_floating(specs, averaged)
+            self._asked = in_floats(self.model, specs, averaged)
 
     def _ask(self, x: Any) -> Any:
         """What the model answers to a batch as it is."""
-        return self.model(self._as_floats(x), training=False)
+        return self._asked(self._as_floats(x), training=False)
 
     def _present(self, x: Any) -> list[Any]:
         """For each feature, which of its elements are there, or None for all."""
