@@ -47,7 +47,8 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
     theta is the mean of theta_moments(alpha). With balanced classes this sharpens the confidences of a model that
     mixup has made too modest. The paper finds that it helps on data like the training data, more so as alpha grows;
     it can hurt on corrupted data, and it hurts a model trained without mixup: `evaluate_both` tells. Under k-mixup,
-    inputs shrink to local means, of which the overall mean is an approximation.
+    inputs shrink to local means, of which the overall mean is an approximation: less than theta says, and targets not
+    as much as inputs. What they shrink by can be measured: `theta="measured"`.
 
     Each place of an input has its own mean. Axes that the model leaves open, as `Input((None, None, 3))` does, have
     one mean for all places, each element counting as much as its sample: a mean per channel. So a model that has
@@ -79,6 +80,16 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
             `keras.layers.Masking` that reads an input takes for padding is absent, too. Absent elements count for no
             mean and are left as they are. Other padding counts as data: adapt to unpadded batches then, of one sample
             or of equal lengths.
+        theta: None (default), the exact one of `alpha`; or "measured", for mixes that eq. (22) was not derived for,
+            with a mix layer as `alpha` or in the model. `adapt` then sends the data through it, too, and regresses
+            mixtures on their nearer ends, those with the larger share in the input: the slope of features, over all
+            places of one together, is theta of that input, the slope of targets is theta of that output. `theta`
+            becomes `MeasuredTheta`, with standard errors of at most 0.003 (above 0.01 it warns); `theta_x` and
+            `theta_y` are structured as features and outputs, whether measured or not. Mixtures count as in the loss,
+            batches that stay unmixed as well; a schedule counts as at the last step of a `MixModel`, where weights
+            follow what was seen last. Of a layer with weights of mixtures or classes, means are those of the mixtures
+            as they count. Saliency is that of the blend's own source. Targets that are not shrunk, as those of
+            same-class pairings, are not stretched, and `adapt` says so. Or a `MeasuredTheta` of before.
 
     Call:
         `model(x)`, x as the wrapped model takes it; returns float32 (or float64) of the wrapped model's output shapes
@@ -87,14 +98,15 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
 
     Raises:
         TypeError, ValueError: for other arguments; for an `output` that contradicts the model's last activation; for
-            integer inputs of the model, which would cut shrunk features off; on a call, `export` or save before
-            `adapt`.
+            integer inputs that the model looks up, or of layers that take no floats; for theta="measured" without a
+            mix layer, or of a model whose hidden layers were mixed; on a call, `export` or save before `adapt`.
 
     Warns:
         UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
             that eq. (22) does not hold: mixing of hidden layers, pairings other than random (by class, k-mixup with
-            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, label shares, schedules;
-            for integer features, once, which may be token ids; for masks that have the places of nothing.
+            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, label shares, schedules; of
+            these, with theta="measured", only for schedules of which no step is known; for integer features, once,
+            which may be token ids; for masks that have the places of nothing.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
 
@@ -159,13 +171,16 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
         return tf.nest.pack_sequence_as(self._outputs.structure, list(self.target_means))
 
     def adapt(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> None:
-        """Learns the means of features and targets of the training data, unmixed, in one pass.
+        """Learns the means of features and targets of the training data, unmixed, in one pass; and theta, in as many
+        more as it needs, if it is to be measured.
 
         Args:
             data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it; or
                 `TrainingMeans`. Sample weights `(batch,)` weigh the means, or those of an output's places, `(batch,
                 *places)`, the places. Integer y are classes, except where `output="regression"`.
-            y: targets, when data is an array of features. batch_size, sample_weight: for arrays.
+            y: targets, when data is an array of features. batch_size, sample_weight: for arrays. To measure theta,
+                the batch size should be that of training, and batches of a dataset should come shuffled as there;
+                arrays are shuffled.
 
         Raises:
             ValueError: if there are no samples or targets, values are NaN or infinite, labels are outside the model's
@@ -191,7 +206,7 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
 
     @_checks.speaks
     def measure(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> TrainingMeans:
-        """The means that `adapt` would learn, without learning them: for shards, whose means can be joined.
+        """The means (and slopes) that `adapt` would learn, without learning them: for shards, which can be joined.
 
         Args, raises: as `adapt`, which takes the result.
 

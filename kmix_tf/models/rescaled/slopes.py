@@ -16,8 +16,14 @@ _CONSTANT = 1e-14
 class MeasuredTheta(NamedTuple):
     """theta as it was measured: how far mixtures shrink towards the mean, seen from their nearer ends.
 
+    Of plain mixup both are theta_bar, but for the standard errors and, as partners are others, (1 - theta_bar) /
+    (n - 1) of n samples.
+
     x: for each feature the slope, None for features that are left as they are; in the order of `tf.nest.flatten`.
-    y: for each output, alike. x_error, y_error: their standard errors. mixtures: how many were looked at.
+    y: for each output, alike. x_error, y_error: their standard errors, by how batches differ. mixtures: how
+    many were looked at.
+
+    Source: On Mixup Regularization, Theorem 1: the perturbations are what this regression leaves over.
 
     Example:
         >>> MeasuredTheta(x=(0.86,), y=(0.81,), x_error=(0.001,), y_error=(0.002,), mixtures=20000).y
