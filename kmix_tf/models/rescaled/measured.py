@@ -50,7 +50,7 @@ class Measures:
     def theta_y(self) -> Any:
         """By what each answer is divided: floats of the structure of the outputs."""
         self._require_adapted()
-        return tf.nest.pack_sequence_as(self._outputs.structure, self._leaves("y", [False] * len(self._kinds_of_y())))
+        return tf.nest.pack_sequence_as(self._outputs.structure, self._leaves("y", [False] * len(self._outputs.shapes())))
 
     def _leaves(self, name: str, are_kept: list[bool]) -> list[float | None]:
         if self._theta_of.measured is not None:
@@ -59,9 +59,6 @@ class Measures:
 
     def _kept(self, signature: FeatureSignature) -> list[bool]:
         return [is_selected(self._names_left(), path) for path, _ in leaf_paths(signature.structure)]
-
-    def _kinds_of_y(self) -> list[str]:
-        return tf.nest.flatten(self._outputs.structure)
 
     def _names_left(self) -> tuple[str, ...]:
         raise NotImplementedError
@@ -81,7 +78,7 @@ class Measures:
         if not self._theta_of.is_measured:
             return
         counts = {"x": sum(not is_kept for is_kept in self._kept(self._require_adapted()))}
-        counts["y"] = len(self._kinds_of_y())
+        counts["y"] = len(self._outputs.shapes())
         for name, count in counts.items():
             make = functools.partial(self.add_weight, shape=(), dtype="float32", initializer="ones", trainable=False)
             setattr(self, f"theta_{name}_weights", [make(name=f"theta_{name}_{i}") for i in range(count)])
