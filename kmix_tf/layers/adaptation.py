@@ -230,7 +230,7 @@ class ClassesOfBatches:
         self._pairs += len(classes) * (len(classes) - 1)
         self._batches += bool(len(classes))
 
-    def warn(self) -> None:
+    def warn(self, consequence: str = "alpha is matched to such batches") -> None:
         """Warns where the former is much more than the latter, and more than shuffled data would ever have."""
         total, kinds = sum(self._classes.values()), len(self._classes)
         if kinds < 2 or self._batches < 2 or not self._pairs:
@@ -243,7 +243,7 @@ class ClassesOfBatches:
         if excess > _SORTED and chance < _CHANCE:
             warnings.warn(
                 f"{_checks.speaker()}: data seem to come sorted by class: two samples of a batch share their class "
-                f"in {within:.0%} of pairs, two of all data in {overall:.0%}. alpha is matched to such batches. "
+                f"in {within:.0%} of pairs, two of all data in {overall:.0%}. {consequence}. "
                 "If training shuffles, shuffle before batching here, too; or give arrays, which adapt shuffles.",
                 stacklevel=2,
             )

@@ -3,12 +3,13 @@
 from kmix_tf.models.approximate import ApproximateMixupModel
 from kmix_tf.models.manifold import ManifoldMixModel
 from kmix_tf.models.mixing import MixModel
-from kmix_tf.models.rescaled import Comparison, RescaledModel, Scores, TrainingMeans
+from kmix_tf.models.rescaled import Comparison, MeasuredTheta, RescaledModel, Scores, TrainingMeans
 
 __all__ = [
     "ApproximateMixupModel",
     "Comparison",
     "ManifoldMixModel",
+    "MeasuredTheta",
     "MixModel",
     "RescaledModel",
     "Scores",

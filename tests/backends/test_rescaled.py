@@ -90,6 +90,33 @@ def test_means_are_learnt_from_datasets_and_arrays(source):
     np.testing.assert_allclose(array(rescaled(X)), by_equation("logits", weight=weight), atol=2e-5)
 
 
+def test_theta_is_measured_by_layers_that_run_in_tensorflow(tmp_path):
+    rescaled = RescaledModel(linear_model(), KMixupLayer(4, num_classes=CLASSES), theta="measured")
+    rescaled.adapt(X, LABELS, batch_size=16)
+    theta_x, theta_y = rescaled.theta_x, rescaled.theta_y
+    assert THETA < theta_x < 1 and theta_y != theta_x
+    shrunk = theta_x * X + (1 - theta_x) * X.mean(axis=0)
+    expected = np.bincount(LABELS) / SIZE * (1 - 1 / theta_y) + shrunk @ KERNEL / theta_y
+    np.testing.assert_allclose(array(rescaled(X)), expected, atol=2e-5)
+    np.testing.assert_allclose(rescaled.predict(X, verbose=0), expected, atol=2e-5)
+    rescaled.save(str(tmp_path / "model.keras"))
+    loaded = keras.models.load_model(str(tmp_path / "model.keras"))
+    np.testing.assert_allclose(array(loaded(X)), expected, atol=2e-5)
+
+
+def test_images_of_bytes_are_asked_in_floats():
+    image = keras.Input([4], dtype="uint8")
+    dense = keras.layers.Dense(CLASSES, use_bias=False)
+    model = keras.Model(image, dense(keras.layers.Rescaling(0.5)(image)))
+    model.set_weights([KERNEL])
+    rescaled = RescaledModel(model, alpha=1.0)
+    x = np.arange(4 * SIZE).reshape(SIZE, 4).astype("u1")
+    rescaled.adapt(x, LABELS)
+    shrunk = THETA * x + (1 - THETA) * x.mean(axis=0)
+    expected = np.bincount(LABELS) / SIZE * (1 - 1 / THETA) + shrunk / 2 @ KERNEL / THETA
+    np.testing.assert_allclose(rescaled.predict(x, verbose=0), expected, rtol=1e-4, atol=1e-3)
+
+
 def test_integer_features_and_other_batches_of_a_dataset_are_taken():
     rescaled = RescaledModel(linear_model(), alpha=1.0)
     x = np.round(X).astype("i4")

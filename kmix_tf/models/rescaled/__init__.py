@@ -4,5 +4,6 @@ from kmix_tf.models.calibrating.comparing import Comparison
 from kmix_tf.models.calibrating.scores import Scores
 from kmix_tf.models.rescaled.means import TrainingMeans
 from kmix_tf.models.rescaled.model import RescaledModel
+from kmix_tf.models.rescaled.slopes import MeasuredTheta
 
-__all__ = ["Comparison", "RescaledModel", "Scores", "TrainingMeans"]
+__all__ = ["Comparison", "MeasuredTheta", "RescaledModel", "Scores", "TrainingMeans"]

@@ -24,7 +24,7 @@ class Calibrates:
     """The part of `RescaledModel` that calibrates."""
 
     target_means: list[Any]
-    theta_bar: float
+    _stretches: Any
     _outputs: FeatureSignature
     _heads: Heads
     _answers: Any
@@ -108,7 +108,9 @@ class Calibrates:
         if set(methods) <= set(_KNOWN):
             if held_out is not None:
                 _checks.refuse("held_out", f"left out where method={method!r}, for which nothing is fitted", held_out)
-            maps: list[AnswerMap | None] = [None if each is None else Temperature(self.theta_bar) for each in methods]
+            maps: list[AnswerMap | None] = [
+                theta if each else None for each, theta in zip(methods, self._by_theta(), strict=True)
+            ]
         else:
             if held_out is None:
                 _checks.refuse("held_out", f"a dataset or an array where method={method!r}", held_out, TypeError)
@@ -134,9 +136,9 @@ class Calibrates:
         collected, share = self._answers("calibrate", data)
         warn_if_seen(share)
         maps: list[AnswerMap | None] = []
-        for name, method, rows in zip(names, methods, collected, strict=True):
+        for name, method, rows, theta in zip(names, methods, collected, self._by_theta(), strict=True):
             if method in _KNOWN:
-                maps.append(None if method is None else Temperature(self.theta_bar))
+                maps.append(theta if method else None)
                 continue
             require_held_out(rows, name, method)
             warn_of_doubts(rows, rows.sets[PLAIN], name)
@@ -145,6 +147,9 @@ class Calibrates:
             except ValueError as error:
                 raise error if len(names) == 1 else _checks.unadorned(ValueError(f"{error} ({name})")) from None
         return maps
+
+    def _by_theta(self) -> list[Temperature]:
+        return [Temperature(theta) for theta in self._stretches()]
 
     def _mapped(self, answer: Any) -> list[Any]:
         """The leaves of an answer, calibrated."""

@@ -20,7 +20,7 @@ from kmix_tf.models.rescaled.rows import batches, like_outputs, require_weights,
 from kmix_tf.models.rescaled.signature import FeatureSignature
 
 
-class Asked:
+class Traced:
     """What gives both answers to a batch, traced once. A class of its own: Keras would track a function."""
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class Compares:
 
     masks: tuple[str, ...]
     target_means: list[Any]
-    theta_bar: float
     _outputs: FeatureSignature
     _heads: Heads
     _seen: Seen | None
-    _asked: Asked
+    _both_answers: Traced
+    _thetas: Any
     _dataset: Any
     _ask: Any
     _read: Any
@@ -91,7 +91,7 @@ class Compares:
         warn_if_seen(share)
         for name, rows in zip(output_names(self._outputs.structure), collected, strict=True):
             warn_of_doubts(rows, rows.sets[PLAIN], name)
-        comparisons = [compared(rows, self.theta_bar, bins) for rows in collected]
+        comparisons = [compared(*pair, bins) for pair in zip(collected, self._stretches(), strict=True)]
         return tf.nest.pack_sequence_as(self._outputs.structure, comparisons)
 
     def _answers(self, task: str, data: Any) -> tuple[list[Rows], float | None]:
@@ -104,7 +104,7 @@ class Compares:
         kinds = self._heads.of(self._outputs.structure)
         collected = [Rows(kind, shape[-1]) for kind, shape in zip(kinds, self._outputs.shapes(), strict=True)]
         hashes, count = [np.zeros(0, np.uint64)], 0
-        both = self._asked.by(self._both)
+        both = self._both_answers.by(self._both)
         data = batches(task, data, self._untouched)
         for number, (x, target, *weights) in enumerate(with_progress(data, "RescaledModel: answers")):
             size = sample_count(x)
@@ -126,6 +126,10 @@ class Compares:
             raise _checks.problem(f"{task} needs at least one sample. Received: none with a weight.")
         share = None if self._seen is None else self._seen.share_of(np.concatenate(hashes))
         return [rows.complete() for rows in collected], share
+
+    def _stretches(self) -> list[float]:
+        """theta, by which the answers of each output are divided."""
+        return [float(ops.to_numpy(theta)) for theta in self._thetas("y", len(self.target_means))]
 
     def _both(self, x: Any) -> tuple[list[Any], list[Any], list[Any]]:
         self._require_like_adapted(x)

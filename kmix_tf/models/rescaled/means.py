@@ -14,6 +14,7 @@ from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.places import PlaceMeans, Shape
 from kmix_tf.models.rescaled.rows import batches
 from kmix_tf.models.rescaled.signature import FeatureSignature
+from kmix_tf.models.rescaled.slopes import MeasuredTheta, Slopes
 
 
 class TrainingMeans:
@@ -25,6 +26,8 @@ class TrainingMeans:
 
     Attributes:
         weight: how many samples were seen, or their total weight; a float.
+        slopes: of a model with `theta="measured"`, the regressions of mixtures on their nearer ends, or None.
+        theta: `MeasuredTheta` that follows from them, or None.
         features: float64 means `(...)`, structured as the features, with size 1 for open axes; None for features that
             are left as they are.
         targets: float64 means, of the shape and structure of the model's outputs, alike.
@@ -42,6 +45,8 @@ class TrainingMeans:
         >>> rescaled.adapt(means)
     """
 
+    slopes: Slopes | None = None  # Pickled ones of old have none.
+
     def __init__(
         self,
         inputs: FeatureSignature,
@@ -50,6 +55,7 @@ class TrainingMeans:
         targets: list[PlaceMeans],
         weight: float,
         seen: Seen,
+        slopes: Slopes | None = None,
     ):
         self.inputs = inputs
         self.outputs = outputs
@@ -57,6 +63,11 @@ class TrainingMeans:
         self.target_moments = targets
         self.weight = weight
         self.seen = seen
+        self.slopes = slopes
+
+    @property
+    def theta(self) -> MeasuredTheta | None:
+        return None if self.slopes is None else self.slopes.measured
 
     @property
     def features(self) -> Any:
@@ -71,8 +82,14 @@ class TrainingMeans:
         """The means of all that this and the others have seen together; none of them is changed.
 
         Raises:
-            ValueError: if they are means of differently structured or shaped data.
+            ValueError: if they are means of differently structured or shaped data, or only some of them measured
+                theta.
         """
+        if len({means.slopes is None for means in (self, *others)}) > 1:
+            raise ValueError(
+                "TrainingMeans: merge needs means of which all measured theta, or none. Received: some of both. "
+                "Measure all shards by the model with theta='measured'."
+            )
         for other in others:
             pairs = ((self.inputs, other.inputs), (self.outputs, other.outputs))
             if not all(same_structure(ours.structure, theirs.structure) for ours, theirs in pairs) or not all(
@@ -89,6 +106,8 @@ class TrainingMeans:
         for means in rest:
             joined.weight += means.weight
             joined.seen.merge(means.seen)
+            if joined.slopes is not None and means.slopes is not None:
+                joined.slopes.merge(means.slopes)
             for ours, theirs in zip(joined._moments(), means._moments(), strict=True):
                 ours.merge(theirs)
         return joined
@@ -107,7 +126,15 @@ class TrainingMeans:
             means and means.opened(shape) for means, shape in zip(self.feature_moments, shapes[0], strict=True)
         ]
         targets = [means.opened(shape) for means, shape in zip(self.target_moments, shapes[1], strict=True)]
-        return TrainingMeans(inputs, outputs, features, targets, self.weight, Seen(self.seen.hashes))
+        slopes = self.slopes and self.slopes.opened(features, targets)
+        return TrainingMeans(inputs, outputs, features, targets, self.weight, Seen(self.seen.hashes), slopes)
+
+    def learnt(self) -> list[Any]:
+        """The means that a model learns: of features that are shrunk, then of targets; where mixtures count
+        differently, those of the mixtures as they count."""
+        if self.slopes is not None and self.slopes.weighs:
+            return [slope.mixed.mean for slope in self.slopes.all]
+        return [moments.mean for moments in self._moments()]
 
     def _moments(self) -> list[PlaceMeans]:
         return [moments for moments in (*self.feature_moments, *self.target_moments) if moments is not None]
@@ -122,8 +149,10 @@ def _may_be_joined(shapes: list[Shape], others: list[Shape]) -> bool:
     )
 
 
-def measured(task: str, data: Any, untouched: tuple[str, ...], begin: Callable[[Any], Measuring]) -> TrainingMeans:
-    """Takes the means of a dataset of batches in one pass.
+def measured(
+    task: str, data: Any, untouched: tuple[str, ...], begin: Callable[[Any], Measuring]
+) -> tuple[TrainingMeans, Measuring]:
+    """Takes the means of a dataset of batches in one pass; also returns what took them, which knows the batches.
 
     Args:
         task: for messages, such as "adapt".
@@ -145,7 +174,8 @@ def measured(task: str, data: Any, untouched: tuple[str, ...], begin: Callable[[
     seen.require_elements(x)
     inputs, outputs = FeatureSignature.of(x).opened(seen.shapes), FeatureSignature.of(seen.outputs)
     outputs = outputs.opened(seen.output_shapes)
-    return TrainingMeans(inputs, outputs, seen.features, seen.targets, seen.weight, seen.seen)
+    means = TrainingMeans(inputs, outputs, seen.features, seen.targets, seen.weight, seen.seen)
+    return means, seen
 
 
 def _warn_of_kept_targets(y: Any, untouched: tuple[str, ...]) -> None:

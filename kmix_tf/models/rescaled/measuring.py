@@ -1,7 +1,7 @@
 """The means of batches, one after another, whose sizes may differ where the model's inputs are open."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -23,6 +23,20 @@ from kmix_tf.models.rescaled.inputs import (
 )
 from kmix_tf.models.rescaled.places import PlaceMeans, Shape, opened, present_at, weights_at
 from kmix_tf.models.rescaled.rows import like_outputs, require_finite, require_weights, sample_count
+
+
+class Rows(NamedTuple):
+    """A batch, checked.
+
+    features: its leaves. targets: of each output, in its form. weight: float64 `(batch,)` or `(batch, *places)`.
+    features_present, targets_present: of each, boolean `(batch, *places)`, or None where all elements are there.
+    """
+
+    features: list[Any]
+    targets: list[np.ndarray]
+    weight: np.ndarray
+    features_present: list[Any]
+    targets_present: list[Any]
 
 
 class Measuring:
@@ -76,24 +90,34 @@ class Measuring:
         Raises:
             ValueError: naming the leaf, if the batch does not fit those before it or the model, or is not finite.
         """
+        rows = self.rows(number, x, y, weights)
+        self.weight += float(rows.weight.sum())
+        self.seen.add(x)
+        for leaf, means, there in zip(rows.features, self.features, rows.features_present, strict=True):
+            if means is not None:
+                _add(means, leaf, rows.weight, there)
+        for leaf, means, there in zip(rows.targets, self.targets, rows.targets_present, strict=True):
+            _add(means, leaf, rows.weight, there)
+
+    def rows(self, number: int, x: Any, y: Any, weights: list[Any]) -> Rows:
+        """A batch as it is measured, checked; of the means, it opens the axes along which the batch differs.
+
+        Raises:
+            ValueError: as `add`.
+        """
         size = sample_count(x)
         self._open(number, x)
         answer = self._answered(x)
         require_masks(self._masks, x, self.shapes, answer, is_first=not self.weight)
         weight = require_weights(number, size, weights, answer)
-        self.weight += float(weight.sum())
-        self.seen.add(x)
-        present = present_in(x, self.shapes, self._masks, self._values)
-        leaves = zip(leaf_paths(x), self.features, present, strict=True)
-        for (path, leaf), means, there in leaves:
+        for (path, leaf), means in zip(leaf_paths(x), self.features, strict=True):
             if means is not None:
                 require_finite(number, leaf_name("features", path), np.asarray(leaf))
-                _add(means, leaf, weight, there)
-        rows = like_outputs(number, y, answer, self._kinds, size)
+        targets = list(like_outputs(number, y, answer, self._kinds, size))
         masked = self._ask(x) if self._is_masked else answer
-        present = present_outputs(x, self.shapes, self._masks, masked)
-        for leaf, means, there in zip(rows, self.targets, present, strict=True):
-            _add(means, leaf, weight, there)
+        present = present_in(x, self.shapes, self._masks, self._values)
+        present_targets = present_outputs(x, self.shapes, self._masks, masked)
+        return Rows([leaf for _, leaf in leaf_paths(x)], targets, weight, present, present_targets)
 
     def require_elements(self, x: Any) -> None:
         """Refuses data of which nothing is there, all being padding."""

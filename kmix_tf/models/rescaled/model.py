@@ -18,16 +18,17 @@ from kmix_tf.maths.theta import ThetaMoments
 from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
 from kmix_tf.models.rescaled.calibrating import Calibrates, Fitted
-from kmix_tf.models.rescaled.comparing import Asked, Compares
+from kmix_tf.models.rescaled.comparing import Compares, Traced
 from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
+from kmix_tf.models.rescaled.floating import Asked, in_floats
 from kmix_tf.models.rescaled.inputs import (
     absent_kept,
     hand_on_masks,
     masked_values,
     present_in,
-    require_floating,
 )
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
+from kmix_tf.models.rescaled.measured import Measures, as_measured, as_tensor_of
 from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
 from kmix_tf.models.rescaled.serving import Exports
@@ -40,7 +41,7 @@ _NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if 
 
 
 @register
-class RescaledModel(Calibrates, Compares, Exports, keras.Model):
+class RescaledModel(Calibrates, Compares, Measures, Exports, keras.Model):
     """Wraps a model trained with mixup, so that it predicts for data as they are rather than as mixup made them.
 
     Mixup trains on inputs shrunk towards their mean, and towards targets shrunk to theirs. The wrapper shrinks each
@@ -48,7 +49,8 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
     theta is the mean of theta_moments(alpha). With balanced classes this sharpens the confidences of a model that
     mixup has made too modest. The paper finds that it helps on data like the training data, more so as alpha grows;
     it can hurt on corrupted data, and it hurts a model trained without mixup: `evaluate_both` tells. Under k-mixup,
-    inputs shrink to local means, of which the overall mean is an approximation.
+    inputs shrink to local means, of which the overall mean is an approximation: less than theta says, and targets not
+    as much as inputs. What they shrink by can be measured: `theta="measured"`.
 
     Each place of an input has its own mean. Axes that the model leaves open, as `Input((None, None, 3))` does, have
     one mean for all places, each element counting as much as its sample: a mean per channel. So a model that has
@@ -80,6 +82,16 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
             `keras.layers.Masking` that reads an input takes for padding is absent, too. Absent elements count for no
             mean and are left as they are. Other padding counts as data: adapt to unpadded batches then, of one sample
             or of equal lengths.
+        theta: None (default), the exact one of `alpha`; or "measured", for mixes that eq. (22) was not derived for,
+            with a mix layer as `alpha` or in the model. `adapt` then sends the data through it, too, and regresses
+            mixtures on their nearer ends, those with the larger share in the input: the slope of features, over all
+            places of one together, is theta of that input, the slope of targets is theta of that output. `theta`
+            becomes `MeasuredTheta`, with standard errors of at most 0.003 (above 0.01 it warns); `theta_x` and
+            `theta_y` are structured as features and outputs, whether measured or not. Mixtures count as in the loss,
+            batches that stay unmixed as well; a schedule counts as at the last step of a `MixModel`, where weights
+            follow what was seen last. Of a layer with weights of mixtures or classes, means are those of the mixtures
+            as they count. Saliency is that of the blend's own source. Targets that are not shrunk, as those of
+            same-class pairings, are not stretched, and `adapt` says so. Or a `MeasuredTheta` of before.
 
     Call:
         `model(x)`, x as the wrapped model takes it; returns float32 (or float64) of the wrapped model's output shapes
@@ -88,14 +100,15 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
 
     Raises:
         TypeError, ValueError: for other arguments; for an `output` that contradicts the model's last activation; for
-            integer inputs of the model, which would cut shrunk features off; on a call, `export` or save before
-            `adapt`.
+            integer inputs that the model looks up, or of layers that take no floats; for theta="measured" without a
+            mix layer, or of a model whose hidden layers were mixed; on a call, `export` or save before `adapt`.
 
     Warns:
         UserWarning: if alpha is not that of the mix layer that the model holds; where the layer or the model shows
             that eq. (22) does not hold: mixing of hidden layers, pairings other than random (by class, k-mixup with
-            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, label shares, schedules;
-            for integer features, once, which may be token ids; for masks that have the places of nothing.
+            k > 1, nearest neighbours), weights of mixtures, blends that are not linear, label shares, schedules; of
+            these, with theta="measured", only for schedules of which no step is known; for integer features, once,
+            which may be token ids; for masks that have the places of nothing.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
 
@@ -115,14 +128,16 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         output: Any = "logits",
         passthrough: Any = None,
         masks: Any = None,
+        theta: Any = None,
         **kwargs: Unpack[KerasOptions],
     ):
         # Features keep their dtype; Keras would cast them to that of the global policy, which is not the model's.
         super().__init__(autocast=False, **like_its_model(model, kwargs))
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
-        mixed = mixed_as(alpha, model)
+        mixed, self._theta_of = mixed_as(alpha, model, theta)
         self.model = unwrapped(model)
+        self._asked = Asked(self.model)
         self.alpha = mixed.alpha
         self.theta_bar = mixed.theta.mean
         self._theta = mixed.theta
@@ -135,7 +150,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature: FeatureSignature | None = None
         self._seen: Seen | None = None
-        self._asked = Asked()
+        self._both_answers = Traced()
         self._calibration: Fitted | None = None
         self._shrinks = True
         self._first_integers = Once()
@@ -152,6 +167,9 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         """Names of features that are left as they are."""
         return (*self.passthrough, *self.masks)
 
+    def _names_left(self) -> tuple[str, ...]:
+        return self._untouched
+
     @property
     def target_mean(self) -> Any:
         """The means of the targets, of the structure of the outputs."""
@@ -159,13 +177,16 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         return tf.nest.pack_sequence_as(self._outputs.structure, list(self.target_means))
 
     def adapt(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> None:
-        """Learns the means of features and targets of the training data, unmixed, in one pass.
+        """Learns the means of features and targets of the training data, unmixed, in one pass; and theta, in as many
+        more as it needs, if it is to be measured.
 
         Args:
             data: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, finite; or x, with y beside it; or
                 `TrainingMeans`. Sample weights `(batch,)` weigh the means, or those of an output's places, `(batch,
                 *places)`, the places. Integer y are classes, except where `output="regression"`.
-            y: targets, when data is an array of features. batch_size, sample_weight: for arrays.
+            y: targets, when data is an array of features. batch_size, sample_weight: for arrays. To measure theta,
+                the batch size should be that of training, and batches of a dataset should come shuffled as there;
+                arrays are shuffled.
 
         Raises:
             ValueError: if there are no samples or targets, values are NaN or infinite, labels are outside the model's
@@ -173,6 +194,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         """
         if not isinstance(data, TrainingMeans):
             data = self.measure(data, y, batch_size, sample_weight)
+        self._require_theta(data)
         if self._signature is None:
             self._make_means(data.inputs, data.outputs)
         data = data.fitted(self._require_adapted(), self._outputs)
@@ -183,7 +205,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
                 "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
                 f"{shapes}, after {before}. Wrap the model anew."
             )
-        self._signature, self._seen, self._asked = data.inputs, data.seen, Asked()
+        self._signature, self._seen, self._both_answers = data.inputs, data.seen, Traced()
         if self._calibration is not None:
             warnings.warn(
                 f"{_checks.speaker()}: adapt removes what calibrate has fitted, to other means. Calibrate again.",
@@ -191,13 +213,13 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
                 stacklevel=3,
             )
             self._set_calibration(None)
-        means = [moments.mean for moments in (*data.feature_moments, *data.target_moments) if moments is not None]
-        for weight, mean in zip([*self.feature_means, *self.target_means], means, strict=True):
+        self._learn_theta(data)
+        for weight, mean in zip([*self.feature_means, *self.target_means], data.learnt(), strict=True):
             weight.assign(mean)
 
     @_checks.speaks
     def measure(self, data: Any, y: Any = None, batch_size: int = 256, sample_weight: Any = None) -> TrainingMeans:
-        """The means that `adapt` would learn, without learning them: for shards, whose means can be joined.
+        """The means (and slopes) that `adapt` would learn, without learning them: for shards, which can be joined.
 
         Args, raises: as `adapt`, which takes the result.
 
@@ -209,9 +231,11 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
             >>> rescaled.target_mean.numpy().tolist()
             [0.625, 0.375]
         """
+        parts = None if y is None else self._parts(data, y, sample_weight)
         data = self._dataset(data, y, batch_size, sample_weight)
         begin = functools.partial(Measuring, self.model, self._untouched, self.masks, self._look, self._ask)
-        return measured("adapt", data, self._untouched, begin)
+        means, seen = measured("adapt", data, self._untouched, begin)
+        return self._with_slopes(means, seen, data, parts, batch_size)
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         self._require_like_adapted(x)
@@ -221,19 +245,23 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
     def _read(self, x: Any, training: bool | None, shrinks: bool) -> Any:
         """What the model answers, at least float32, before it is calibrated: by eq. (22), or to x as it is."""
         if not shrinks:
-            answer = self.model(self._as_floats(x), training=training)
+            answer = self._asked(self._as_floats(x), training=training)
             return hand_on_masks(answer, tf.nest.map_structure(ops.at_least_float32, answer))
-        means = iter(self.feature_means)
+        means = zip(self.feature_means, self._thetas("x", len(self.feature_means)), strict=True)
         shrunk = [
-            leaf if is_selected(self._untouched, path) else self._shrunk(leaf, next(means))
+            leaf if is_selected(self._untouched, path) else self._shrunk(leaf, *next(means))
             for path, leaf in leaf_paths(x)
         ]
         shrunk = absent_kept(x, shrunk, self._present(x))
-        answer = self.model(tf.nest.pack_sequence_as(x, shrunk), training=training)
+        answer = self._asked(tf.nest.pack_sequence_as(x, shrunk), training=training)
         stretched = [
-            stretch(ops.at_least_float32(leaf), mean, self.theta_bar, kind)
-            for leaf, mean, kind in zip(
-                tf.nest.flatten(answer), self.target_means, self._heads.of(answer), strict=True
+            stretch(ops.at_least_float32(leaf), mean, theta, kind)
+            for leaf, mean, theta, kind in zip(
+                tf.nest.flatten(answer),
+                self.target_means,
+                self._thetas("y", len(self.target_means)),
+                self._heads.of(answer),
+                strict=True,
             )
         ]
         return hand_on_masks(answer, tf.nest.pack_sequence_as(answer, stretched))
@@ -241,15 +269,17 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
     def _dataset(self, data: Any, y: Any, batch_size: int, sample_weight: Any) -> Any:
         if y is None:
             return data
-        parts = [_several(data, self.model, "inputs"), _several(y, self.model, "outputs")]
-        parts += [] if sample_weight is None else [sample_weight]
-        return tf.data.Dataset.from_tensor_slices(tuple(parts)).batch(batch_size)
+        return tf.data.Dataset.from_tensor_slices(self._parts(data, y, sample_weight)).batch(batch_size)
+
+    def _parts(self, data: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
+        parts = _several(data, self.model, "inputs"), _several(y, self.model, "outputs")
+        return parts if sample_weight is None else (*parts, sample_weight)
 
     def _look(self, x: Any) -> tuple[Any, list[str]]:
         """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
         for argument in [name for name, is_given in self._names_given.items() if is_given]:
             require_used(argument, getattr(self, argument), x)
-        if self.theta_bar < 1:
+        if self._may_shrink:
             self._look_for_categories(x)
         answer = self._ask(x)
         kinds, names = self._heads.of(answer), list(output_names(answer))
@@ -282,14 +312,14 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         warn_of_integers(self._first_integers, leaves, None, "name them in passthrough=, if they were not mixed.")
 
     def _require_no_lookups(self, specs: Any) -> None:
-        averaged = [self.theta_bar < 1 and use for use in not_selected(self._untouched, specs)]
+        averaged = [self._may_shrink and use for use in not_selected(self._untouched, specs)]
         require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
         if input_specs(self.model) is not None:
-            require_floating(specs, averaged)
+            self._asked = in_floats(self.model, specs, averaged)
 
     def _ask(self, x: Any) -> Any:
         """What the model answers to a batch as it is."""
-        return self.model(self._as_floats(x), training=False)
+        return self._asked(self._as_floats(x), training=False)
 
     def _present(self, x: Any) -> list[Any]:
         """For each feature, which of its elements are there, or None for all."""
@@ -299,10 +329,11 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         leaves = [leaf if is_selected(self._untouched, path) else _as_float(leaf) for path, leaf in leaf_paths(x)]
         return tf.nest.pack_sequence_as(x, leaves)
 
-    def _shrunk(self, leaf: Any, mean: Any) -> Tensor:
+    def _shrunk(self, leaf: Any, mean: Any, theta: Any) -> Tensor:
         leaf = _as_float(leaf)
         wide = ops.at_least_float32(leaf)
-        return ops.cast(self.theta_bar * wide + (1 - self.theta_bar) * ops.cast(mean, wide.dtype), leaf.dtype)
+        theta = as_tensor_of(theta, wide.dtype)
+        return ops.cast(theta * wide + (1 - theta) * ops.cast(mean, wide.dtype), leaf.dtype)
 
     def _make_means(self, inputs: FeatureSignature, outputs: FeatureSignature) -> None:
         self._signature, self._outputs = inputs, outputs
@@ -313,6 +344,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
             self._mean(f"target_mean_{i}", *each)
             for i, each in enumerate(zip(outputs.shapes(), outputs.dtypes(), strict=True))
         ]
+        self._make_thetas()
         self.built = True
 
     def _mean(self, name: str, shape: tuple, dtype: tf.DType) -> Any:
@@ -364,7 +396,7 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
         return {
             "name": self.name,
             "model": keras.saving.serialize_keras_object(self.model),
-            "alpha": self._theta._asdict() if self.alpha is None else self.alpha,
+            **self._theta_config(self._theta._asdict() if self.alpha is None else self.alpha),
             "output": self.output_kind,
             "passthrough": self._names_in_use(self.passthrough),
             "masks": self._names_in_use(self.masks),
@@ -380,9 +412,11 @@ class RescaledModel(Calibrates, Compares, Exports, keras.Model):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RescaledModel":
         model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
-        alpha = config["alpha"]
-        alpha = ThetaMoments(**alpha) if isinstance(alpha, dict) else alpha
-        return cls(**{**config, "model": model, "alpha": alpha})
+        alpha, theta = config["alpha"], config.get("theta")
+        if isinstance(alpha, dict):
+            is_layer = "class_name" in alpha
+            alpha = keras.saving.deserialize_keras_object(alpha) if is_layer else ThetaMoments(**alpha)
+        return cls(**{**config, "model": model, "alpha": alpha, "theta": as_measured(theta)})
 
 
 def _several(arrays: Any, model: Any, ends: str) -> Any:

@@ -83,12 +83,13 @@ def targets_like_outputs(targets: Any, shape: tuple[int, ...], kind: str, name: 
     return targets
 
 
-def stretch(answer: Tensor, y_mean: Tensor, theta_bar: float, kind: str) -> Tensor:
+def stretch(answer: Tensor, y_mean: Tensor, theta_bar: Any, kind: str) -> Tensor:
     """Turns the answer `(batch, ...)` for a shrunk input into one for the input: y_mean (1 - 1/theta) + f/theta.
 
     Source: On Mixup Regularization, eq. (22).
     """
     y_mean = ops.cast(y_mean, answer.dtype)
+    theta_bar = theta_bar if isinstance(theta_bar, float) else ops.cast(theta_bar, answer.dtype)
     if kind == "multilabel_logits" or (kind == "logits" and answer.shape[-1] == 1):
         # One logit is the difference of two. As two, eq. (22) shifts it by the difference of the class means;
         # applied to the one, it would move the boundary between balanced classes, which it must leave alone.

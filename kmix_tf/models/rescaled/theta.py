@@ -1,11 +1,14 @@
 """How far a model's training mixed: theta, from an alpha, a ratio, a mix layer, or the model itself."""
 
+import math
 import warnings
 from typing import Any, NamedTuple
 
 from kmix_tf import _checks
 from kmix_tf.layers import ChoiceLayer, Stage
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_sampled
+from kmix_tf.models.rescaled.measured import MEASURED, ThetaOf
+from kmix_tf.models.rescaled.slopes import MeasuredTheta
 from kmix_tf.models.rescaled.training import Training, trained_through
 from kmix_tf.ratio import BetaRatio, DistributionRatio
 
@@ -22,7 +25,65 @@ class Mixed(NamedTuple):
     masks: tuple[str, ...] = ()
 
 
-def mixed_as(alpha: Any, model: Any) -> Mixed:
+# Of ratios of which only the user knows theta, or where it need not be known.
+_UNKNOWN = Mixed(None, ThetaMoments(math.nan, math.nan, math.nan))
+
+
+def mixed_as(alpha: Any, model: Any, theta: Any = None) -> tuple[Mixed, ThetaOf]:
+    """What `alpha` says, or where it is None, what the mix within the model says; and what to do about theta.
+
+    Args:
+        theta: None, for the exact one; "measured"; or `MeasuredTheta`, of what was measured before.
+
+    Raises:
+        TypeError, ValueError: if it says nothing that can be understood, or measured.
+
+    Warns:
+        UserWarning: as `exactly`; where it is to be measured, only for what measuring does not cover.
+    """
+    if isinstance(theta, MeasuredTheta):
+        return (_UNKNOWN if alpha is None else _understood(alpha)), ThetaOf(None, theta)
+    if theta is None:
+        return exactly(alpha, model), ThetaOf(None, None)
+    _checks.choice("theta", theta, (MEASURED,))
+    training = _to_measure(alpha, list(trained_through(model)))
+    return _if_known(training), ThetaOf(training, None)
+
+
+def _to_measure(alpha: Any, held: list[Training]) -> Training:
+    """The training whose mixtures can be measured, if there is one."""
+    told = _told(alpha, held) if alpha is not None else next(iter(held), None)
+    if told is None or not isinstance(told.source, Stage):
+        rule = "the mix layer that the model was trained with, where theta='measured', which is of its mixtures"
+        _checks.refuse("alpha", f"{rule}; else leave theta out", alpha)
+    hidden = sorted({name for training in [told, *held] for name in training.hidden})
+    if hidden:
+        raise _checks.problem(
+            "theta='measured' looks at mixtures of inputs, and needs a model that was trained on these. Received: "
+            f"one whose hidden layers {', '.join(map(repr, hidden))} were mixed. Leave theta out, and compare by "
+            "evaluate_both; or do without."
+        )
+    for training in held:
+        if training is not told:
+            _warn_if_different(_if_known(told), training)
+    if told.source.is_scheduled and told.step is None:
+        _warn(
+            "the layer's schedule is not taken into account: theta is that of its mixed batches. A MixModel that was "
+            "trained knows its last step, at which the schedule counts"
+        )
+    return told
+
+
+def _if_known(training: Training) -> Mixed:
+    """What can be known without measuring."""
+    try:
+        return _of_training(training)
+    except TypeError:
+        layer = training.source.members()[0]
+        return _UNKNOWN._replace(untouched=tuple(layer.passthrough), masks=tuple(layer.masks))
+
+
+def exactly(alpha: Any, model: Any) -> Mixed:
     """What `alpha` says, or where it is None, what the mix within the model says.
 
     Raises:
@@ -118,6 +179,7 @@ def _warn_if_different(mixed: Mixed, training: Training) -> None:
         return  # A ratio of the user's own, of which only the user knows theta.
     # Sampled moments have errors of their own.
     tolerance = 2e-3 if mixed.alpha is None or other.alpha is None else 1e-6
+    # Where one is not known, it is NaN, which differs from nothing.
     if abs(other.theta.mean - mixed.theta.mean) > tolerance:
         _warn(
             f"alpha should be that of the mix the model was trained with. Received: {_said(mixed)}; the model's "

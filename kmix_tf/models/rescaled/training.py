@@ -25,12 +25,14 @@ class Training(NamedTuple):
     """How a model was mixed.
 
     source: a mix layer, or the model that approximates one. clean_weight: what the loss on the unmixed batch counts
-    besides. hidden: names of hidden layers that were mixed instead of the input.
+    besides. hidden: names of hidden layers that were mixed instead of the input. step: the last that was trained, for
+    schedules, or None where nobody counted.
     """
 
     source: Any
     clean_weight: float = 0.0
     hidden: tuple[str, ...] = ()
+    step: int | None = None
 
     @property
     def doubts(self) -> list[str]:
@@ -43,12 +45,12 @@ class Training(NamedTuple):
 def trained_through(model: Any) -> Iterator[Training]:
     """The mixes that a model holds, as its wrapper or among its layers."""
     if isinstance(model, MixModel):
-        yield Training(model.layer, model.clean_weight)
+        yield Training(model.layer, model.clean_weight, step=_last_step(model))
         yield from trained_through(model.model)
     elif isinstance(model, ManifoldMixModel):
         hidden = tuple(name for name in model.mix_layers if name != INPUT)
         for mixer in dict.fromkeys(model.mixers):
-            yield Training(mixer, hidden=hidden)
+            yield Training(mixer, hidden=hidden, step=_last_step(model))
         yield from trained_through(model.model)
     elif isinstance(model, ApproximateMixupModel):
         yield Training(model)
@@ -58,6 +60,12 @@ def trained_through(model: Any) -> Iterator[Training]:
     elif isinstance(model, keras.Model):
         for layer in model.layers:
             yield from trained_through(layer)
+
+
+def _last_step(model: Any) -> int | None:
+    """The number of the last step that a model was trained; None if there was none."""
+    count = int(model._counter.steps.numpy())
+    return count - 1 if count else None
 
 
 def unwrapped(model: Any) -> Any:
