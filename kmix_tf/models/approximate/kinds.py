@@ -45,7 +45,7 @@ def known_loss(loss: Any, terms: Sequence[str]) -> ApproximateMixupLoss:
         return ApproximateMixupLoss(loss.kind, terms, loss.mean, loss.label_smoothing)
     if isinstance(loss, str):
         loss = _of_name(loss)
-    kind = _CLASSES.get(type(loss)) or (_FUNCTIONS.get(loss) if callable(loss) else None)
+    kind = _CLASSES.get(type(loss)) or next((kind for each, kind in _FUNCTIONS.items() if each is loss), None)
     if kind is None:
         _refuse(loss)
     settings = loss.get_config() if isinstance(loss, keras.losses.Loss) else {}
