@@ -22,6 +22,20 @@ def derivative_order(terms: Sequence[str]) -> int:
     return max((TERMS[term] for term in terms), default=0)
 
 
+def checked_terms(terms: Any) -> tuple[str, ...]:
+    """The terms in one order.
+
+    Raises:
+        TypeError, ValueError: for anything but a sequence of different ones.
+    """
+    rule = "a sequence of different ones of " + ", ".join(map(repr, TERMS))
+    if isinstance(terms, str) or not isinstance(terms, Sequence):
+        _checks.refuse("terms", rule, terms, TypeError)
+    if not set(terms) <= set(TERMS) or len(set(terms)) < len(terms):
+        _checks.refuse("terms", rule, terms)
+    return tuple(term for term in TERMS if term in terms)
+
+
 def plain_targets(y: tf.Tensor, outputs: int) -> tf.Tensor:
     """Targets `(batch, outputs)`: classes `(batch,)` or `(batch, 1)` one-hot, where there are several outputs.
 

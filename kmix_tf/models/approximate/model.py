@@ -3,7 +3,7 @@
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple, Unpack
+from typing import Any, Unpack
 
 import keras
 import tensorflow as tf
@@ -15,28 +15,20 @@ from kmix_tf.layers.options import KerasOptions
 from kmix_tf.maths.derivatives import DERIVATIVES, POINTS, directional_derivatives
 from kmix_tf.maths.losses import LOSSES
 from kmix_tf.maths.theta import theta_moments
+from kmix_tf.models.approximate.batches import Perturbed, as_output, beside, unperturbed
 from kmix_tf.models.approximate.compiling import CompiledModel
-from kmix_tf.models.approximate.loss import TERMS, derivative_order, plain_targets
+from kmix_tf.models.approximate.loss import checked_terms, derivative_order
 from kmix_tf.models.approximate.noise import one_noise, require_one_noise
 from kmix_tf.models.approximate.outputs import Outputs, apart, outputs_of, side_by_side
 from kmix_tf.models.approximate.perturbation import draw, shrunk, step_seed
 from kmix_tf.models.approximate.statistics import exactly, require_exact
-from kmix_tf.models.approximate.weights import by_weight, partners_mean, weighed
+from kmix_tf.models.approximate.weights import partners_mean, weighed
 from kmix_tf.models.backends import IN_THE_DATA_STAGE, require_tensorflow
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.lookups import input_specs
 from kmix_tf.models.wrapper import like_its_model
 
 _MIXTURES = f"{IN_THE_DATA_STAGE}, layer being KMixupLayer(1, alpha=...): its mean loss is what is approximated"
-
-
-class _Perturbed(NamedTuple):
-    """A batch of features on its way through Keras' own steps: what else belongs to it travels with it."""
-
-    x: Any  # as the wrapped model takes them
-    directions: Any  # leaves (batch, samples, ...), or () where no derivatives are wanted
-    targets: Any  # as the user gave them, for the metrics, as are
-    sample_weight: Any = None
 
 
 @register
@@ -49,11 +41,12 @@ class ApproximateMixupModel(CompiledModel):
     r1_r3 = 1/2 (J delta)^T H (J delta) - epsilon^T J delta, with J the model's Jacobian and H the loss' Hessian.
 
     Args:
-        model: a Keras model with one output `(batch, outputs)`; logits for the cross-entropies. It is trained in
-            place and stays usable by itself.
+        model: a Keras model with one output `(batch, outputs)`, or a dictionary or list of such; logits for the
+            cross-entropies. It is trained in place and stays usable by itself.
         alpha: of the mixup that is approximated, finite and >= 0. 0 is plain training.
-        loss: "categorical_crossentropy" (default), "binary_crossentropy", or "squared_error", 1/2 |y - u|^2. The last
-            two are summed over outputs. So `compile` takes no loss.
+        loss: None (default): it is given to `compile`, as everywhere in Keras. Or the paper's, for all outputs:
+            "categorical_crossentropy", "binary_crossentropy", or "squared_error", 1/2 |y - u|^2; the last two are
+            summed over outputs, where Keras' are means.
         terms: a sequence of what to add to the loss on shrunk data:
             "r1_r3" (the default, alone): the pull of the Jacobian towards that of a linear fit. Together, because
             apart they hold inverses that do not exist.
@@ -62,26 +55,30 @@ class ApproximateMixupModel(CompiledModel):
             "r4": for the squared error a constant, otherwise 0. It makes the loss the whole of the approximation.
             (): none, which is the paper's "ERM on modified data".
         samples: perturbations drawn for each sample, an integer >= 1. The model runs on so many times the batch.
-        derivatives: "exact" (default), by automatic differentiation; or "differences", central ones of three forward
-            passes, for layers without right second derivatives (batch, layer and group normalisation, which "exact"
-            refuses) or without any (recurrent ones under XLA). "differences" refuses dropout and other noise, and is
-            too coarse for float16.
+        derivatives: "exact" (default), by automatic differentiation; or "differences", central ones of three points
+            in one forward pass, for layers without right second derivatives (layer and group normalisation, and
+            batch normalisation in training, which "exact" refuses) or without any (recurrent ones under XLA). Frozen
+            batch normalisation is affine, and exact. Dropout and the like draw once for all three points; other
+            noise is refused with "differences", as far as layers say that they draw. It is too coarse for float16.
         seed: an integer >= 0, or None for one of Python's generator. Draws are a function of it, of a counter of
             steps that is saved with the weights, and of the replica.
 
     Call:
         `model(x)` is the wrapped model's answer; so are `predict` and `export`, and `evaluate` has its plain loss.
         `adapt` must come before `fit`. Logs have, besides the loss, its parts: "base" and each of `terms`; metrics
-        are those of the model's answers to the shrunk inputs, against targets as given.
+        are those of the model's answers to the shrunk inputs, against targets as given. Of several outputs the parts
+        are summed, weighted as their losses are.
 
     Partners are drawn from the batch: the sample itself with probability 1 / n, n the number of samples adapted to,
     otherwise any other row. So the loss of a random batch is an unbiased estimate of Theorem 2 over the whole of the
     data, for batches of at least two. Batches must be shuffled. Sample weights and class weights count as they do in
-    mixtures, by share x weight x loss, with their mean over the batch. Batch normalisation makes outputs depend on
-    the whole batch, which the derivation does not know of.
+    mixtures, by share x weight x loss, with their mean over the batch. Batch normalisation in training makes outputs
+    depend on the whole batch, which the derivation does not know of: derivatives are those with the statistics of the
+    batch held, and its moving averages move once a step, to those of the shrunk batch.
 
     Raises:
-        TypeError, ValueError: for other arguments; from `fit` before `adapt`.
+        TypeError, ValueError: for other arguments; for inputs that must not be averaged, integer inputs, and layers
+            that the derivatives cannot be had of; from `fit` before `adapt`.
 
     Source: On Mixup Regularization, Theorem 2 in the form of eq. (33), Lemma 1, eq. (5) and (20).
 
@@ -90,7 +87,8 @@ class ApproximateMixupModel(CompiledModel):
         >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
         >>> approximate = ApproximateMixupModel(model, alpha=1.0, seed=0)
         >>> approximate.adapt(x, y)
-        >>> approximate.compile("sgd", metrics=["accuracy"])
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> approximate.compile("sgd", loss, metrics=["accuracy"])
         >>> sorted(approximate.fit(x, y, verbose=0).history)
         ['accuracy', 'base', 'loss', 'r1_r3']
     """
@@ -115,7 +113,7 @@ class ApproximateMixupModel(CompiledModel):
         self.model = model
         self.alpha = _checks.number("alpha", alpha)
         self.loss_kind = None if loss is None else _checks.choice("loss", loss, tuple(LOSSES))
-        self.terms = _checked_terms(terms)
+        self.terms = checked_terms(terms)
         self.samples = _checks.integer("samples", samples, minimum=1)
         self.derivatives = _checks.choice("derivatives", derivatives, DERIVATIVES)
         self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
@@ -146,7 +144,7 @@ class ApproximateMixupModel(CompiledModel):
         return derivative_order(self.terms) if self._is_perturbed else 0
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        if not isinstance(x, _Perturbed):
+        if not isinstance(x, Perturbed):
             return self.model(x, training=training)
         if not x.directions:
             return tf.nest.map_structure(at_least_float32, self.model(x.x, training=training))
@@ -163,7 +161,7 @@ class ApproximateMixupModel(CompiledModel):
         return {name: value for name, value in super().test_step(data).items() if name not in parts}
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        if not isinstance(x, _Perturbed):
+        if not isinstance(x, Perturbed):
             return super().compute_metrics(x, y, y_pred, sample_weight)
         if x.directions:
             parts = self._parts_of(y, y_pred)
@@ -196,7 +194,7 @@ class ApproximateMixupModel(CompiledModel):
         """
         export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
-    def _perturbed(self, x: Any, y: Any, sample_weight: Any) -> tuple[_Perturbed, Any, Any]:
+    def _perturbed(self, x: Any, y: Any, sample_weight: Any) -> tuple[Perturbed, Any, Any]:
         """A batch shrunk, with the directions to differentiate along; targets and weights as the losses take them.
 
         Where samples have weights, these are shrunk and perturbed as targets are, and the targets times them, for a
@@ -211,12 +209,12 @@ class ApproximateMixupModel(CompiledModel):
         values, perturbations = shrunk([*leaves, *targets], means, self.moments, draws)
         targets = values[len(leaves) :]
         directions = tuple(perturbations[: len(leaves)])
-        batch = _Perturbed(tf.nest.pack_sequence_as(x, values[: len(leaves)]), directions, y, sample_weight)
+        batch = Perturbed(tf.nest.pack_sequence_as(x, values[: len(leaves)]), directions, y, sample_weight)
         if draws is None:
-            return batch, *_plain(outputs, targets, weights)
+            return batch, *unperturbed(outputs, targets, weights)
         # The weights are in the targets now.
         pairs = zip(targets, perturbations[len(leaves) :], strict=True)
-        return batch, outputs.pack([_beside(target, epsilon) for target, epsilon in pairs]), None
+        return batch, outputs.pack([beside(target, epsilon) for target, epsilon in pairs]), None
 
     def _draw(self, rows: tf.Tensor) -> Any:
         """What is random in a step, which is counted."""
@@ -231,7 +229,7 @@ class ApproximateMixupModel(CompiledModel):
             for mean, weight, target in zip(means, weights, targets, strict=True)
         ]
 
-    def _derivatives(self, batch: _Perturbed, training: bool | None) -> Any:
+    def _derivatives(self, batch: Perturbed, training: bool | None) -> Any:
         """Outputs and their derivatives, each `(batch, samples, order + 1, outputs)`; all samples in one pass."""
         x = [tf.repeat(leaf, self.samples, axis=0) for leaf in tf.nest.flatten(batch.x)]
         directions = [
@@ -259,7 +257,7 @@ class ApproximateMixupModel(CompiledModel):
         """Targets as the outputs: float `(batch, outputs)`; integer classes one-hot."""
         given = outputs.each("targets", y)
         sizes = [shape[0] for shape in (self._shapes or [])[-outputs.count :]]
-        return [_target(tf.convert_to_tensor(each), size) for each, size in zip(given, sizes, strict=True)]
+        return [as_output(tf.convert_to_tensor(each), size) for each, size in zip(given, sizes, strict=True)]
 
     def get_config(self) -> dict[str, Any]:
         model = keras.saving.serialize_keras_object(self.model)
@@ -279,38 +277,3 @@ class ApproximateMixupModel(CompiledModel):
             # Files of models with one output only, before there were others, do not say so.
             wrapper._outputs = Outputs(config.get("outputs"), getattr(model, "output_names", None) or ())
         return wrapper
-
-
-def _plain(outputs: Outputs, targets: list[tf.Tensor], weights: list[Any]) -> tuple[Any, Any]:
-    """Targets and weights as Keras' losses take them, of what was `weighed` and shrunk."""
-    pairs = [
-        (target, tf.ones_like(target[:, 0])) if weight is None else by_weight(target)
-        for target, weight in zip(targets, weights, strict=True)
-    ]
-    packed = outputs.pack([target for target, _ in pairs])
-    return packed, None if all(each is None for each in weights) else outputs.pack([weight for _, weight in pairs])
-
-
-def _beside(target: tf.Tensor, epsilon: tf.Tensor) -> tf.Tensor:
-    """`(batch, samples, 2, ...)`."""
-    return tf.stack([tf.broadcast_to(target[:, tf.newaxis], tf.shape(epsilon)), epsilon], axis=2)
-
-
-def _target(y: tf.Tensor, outputs: int) -> tf.Tensor:
-    if y.dtype.is_bool:
-        y = tf.cast(y, tf.int32)
-    if y.dtype.is_floating and y.shape.rank == 1 and outputs > 1:
-        raise _checks.problem(
-            f"targets must be (batch, {outputs}) as the model's output, or integer classes. "
-            f"Received: targets of dtype {y.dtype.name} and shape {y.shape}."
-        )
-    return plain_targets(y, outputs)
-
-
-def _checked_terms(terms: Any) -> tuple[str, ...]:
-    rule = "a sequence of different ones of " + ", ".join(map(repr, TERMS))
-    if isinstance(terms, str) or not isinstance(terms, Sequence):
-        _checks.refuse("terms", rule, terms, TypeError)
-    if not set(terms) <= set(TERMS) or len(set(terms)) < len(terms):
-        _checks.refuse("terms", rule, terms)
-    return tuple(term for term in TERMS if term in terms)
