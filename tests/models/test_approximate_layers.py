@@ -116,7 +116,7 @@ class TestBatchNormalization:
             step(wrapper)
 
     def test_called_for_inference_within_a_model_it_is_judged_by_whether_the_model_trains_it(self):
-        # What training=False says there, the call of the model overrules in Keras 3 (its issue 20285), not in Keras 2.
+        # In Keras 3, the call of the model overrules what training=False says there (its issue 20285).
         inner = network(L.BatchNormalization())
         inputs = keras.Input((4,))
         model = keras.Model(inputs, L.Dense(3)(inner(inputs, training=False)))
