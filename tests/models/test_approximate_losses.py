@@ -277,10 +277,16 @@ class TestOutputs:
         assert wrapper.evaluate(X, y, verbose=0, return_dict=True)["loss"] == pytest.approx(expected, rel=1e-5)
 
     def test_outputs_of_a_list_are_known_by_their_layers_too(self):
-        by_number, *_ = two("list")
-        by_layer, *_ = two("list", loss={"right": "mse", "left": CROSS}, loss_weights={"left": 0.5, "right": 2.0})
-        logs = step(by_layer, {"left": CLASSES, "right": RIGHT})
-        assert logs == pytest.approx(step(by_number, [CLASSES, RIGHT]))
+        by_number, *_ = two("list", metrics=[["accuracy"], ["mae"]])
+        named = {"loss": {"right": "mse", "left": CROSS}, "loss_weights": {"left": 0.5, "right": 2.0}}
+        by_layer, *_ = two("list", **named, metrics={"right": ["mae"], "left": ["accuracy"]})
+        y, named_y = [CLASSES, RIGHT], {"left": CLASSES, "right": RIGHT}
+        assert step(by_layer, named_y) == pytest.approx(step(by_number, y))
+        first, second = (
+            wrapper.evaluate(X, each, verbose=0, return_dict=True)
+            for wrapper, each in ((by_number, y), (by_layer, named_y))
+        )
+        assert first == pytest.approx(second) and len(first) == 5
 
     def test_one_loss_is_for_all_of_them_and_weights_may_be_left_out(self):
         model, *_ = heads(STRUCTURES["list"])

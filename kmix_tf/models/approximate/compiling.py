@@ -13,6 +13,7 @@ from kmix_tf.models.approximate.outputs import Outputs, outputs_of
 from kmix_tf.models.endings import endings
 
 _DEFAULT = "categorical_crossentropy"
+_OF_OUTPUTS = ("metrics", "weighted_metrics")
 
 
 class _Given:
@@ -55,14 +56,18 @@ class CompiledModel(AdaptedModel):
                 sigmoid at the end of the model; for targets that were learnt and do not fit the loss.
         """
         self._given = _Given(self._known_losses(loss), loss_weights)
-        outputs = self._outputs or outputs_of(self.model)
+        outputs = self._known_outputs()
         if outputs is None:  # of a subclassed model, before `adapt`
             losses = self._given.losses
         else:
             self._require_fitting(outputs)
             losses = outputs.pack(outputs.called(self._given.losses_of(outputs)))
             loss_weights = None if loss_weights is None else outputs.pack(self._given.weights_of(outputs))
+            kwargs |= {name: outputs.by_place(kwargs[name]) for name in _OF_OUTPUTS if name in kwargs}
         super().compile(optimizer=optimizer, loss=losses, loss_weights=loss_weights, **kwargs)
+
+    def _known_outputs(self) -> Outputs | None:
+        return self._outputs or outputs_of(self.model)
 
     def _known_losses(self, loss: Any) -> Any:
         if self.loss_kind is not None:

@@ -157,6 +157,9 @@ class ApproximateMixupModel(CompiledModel):
         return super().train_step((batch, targets, weight))
 
     def test_step(self, data: Any) -> dict[str, Any]:
+        x, *rest = keras.utils.unpack_x_y_sample_weight(data)
+        outputs = self._known_outputs()
+        data = (x, *rest) if outputs is None else (x, *map(outputs.by_place, rest))
         parts = {part.name for part in self._parts}  # which only training has
         return {name: value for name, value in super().test_step(data).items() if name not in parts}
 
@@ -201,6 +204,7 @@ class ApproximateMixupModel(CompiledModel):
         mixture's loss is the sum of share x weight x loss.
         """
         outputs = self._require_adapted()
+        y, sample_weight = outputs.by_place(y), outputs.by_place(sample_weight)
         weights = outputs.each("sample_weight", sample_weight, shared=True)
         targets = [weighed(*each) for each in zip(self._targets(outputs, y), weights, strict=True)]
         leaves = [at_least_float32(tf.convert_to_tensor(leaf)) for leaf in tf.nest.flatten(x)]

@@ -84,6 +84,15 @@ class Outputs:
         parts = list(given.values()) if isinstance(given, Mapping) else given
         return parts[0] if isinstance(parts, (list, tuple)) and len(parts) == 1 else given
 
+    def by_place(self, given: Any) -> Any:
+        """What is given by the names of layers, as Keras takes it for a list of outputs; all else as it is.
+
+        Keras knows these names of the model within, and not of what wraps it.
+        """
+        if isinstance(self._keys, int) and isinstance(given, Mapping) and set(given) <= set(self._layers):
+            return [given.get(word) for word in self._layers]
+        return given
+
     def pack(self, leaves: Sequence[Any]) -> Any:
         """Leaves in the order of `tf.nest.flatten`, as Keras takes them beside the model's answers."""
         if self._keys is None:
