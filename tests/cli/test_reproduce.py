@@ -66,6 +66,13 @@ class Item(NamedTuple):
 
 
 ITEMS = [Item("coins", "Table 1", "coins/edge"), Item("coins", "Figure 1", "", "a drawing of a coin")]
+
+
+def purse(runs):
+    return "".join(f"{name}: seeds {found.seeds}\\n" for name, found in runs.items())
+
+
+PAGES = {"purse": ("What is in the purse", purse), "nothing": ("Nothing", lambda runs: "")}
 """
 
 
@@ -150,6 +157,8 @@ def test_seeds_are_measured_once_and_judged(reproduce, place):
     assert "| it is bent a lot (ours) |" in summary
     assert "| coins | Figure 1 | - | a drawing of a coin |" in summary
     assert "`kmix-tf reproduce coins/edge`" in summary
+    assert "[What is in the purse](results/purse.md)" in summary and "nothing.md" not in summary
+    assert (place / "results" / "purse.md").read_text() == "coins/edge: seeds [0, 1]\n"
 
     status, _, _ = reproduce("coins/edge", "--jobs", "1")
     assert status == 0 and asked(place) == [0, 1, 2, 3], "what was done is not done again"

@@ -178,7 +178,7 @@ def _drawn(found: Found) -> bytes:
 
 
 def write_summary(results: pathlib.Path) -> list[str]:
-    """RESULTS.md of all that is in a folder: within it, or beside it if it is the usual one.
+    """RESULTS.md of all that is in a folder: within it, or beside it if it is the usual one; and further pages.
 
     Returns:
         What could not be read, in words.
@@ -186,7 +186,8 @@ def write_summary(results: pathlib.Path) -> list[str]:
     found, stale = summary.found_in(results, list(titles()))
     is_usual = results == pathlib.Path(USUAL)
     path = pathlib.Path(SUMMARY) if is_usual else results / SUMMARY
-    write_files({path: summary.summary(found, USUAL if is_usual else ".")})
+    pages = {results / f"{name}.md": text for name, text in summary.pages(found).items()}
+    write_files({**pages, path: summary.summary(found, USUAL if is_usual else ".")})
     return stale
 
 
