@@ -13,11 +13,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOUND = re.search(r"<!-- findings -->(.*?)<!-- /findings -->", README, flags=re.DOTALL)[1]
 BARS, ROLL, RESCALED = "four bars, k = {}, 4, alpha_k", "Swiss roll, k = {}, 1, alpha_k", "{}, alpha = 1, rescaled"
+FEW, MANY = "500 images: {}", "20,000 images: {}"
+WAYS = ("no mixing", "label smoothing, chosen", "mixup, chosen", "CutMix, chosen")
 # By page: arm, measure, in the order in which the row has its numbers.
 NUMBERS = {
     "k-mixup/digits": [
         *((arm, "error") for arm in ("no mixing", "mixup, alpha = 1", "k = 16, alpha_k of 1")),
         *((arm, "FGSM 0.06") for arm in ("no mixing", "mixup, alpha = 1", "k = 16, alpha_k of 1")),
+    ],
+    "local-mixup/fashion-mnist": [
+        *((size.format(way), "error") for size in (FEW, MANY) for way in WAYS),
+        *((size.format(way), "calibration") for way in (WAYS[0], WAYS[2]) for size in (FEW, MANY)),
+        *((size.format(way), "calibration after it") for way in (WAYS[0], WAYS[2]) for size in (FEW, MANY)),
     ],
     "k-mixup/table-9": [(name.format(k), "error") for name in (BARS, ROLL) for k in (1, 16)],
     "local-mixup/figure-4": [(arm, "error") for arm in ("plain training", "mixup", "Local Mixup, epsilon 0.5")],
