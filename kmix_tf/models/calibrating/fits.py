@@ -67,9 +67,23 @@ def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
 
 
 def _error_of(rows: Rows, logits: np.ndarray, sharpness: float) -> float | None:
-    """The standard error of the sharpness' logarithm, from the curvature of the loss."""
-    bend = sum(float(weight @ _variance(rows.law, values * sharpness)) for values, _, weight in _blocks(rows, logits))
-    return bend**-0.5 if bend > 0 else None
+    """The standard error of the sharpness' logarithm.
+
+    From the curvature of the loss and what each sample contributes to its derivative: so it holds for labels that are
+    noisier than confidences say, for places of one sample that go together, and whatever all weights are times.
+
+    Source: White 1982, with places grouped by their sample.
+    """
+    bend, pulls = 0.0, []
+    for values, target, weight in _blocks(rows, logits):
+        sharp = values * sharpness
+        bend += float(weight @ _variance(rows.law, sharp))
+        pulls.append(weight * (sharp * (_likely(rows.law, sharp) - target)).sum(axis=1))
+    of_samples = rows.sums(np.concatenate(pulls))
+    count = len(of_samples)
+    if count < 2 or not bend > 0:
+        return None
+    return float(np.sqrt(count / (count - 1) * np.square(of_samples).sum()) / bend)
 
 
 def _variance(law: str, logits: np.ndarray) -> np.ndarray:
