@@ -5,6 +5,7 @@ import pytest
 
 from kmix_tf.models.calibrating.fits import fit
 from kmix_tf.models.calibrating.rows import Rows
+from kmix_tf.models.calibrating.seen import hashes_of
 from tests.models.test_calibrating import as_rows, drawn, passing
 
 
@@ -65,3 +66,13 @@ def test_answers_that_are_no_numbers_are_named(value):
     for ask in (rescaled.calibrate, rescaled.evaluate_both):
         with pytest.raises(ValueError, match=r"RescaledModel: the model's answers to held-out data must be finite"):
             ask(x, y)
+
+
+def test_sparse_samples_are_told_apart():
+    # Six words of 20,000: of a quarter of the samples, none is among the elements that are looked at one by one.
+    generator = np.random.default_rng(0)
+    x = np.zeros((300, 20_000), "f4")
+    x[np.arange(300)[:, np.newaxis], generator.integers(0, 20_000, (300, 6))] = 1
+    assert len(np.unique(hashes_of(x))) == 300
+    np.testing.assert_array_equal(hashes_of(x.astype("u1")), hashes_of(x))
+    assert len(hashes_of(np.zeros((0, 3)))) == 0

@@ -60,7 +60,8 @@ def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
         raise _checks.problem(
             "a temperature needs a model whose confidence says something about held-out samples. Received: "
             f"{len(logits)} samples whose loss falls as far as temperature {MOST_TEMPERATURE:g}, the most allowed. "
-            "Check that labels belong to their samples, and that classes are numbered as in training."
+            "Check that labels belong to their samples, that classes are numbered as in training, and that logits "
+            "are of ordinary size: of some hundred and more, divide them before."
         )
     sharpness = math.exp(brentq(pull, low, high, xtol=1e-8))
     return Temperature(1 / sharpness, _error_of(rows, logits, sharpness))
