@@ -42,8 +42,8 @@ class Comparison(NamedTuple):
 
     recommended: the name of one of them, that of the least loss; but one that shrinks inputs, which may change
     classes, only if its loss is less than the others' by more than a standard error. reason: why, a sentence.
-    classes, only if its loss is less than the others' by more than a standard error. reason: why, a sentence.
-    fitted: the maps "temperature" and "both" of all of
+    fitted: the maps "temperature" and "both", of all of the samples. curves: reliability curves by name, of classes
+    and labels. samples: how many there are.
     """
 
     plain: Scores
@@ -120,12 +120,21 @@ def _across(rows: Rows, logits: np.ndarray) -> np.ndarray:
 
 def _recommended(results: dict[str, Scored]) -> tuple[str, str]:
     """The way of the least loss; one that shrinks inputs, which changes classes, only if it is clearly better."""
-    kept = min((name for name in results if name not in _SHRINKING), key=lambda name: results[name].losses.mean())
-    best = min(results, key=lambda name: results[name].losses.mean())
-    gap = results[kept].losses - results[best].losses
-    error = gap.std(ddof=1) / np.sqrt(len(gap)) if len(gap) > 1 else np.inf
-    chosen = best if gap.mean() > error else kept
+    loss: Callable[[str], float] = lambda name: results[name].scores.loss  # noqa: E731
+    kept = min((name for name in results if name not in _SHRINKING), key=loss)
+    best = min(results, key=loss)
+    error = _error_of_mean(results[kept].losses - results[best].losses, results[best].weights)
+    chosen = best if loss(kept) - loss(best) > error else kept
     return chosen, _reason(chosen, best, results)
+
+
+def _error_of_mean(values: np.ndarray, weights: np.ndarray) -> float:
+    """The standard error of a weighted mean over samples, of which one alone says nothing."""
+    count = len(values)
+    if count < 2:
+        return np.inf
+    off = weights * (values - np.average(values, weights=weights))
+    return float(np.sqrt(count / (count - 1) * np.square(off).sum()) / weights.sum())
 
 
 def _reason(name: str, best: str, results: dict[str, Scored]) -> str:

@@ -60,16 +60,31 @@ def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
         raise _checks.problem(
             "a temperature needs a model whose confidence says something about held-out samples. Received: "
             f"{len(logits)} samples whose loss falls as far as temperature {MOST_TEMPERATURE:g}, the most allowed. "
-            "Check that labels belong to their samples, and that classes are numbered as in training."
+            "Check that labels belong to their samples, that classes are numbered as in training, and that logits "
+            "are of ordinary size: of some hundred and more, divide them before."
         )
     sharpness = math.exp(brentq(pull, low, high, xtol=1e-8))
     return Temperature(1 / sharpness, _error_of(rows, logits, sharpness))
 
 
 def _error_of(rows: Rows, logits: np.ndarray, sharpness: float) -> float | None:
-    """The standard error of the sharpness' logarithm, from the curvature of the loss."""
-    bend = sum(float(weight @ _variance(rows.law, values * sharpness)) for values, _, weight in _blocks(rows, logits))
-    return bend**-0.5 if bend > 0 else None
+    """The standard error of the sharpness' logarithm.
+
+    From the curvature of the loss and what each sample contributes to its derivative: so it holds for labels that are
+    noisier than confidences say, for places of one sample that go together, and whatever all weights are times.
+
+    Source: White 1982, with places grouped by their sample.
+    """
+    bend, pulls = 0.0, []
+    for values, target, weight in _blocks(rows, logits):
+        sharp = values * sharpness
+        bend += float(weight @ _variance(rows.law, sharp))
+        pulls.append(weight * (sharp * (_likely(rows.law, sharp) - target)).sum(axis=1))
+    of_samples = rows.sums(np.concatenate(pulls))
+    count = len(of_samples)
+    if count < 2 or not bend > 0:
+        return None
+    return float(np.sqrt(count / (count - 1) * np.square(of_samples).sum()) / bend)
 
 
 def _variance(law: str, logits: np.ndarray) -> np.ndarray:

@@ -37,6 +37,8 @@ def fit_isotonic(rows: Rows, logits: np.ndarray) -> Isotonic:
 
 
 def _corners(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[list[float], list[float]]:
+    # What all weights are multiplied by must not matter: so many samples of equal weight would say as much.
+    count = weight.sum() ** 2 / np.square(weight).sum()
     x, y, weight = _grouped(x, y, weight)
     found = isotonic_regression(y, weights=weight)
     if len(found.blocks) - 1 > _CORNERS // 2:
@@ -45,7 +47,7 @@ def _corners(x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> tuple[list[flo
         found = isotonic_regression(y, weights=weight)
     first, last = found.blocks[:-1], found.blocks[1:] - 1
     # Certainty is not to be had of finitely many samples: as if there were one more of each label.
-    margin = 1 / (weight.sum() + 2)
+    margin = 1 / (count + 2)
     level = np.clip(found.x[first], margin, 1 - margin)
     corners = [(x[place], value) for pair in zip(first, last, level, strict=True) for place, value in _ends(*pair)]
     return [each[0] for each in corners], [each[1] for each in corners]

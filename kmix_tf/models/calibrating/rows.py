@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from kmix_tf import _checks
 from kmix_tf.models.calibrating.links import law_of
 
 # Numbers of answers that are kept; of maps of many places there would be more, and a random part of them is enough.
@@ -37,6 +38,9 @@ class Rows:
         Args:
             sets: by name, `(batch, ..., units)`. targets: of that shape. weights: `(batch,)` or `(batch, *places)`.
             first_sample: the number of the batch's first.
+
+        Raises:
+            ValueError: for answers that are NaN or infinite, where they count.
         """
         places = targets.shape[:-1]
         weights = np.broadcast_to(weights.reshape(weights.shape + (1,) * (len(places) - weights.ndim)), places)
@@ -47,6 +51,7 @@ class Rows:
         part: dict[str, Any] = {
             name: values[chosen].astype(np.float32) for name, values in {**sets, "targets": targets}.items()
         }
+        _require_finite({name: part[name] for name in sets})
         part["weights"] = weights[chosen].astype(np.float64)
         part["samples"] = np.broadcast_to(samples, places)[chosen]
         self._parts.append(part)
@@ -73,8 +78,12 @@ class Rows:
 
     def of_samples(self, values: np.ndarray) -> np.ndarray:
         """Weighted means over each sample's rows, `(samples,)`, of values `(n,)`."""
+        return self.sums(values * self.weights) / self.sums(self.weights)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Sums over each sample's rows, `(samples,)`, of values `(n,)`."""
         _, index = np.unique(self.samples, return_inverse=True)
-        return np.bincount(index, values * self.weights) / np.bincount(index, self.weights)
+        return np.bincount(index, values)
 
     def _halve(self) -> None:
         self._share /= 2
@@ -83,3 +92,14 @@ class Rows:
             chosen = self._random.random(len(part["weights"])) < 0.5
             kept.append({name: values[chosen] for name, values in part.items()})
         self._parts, self.count = kept, sum(part["targets"].size for part in kept)
+
+
+def _require_finite(sets: dict[str, np.ndarray]) -> None:
+    for values in sets.values():
+        finite = np.isfinite(values).all(axis=-1)
+        if not finite.all():
+            raise _checks.problem(
+                "the model's answers to held-out data must be finite. Received: NaN or infinity in "
+                f"{(~finite).sum()} of {len(values)} answers of a batch. For classes that cannot be, let the model "
+                "answer -1e9 instead of -infinity."
+            )

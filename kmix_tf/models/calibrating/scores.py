@@ -34,11 +34,12 @@ class Scores(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """curve: what scores are made of, or None for regression. losses: of each sample, `(samples,)`."""
+    """curve: what scores are made of, or None for regression. losses, weights: of each sample, `(samples,)`."""
 
     scores: Scores
     curve: ReliabilityCurve | None
     losses: np.ndarray
+    weights: np.ndarray
 
 
 def scored(rows: Rows, logits: np.ndarray, bins: int) -> Scored:
@@ -46,7 +47,7 @@ def scored(rows: Rows, logits: np.ndarray, bins: int) -> Scored:
     sums = _Sums(rows.law, bins)
     size = max(1, _BLOCK // logits.shape[1])
     each = [sums.add(rows, logits, slice(start, start + size)) for start in range(0, len(logits), size)]
-    return Scored(sums.scores(), sums.curve(), rows.of_samples(np.concatenate(each)))
+    return Scored(sums.scores(), sums.curve(), rows.of_samples(np.concatenate(each)), rows.sums(rows.weights))
 
 
 class _Sums:

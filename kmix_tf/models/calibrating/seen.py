@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import math
+import zlib
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ import tensorflow as tf
 
 # Hashes that are kept. Of a million samples, 2,000 others share some four of them if they are among the million.
 _KEPT = 2048
-# Elements of a sample that are looked at.
+# Elements of a sample that go into its hash one by one; of more, every so-manieth, and a checksum of all of them.
 _LOOKED_AT = 4096
 _ALL = 2**64 - 1
 
@@ -54,13 +56,16 @@ class Seen:
 
 def hashes_of(x: Any) -> np.ndarray:
     """A hash of each sample's features, uint64 `(batch,)`: equal numbers have equal hashes, whatever their dtype."""
-    rows = []
+    found: list[Any] = []
     for leaf in tf.nest.flatten(x):
         values = np.asarray(leaf)
         if values.dtype == object or values.dtype.kind in "SU":
             continue  # Texts ride along; numbers tell samples apart.
-        flat = values.reshape(len(values), -1)
-        rows.append(flat[:, :: max(1, flat.shape[1] // _LOOKED_AT)].astype("<f4"))
-    together = np.ascontiguousarray(np.concatenate(rows, axis=1)) if rows else np.zeros((0, 0), "<f4")
-    digests = [hashlib.blake2b(row.tobytes(), digest_size=8).digest() for row in together]
-    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+        flat = np.ascontiguousarray(values, "<f4").reshape(len(values), math.prod(values.shape[1:]))
+        found = found or [hashlib.blake2b(digest_size=8) for _ in flat]
+        step = max(1, flat.shape[1] // _LOOKED_AT)
+        for each, row in zip(found, flat, strict=True):
+            each.update(row[::step].tobytes())
+            # Of sparse rows, as counts of words are, all elements that are looked at may be 0.
+            each.update(zlib.crc32(row.tobytes()).to_bytes(4, "little") if step > 1 else b"")
+    return np.frombuffer(b"".join(each.digest() for each in found), "<u8").astype(np.uint64)
