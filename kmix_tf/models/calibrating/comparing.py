@@ -91,7 +91,7 @@ def compared(rows: Rows, theta: float, bins: int) -> Comparison:
     for name, logits in (("temperature", plain), ("both", shrunk)):
         try:
             fitted[name] = fit("temperature", rows, logits)
-            results[name] = scored(rows, _across(rows, logits), bins)
+            results[name] = scored(rows, _across(rows, logits, fitted[name]), bins)
         except ValueError:
             fitted.pop(name, None)  # No temperature: `calibrate` says why.
     results = {name: results[name] for name in WAYS if name in results}
@@ -105,7 +105,7 @@ def compared(rows: Rows, theta: float, bins: int) -> Comparison:
     )  # fmt: skip
 
 
-def _across(rows: Rows, logits: np.ndarray) -> np.ndarray:
+def _across(rows: Rows, logits: np.ndarray, whole: AnswerMap) -> np.ndarray:
     """Each part of the samples, mapped as is best for all others."""
     names, index = np.unique(rows.samples, return_inverse=True)
     parts = 2 if logits.size > _LARGE else min(_PARTS, len(names))
@@ -113,7 +113,7 @@ def _across(rows: Rows, logits: np.ndarray) -> np.ndarray:
     mapped = np.empty_like(logits)
     for each in range(parts):
         others = part != each
-        found = fit("temperature", rows.at(others), logits[others])
+        found = fit("temperature", rows.at(others), logits[others], whole)
         mapped[~others] = np.asarray(found(logits[~others]))
     return mapped
 

@@ -1,6 +1,7 @@
 """Maps fitted to held-out answers by the least loss: SciPy's solvers over sums of blocks."""
 
 import math
+import warnings
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -16,28 +17,31 @@ from kmix_tf.models.calibrating.rows import Rows
 # A temperature beyond these is none: the loss then falls without end, or answers say nothing.
 LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.02, 50.0
 _MOST_SCALE, _MOST_BIAS = 50.0, 30.0
+# How far from a guess of its logarithm a temperature is looked for first.
+_NEAR = 0.3
 # Numbers in float64 that a block may hold.
 _BLOCK = 2**20
 
 
-def fit(method: str, rows: Rows, logits: np.ndarray) -> AnswerMap:
+def fit(method: str, rows: Rows, logits: np.ndarray, near: AnswerMap | None = None) -> AnswerMap:
     """The map of the least held-out loss.
 
     Args:
         method: "temperature", "vector" or "isotonic".
         rows: targets and weights, of a law. logits: `(n, units)`, the answers to map.
+        near: a map that may be near, to begin with; the result is the same without it.
 
     Raises:
         ValueError: if these data have no such map, saying why.
     """
-    fitted = _FITS[method](rows, logits)
+    fitted = _FITS[method](rows, logits, near)
     if rows.law == REGRESSION:
         residuals = rows.targets - np.asarray(fitted(logits.astype(np.float64)))
         fitted.variance = [float(each) for each in rows.weights @ np.square(residuals) / rows.weights.sum()]
     return fitted
 
 
-def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
+def _fit_temperature(rows: Rows, logits: np.ndarray, near: AnswerMap | None = None) -> Temperature:
     if rows.law == REGRESSION:
         return _fit_spread(rows, logits)
 
@@ -50,6 +54,11 @@ def _fit_temperature(rows: Rows, logits: np.ndarray) -> Temperature:
         )
 
     low, high = -math.log(MOST_TEMPERATURE), -math.log(LEAST_TEMPERATURE)
+    if isinstance(near, Temperature):
+        about = -math.log(near.temperature)
+        tight = max(low, about - _NEAR), min(high, about + _NEAR)
+        if pull(tight[0]) < 0 < pull(tight[1]):
+            return Temperature(math.exp(-brentq(pull, *tight, xtol=1e-8)))
     if pull(high) <= 0:
         raise _checks.problem(
             "a temperature needs held-out samples that the model gets wrong, or is unsure of. Received: "
@@ -102,13 +111,14 @@ def _fit_spread(rows: Rows, logits: np.ndarray) -> Temperature:
     common = float(rows.weights @ (values * rows.targets).sum(axis=1))
     if not own > 0 or not LEAST_TEMPERATURE < own / max(common, 1e-300) < MOST_TEMPERATURE:
         raise _checks.problem(
-            "a factor for predictions needs such as rise with their targets. Received: held-out predictions that "
-            f"{'are all the same' if not own > 0 else 'do not'}. Check that targets belong to their samples."
+            "a factor for predictions needs such as rise with their targets, and by 1/50 to 50 times as much. "
+            f"Received: held-out predictions that {'are all the same' if not own > 0 else 'do not'}. Check that "
+            "targets belong to their samples and are in the unit of the predictions."
         )
     return Temperature(own / common)
 
 
-def _fit_vector(rows: Rows, logits: np.ndarray) -> Vector:
+def _fit_vector(rows: Rows, logits: np.ndarray, _: AnswerMap | None = None) -> Vector:
     if rows.law == REGRESSION:
         return _fit_lines(rows, logits)
     units, total = logits.shape[1], rows.weights.sum()
@@ -125,14 +135,8 @@ def _fit_vector(rows: Rows, logits: np.ndarray) -> Vector:
 
     bounds = [(0.0, _MOST_SCALE)] * units + [(-_MOST_BIAS, _MOST_BIAS)] * units
     start = np.concatenate([np.ones(units), np.zeros(units)])
-    found = minimize(
-        loss,
-        start,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=bounds,
-        options={"maxiter": 1000, "gtol": 1e-8, "ftol": 1e-14},
-    )
+    options = {"maxiter": 300, "gtol": 1e-7, "ftol": 1e-12, "maxcor": 20}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options=options)
     scale, bias = found.x[:units], found.x[units:]
     if rows.law == CLASSES:
         bias = bias - bias.mean()  # Adding the same to all of them changes nothing.
@@ -143,7 +147,18 @@ def _fit_vector(rows: Rows, logits: np.ndarray) -> Vector:
             f"{len(logits)} samples whose loss falls without end for some class. Give more, or take "
             "method='temperature', which has one number."
         )
+    if found.nit >= options["maxiter"]:
+        _warn_of_steps(units)
     return Vector(scale, bias)
+
+
+def _warn_of_steps(units: int) -> None:
+    warnings.warn(
+        f"{_checks.speaker()}: the factors and biases of {units} units are not yet the best ones after 300 steps. "
+        "They may be more than these held-out samples can tell; method='temperature' has one number.",
+        UserWarning,
+        stacklevel=5,
+    )
 
 
 def _separates(rows: Rows, logits: np.ndarray) -> bool:
@@ -188,7 +203,7 @@ def _blocks(rows: Rows, logits: np.ndarray) -> Iterator[tuple[np.ndarray, np.nda
         yield logits[part].astype(np.float64), rows.targets[part].astype(np.float64), rows.weights[part]
 
 
-_FITS: dict[str, Callable[[Rows, np.ndarray], AnswerMap]] = {
+_FITS: dict[str, Callable[[Rows, np.ndarray, AnswerMap | None], AnswerMap]] = {
     "temperature": _fit_temperature,
     "vector": _fit_vector,
     "isotonic": fit_isotonic,

@@ -59,34 +59,37 @@ def require_held_out(rows: Rows, name: str, method: str | None) -> None:
 
 
 def warn_of_doubts(rows: Rows, logits: np.ndarray, name: str) -> None:
-    """Warns of labels that are wrong even where the model is surest.
+    """Warns of labels that are wrong even where the model is surest, and no rarer there than where it is less sure.
 
+    The second tells noise from tasks that are hard: there, what a model is surer of is right more often.
     A temperature fitted to noisy labels makes confidences true of noisy labels, and far from true of right ones.
     """
     if rows.law == REGRESSION or (rows.law == BINARY and logits.shape[1] > 1):
         return
-    right, count = right_where_surest(rows, logits)
+    (right, count), (next_right, next_count) = right_where_surest(rows, logits)
     if count < _ENOUGH:
         return
     highest = beta.ppf(0.975, right + 1, count - right) if right < count else 1.0
-    if highest < _SHOULD_BE_RIGHT:
+    share, next_share = right / count, next_right / next_count
+    error = np.sqrt(share * (1 - share) / count + next_share * (1 - next_share) / next_count)
+    if highest < _SHOULD_BE_RIGHT and share - next_share < error:
         _warn(
             f"held-out labels may be wrong: for {name}, the model gets {count - right} of the {count} samples that "
             "it is surest of wrong. Confidences fitted to noisy labels are those of noisy labels, too low for right "
-            "ones. If these labels are right, all is well: the model has reason to be sure of nothing"
+            "ones. If these labels are right, all is well: the task is hard, and the model has reason to be unsure"
         )
 
 
-def right_where_surest(rows: Rows, logits: np.ndarray) -> tuple[int, int]:
-    """How many are right of the quarter with the highest confidences, and how many these are."""
+def right_where_surest(rows: Rows, logits: np.ndarray) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How many are right of the quarter with the highest confidences, and how many these are; alike of the next."""
     likely = expit(np.abs(logits[:, 0])) if rows.law == BINARY else _most_likely(logits)
     count = int(len(likely) * _SURE_SHARE)
-    surest = np.argsort(-likely, kind="stable")[:count]
+    surest = np.argsort(-likely, kind="stable")[: 2 * count]
     if rows.law == CLASSES:
         right = logits[surest].argmax(axis=1) == rows.targets[surest].argmax(axis=1)
     else:
         right = (logits[surest, 0] > 0) == (rows.targets[surest, 0] > 0.5)
-    return int(right.sum()), count
+    return (int(right[:count].sum()), count), (int(right[count:].sum()), count)
 
 
 def warn_if_seen(share: float | None) -> None:

@@ -6,14 +6,14 @@ from scipy.special import expit
 
 from kmix_tf import _checks
 from kmix_tf.models.calibrating.links import BINARY
-from kmix_tf.models.calibrating.maps import Isotonic
+from kmix_tf.models.calibrating.maps import AnswerMap, Isotonic
 from kmix_tf.models.calibrating.rows import Rows
 
 # Corners that a map may have. Of more, means over so many parts of equally many samples are taken first.
 _CORNERS = 64
 
 
-def fit_isotonic(rows: Rows, logits: np.ndarray) -> Isotonic:
+def fit_isotonic(rows: Rows, logits: np.ndarray, _: AnswerMap | None = None) -> Isotonic:
     """For each unit, the function of the least squared error among those that never fall.
 
     Raises:

@@ -14,6 +14,8 @@ _KEPT = 2048
 # Elements of a sample that go into its hash one by one; of more, every so-manieth, and a checksum of all of them.
 _LOOKED_AT = 4096
 _ALL = 2**64 - 1
+# Where fewer of the samples are different from all others, one that is seen again is no news.
+_DISTINCT = 0.9
 
 
 class Seen:
@@ -22,30 +24,46 @@ class Seen:
     Source: Bar-Yossef et al. 2002, the k minimum values of a hash.
     """
 
-    def __init__(self, hashes: np.ndarray | None = None):
+    def __init__(self, hashes: np.ndarray | None = None, rows: int = 0):
         self.hashes = np.zeros(0, np.uint64) if hashes is None else hashes  # sorted, all different
+        self.rows = rows  # how many samples were seen
 
     def add(self, x: Any) -> None:
         """Adds the samples of a batch of features."""
-        self._join(hashes_of(x))
+        hashes = hashes_of(x)
+        self.rows += len(hashes)
+        self._join(hashes)
 
     def merge(self, other: "Seen") -> None:
         """Adds what another has seen."""
+        self.rows += other.rows
         self._join(other.hashes)
 
     def share_of(self, hashes: np.ndarray) -> float | None:
-        """The share of samples, given by their hashes, that are among those seen; None if it cannot be told."""
+        """The share of samples, given by their hashes, that are among those seen; None if it cannot be told.
+
+        It cannot where many samples seen are alike, as in tables of few columns: others are like them by chance.
+        """
+        if self._distinct() < _DISTINCT * self.rows:
+            return None
         limit = self.hashes[-1] if len(self.hashes) == _KEPT else np.uint64(_ALL)
         comparable = hashes[hashes <= limit]
         found = np.isin(comparable, self.hashes)
         return float(found.mean()) if found.sum() >= 3 else None
 
-    def get_config(self) -> str:
-        return base64.b64encode(self.hashes.astype("<u8").tobytes()).decode()
+    def get_config(self) -> dict[str, Any]:
+        return {"hashes": base64.b64encode(self.hashes.astype("<u8").tobytes()).decode(), "rows": self.rows}
 
     @classmethod
-    def from_config(cls, config: str) -> "Seen":
-        return cls(np.frombuffer(base64.b64decode(config), "<u8").astype(np.uint64))
+    def from_config(cls, config: dict[str, Any]) -> "Seen":
+        hashes = np.frombuffer(base64.b64decode(config["hashes"]), "<u8").astype(np.uint64)
+        return cls(hashes, config["rows"])
+
+    def _distinct(self) -> float:
+        """How many different samples were seen, estimated where not all are kept."""
+        if len(self.hashes) < _KEPT:
+            return len(self.hashes)
+        return (_KEPT - 1) / (float(self.hashes[-1]) / _ALL)
 
     def _join(self, hashes: np.ndarray) -> None:
         if len(self.hashes) == _KEPT:

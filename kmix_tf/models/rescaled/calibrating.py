@@ -1,5 +1,6 @@
 """Answers whose confidences are true of held-out data: `calibrate`."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,8 +53,9 @@ class Calibrates:
     ) -> Any:
         """Makes confidences true: fits a map of the answers by their loss on held-out data, and predicts through it.
 
-        Saved in `.keras` files and part of exports; files of weights alone do not have it. Calling it again, or
-        `adapt`, replaces or removes it.
+        Saved in `.keras` files and part of exports; files of weights alone do not have it. Calling it again replaces
+        it, `adapt` removes it. Call it before you wrap the model in another one, or in a `tf.function`: what has been
+        traced keeps the map that there was.
 
         Args:
             held_out: a dataset of batches `(x, y)` or `(x, y, sample_weight)`, or x, with y beside it: samples that
@@ -62,7 +64,8 @@ class Calibrates:
             y, batch_size, sample_weight: as for `adapt`.
             method: one for all outputs, or a structure of them like the outputs.
                 "temperature" (default): logits are divided by one number; for regression, distances from the mean of
-                the targets. The largest answer stays the largest, so classes do not change.
+                the targets, by one number for all units, so these should be of like scale. The largest answer stays
+                the largest, so classes do not change.
                 "vector": each unit has a factor and a bias; of a single unit, that is Platt scaling. Classes may
                 change. It needs some hundred samples of each class.
                 "isotonic": for binary labels (a single unit, or several labels), any function that does not fall.
@@ -162,6 +165,17 @@ class Calibrates:
             leaf if to_map is None else from_logits(to_map(to_logits(leaf, kind, mean)), kind, mean)
             for leaf, kind, mean, to_map in each
         ]
+
+    def make_train_function(self, *args: Any, **kwargs: Any) -> Any:
+        """As of any model; `fit` begins with it."""
+        if self._calibration is not None:
+            warnings.warn(
+                "RescaledModel: fit trains a model that is calibrated, through the map of before, which will not be "
+                "that of the trained model. Calibrate again after it.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return super().make_train_function(*args, **kwargs)  # type: ignore[misc]
 
     def _set_calibration(self, fitted: "Fitted | None") -> None:
         self._calibration = fitted

@@ -127,7 +127,9 @@ class TrainingMeans:
         ]
         targets = [means.opened(shape) for means, shape in zip(self.target_moments, shapes[1], strict=True)]
         slopes = self.slopes and self.slopes.opened(features, targets)
-        return TrainingMeans(inputs, outputs, features, targets, self.weight, Seen(self.seen.hashes), slopes)
+        return TrainingMeans(
+            inputs, outputs, features, targets, self.weight, Seen(self.seen.hashes, self.seen.rows), slopes
+        )
 
     def learnt(self) -> list[Any]:
         """The means that a model learns: of features that are shrunk, then of targets; where mixtures count

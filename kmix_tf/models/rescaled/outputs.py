@@ -76,7 +76,8 @@ def targets_like_outputs(targets: Any, shape: tuple[int, ...], kind: str, name: 
     if targets.shape[1:] != shape:
         raise _checks.problem(
             f"{name} must have the shape of the model's output, or be integer classes. "
-            f"Received: {name} of shape {targets.shape} for an output of shape {(None, *shape)}."
+            f"Received: {name} of shape {targets.shape} for an output of shape "
+            f"{(None, *shape)}{_said(targets, shape, kind)}."
         )
     if kind != "regression":
         _require_probabilities(targets, kind, name)
@@ -105,6 +106,14 @@ def _are_classes(targets: np.ndarray, shape: tuple[int, ...], kind: str) -> bool
     if kind not in ("logits", "probabilities") or not np.issubdtype(targets.dtype, np.integer):
         return False
     return shape[-1:] != (1,) and targets.shape[1:] in (shape[:-1], (*shape[:-1], 1))
+
+
+def _said(targets: np.ndarray, shape: tuple[int, ...], kind: str) -> str:
+    """What is wrong with targets that could be classes but for their dtype."""
+    may_be_classes = kind in ("logits", "probabilities") and targets.shape[1:] in (shape[:-1], (*shape[:-1], 1))
+    if not may_be_classes or np.issubdtype(targets.dtype, np.integer):
+        return ""
+    return f", of dtype {targets.dtype}: classes must be integers"
 
 
 def _require_probabilities(targets: np.ndarray, kind: str, name: str) -> None:
