@@ -193,4 +193,4 @@ def _said(mixed: Mixed) -> str:
 
 
 def _warn(message: str) -> None:
-    warnings.warn(f"{_checks.speaker()}: {message}.", UserWarning, stacklevel=7)
+    warnings.warn(f"{_checks.speaker()}: {message}.", UserWarning, stacklevel=6)
