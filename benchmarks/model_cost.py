@@ -1,11 +1,13 @@
-"""What mixing in the training step costs: time per step of `MixModel.fit`, beside the plain model's, in one run.
+"""What mixing in the training step costs: time per step of `MixModel.fit`, beside the plain model's, in one run; and
+what `ApproximateMixupModel` costs, which mixes nothing.
 
     python benchmarks/model_cost.py                  # the table on the terminal
     python benchmarks/model_cost.py --write          # also into benchmarks/model_cost.md
     python benchmarks/model_cost.py --json           # for machines
 
 All contestants train the same small residual network on the same batches in every round, one after another. A ratio
-is taken within a round, so what slows a whole round down falls out of it.
+is taken within a round, so what slows a whole round down falls out of it. Exact derivatives need frozen batch
+normalisation; their ratio is to plain training of the network that is so frozen.
 """
 
 import argparse
@@ -23,6 +25,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from kmix_tf import (
+    ApproximateMixupModel,
     CutMixLayer,
     FMixLayer,
     KMixupLayer,
@@ -34,6 +37,12 @@ from kmix_tf import (
 )
 
 PLAIN, CLEAN = "plain fit", "PuzzleMixLayer(), clean_weight=1"
+FROZEN = "plain fit, normalisation frozen"
+DIFFERENCES = "ApproximateMixupModel(derivatives='differences'): 3 x the batch"
+EXACT = "ApproximateMixupModel(), normalisation frozen"
+CURVED = "ApproximateMixupModel(terms=('r1_r3', 'r2')), normalisation frozen"
+# What a contestant's ratio is to, where it is not to PLAIN.
+BESIDE = {FROZEN: FROZEN, EXACT: FROZEN, CURVED: FROZEN}
 BATCH = 128
 
 
@@ -55,7 +64,25 @@ def _mixing(name, layer):
     return MixModel(residual_network(), layer, seed=0, clean_weight=float(name == CLEAN))
 
 
-def contestants():
+def frozen_network():
+    model = residual_network()
+    for layer in model.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    return model
+
+
+def approximating(images, labels):
+    models = {
+        DIFFERENCES: ApproximateMixupModel(residual_network(), 1.0, derivatives="differences", seed=0),
+        EXACT: ApproximateMixupModel(frozen_network(), 1.0, seed=0),
+        CURVED: ApproximateMixupModel(frozen_network(), 1.0, terms=("r1_r3", "r2"), seed=0),
+    }
+    for model in models.values():
+        model.adapt(images, labels)
+    return models
+
+
+def contestants(images, labels):
     layers = {
         "KMixupLayer(1)": KMixupLayer(1, num_classes=10),
         "KMixupLayer(16, solver='graph')": KMixupLayer(16, solver="graph", num_classes=10),
@@ -73,8 +100,9 @@ def contestants():
     }
     models = {PLAIN: residual_network()}
     models |= {name: _mixing(name, layer) for name, layer in layers.items()}
+    models |= {FROZEN: frozen_network(), **approximating(images, labels)}
     for name, model in models.items():
-        sparse = name == PLAIN
+        sparse = name not in layers
         loss = keras.losses.SparseCategoricalCrossentropy if sparse else keras.losses.CategoricalCrossentropy
         model.compile("sgd", loss(from_logits=True), jit_compile=False)
     return models
@@ -89,8 +117,9 @@ def seconds(model, data, steps):
 def measure(rounds, steps):
     generator = np.random.default_rng(0)
     images = generator.random((BATCH, 32, 32, 3), dtype=np.float32)
-    data = tf.data.Dataset.from_tensors((images, generator.integers(0, 10, BATCH))).repeat()
-    models = contestants()
+    labels = generator.integers(0, 10, BATCH)
+    data = tf.data.Dataset.from_tensors((images, labels)).repeat()
+    models = contestants(images, labels)
     for model in models.values():
         seconds(model, data, 2)
     times = {name: [] for name in models}
@@ -104,7 +133,8 @@ def summary(times):
     """Median milliseconds, and median and quartiles of the ratio to plain fit within each round."""
     rows = {}
     for name, values in times.items():
-        low, middle, high = statistics.quantiles([a / b for a, b in zip(values, times[PLAIN], strict=True)], n=4)
+        plain = times[BESIDE.get(name, PLAIN)]
+        low, middle, high = statistics.quantiles([a / b for a, b in zip(values, plain, strict=True)], n=4)
         rows[name] = {"ms": 1e3 * statistics.median(values), "ratio": middle, "quartiles": [low, high]}
     return rows
 
@@ -114,7 +144,7 @@ def markdown(rows, rounds, steps):
         f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores, no accelerator, not "
         f"compiled by XLA. A residual network of 10 convolutions, batches of {BATCH} 32x32x3 images, "
         f"{rounds} rounds of {steps} steps; time per step in ms (median), and its ratio to plain `fit` in the same "
-        "round (median, quartiles in brackets).",
+        "round (median, quartiles in brackets); where normalisation is frozen, to plain `fit` with it frozen, too.",
         "",
         "| | ms | ratio |",
         "|---|--:|--:|",

@@ -3,6 +3,8 @@
 import importlib
 from typing import NamedTuple
 
+from experiments import defaults
+
 # A paper's folder of experiments, with "-" for "_", and its title.
 PAPERS = {
     "k-mixup": "k-Mixup Regularization for Deep Learning via Optimal Transport",
@@ -28,3 +30,6 @@ def _items(paper: str) -> list[Item]:
 
 
 ITEMS = [item for paper in PAPERS for item in _items(paper)]
+
+# Further pages, of the results of several experiments: a title, and what writes the text of runs by experiment.
+PAGES = {"defaults": (defaults.TITLE, defaults.page)}

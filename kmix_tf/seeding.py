@@ -55,6 +55,14 @@ def as_seed(seed: Any) -> tf.Tensor:
     return tf.stack([tf.zeros_like(seed), seed]) if seed.shape.rank == 0 else seed
 
 
+def checked_seed(seed: Any) -> int:
+    """A seed that TensorFlow's, NumPy's and Python's integers all hold: in [0, 2^31)."""
+    seed = _checks.integer("seed", seed, minimum=0)
+    if seed >= 2**31:
+        _checks.refuse("seed", "an integer in [0, 2^31)", seed)
+    return seed
+
+
 def split(seed: tf.Tensor, count: int) -> list[tf.Tensor]:
     """Makes `count` different seeds of one.
 

@@ -15,5 +15,6 @@ ITEMS = [
     ("Table 2", "regularization/figure-4", ""),
     ("Theorems 1 and 2, Lemma 1", "regularization/theorem-1", ""),
     ("Corollary 3", "regularization/corollary-3", ""),
+    ("Equation (22), beside temperatures; not in the paper", "regularization/calibration", ""),
     ("Proposition 1", "regularization/proposition-1", ""),
 ]

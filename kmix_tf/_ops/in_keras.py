@@ -37,6 +37,7 @@ divide_no_nan = keras.ops.divide_no_nan
 equal = keras.ops.equal
 floor = keras.ops.floor
 isfinite = keras.ops.isfinite
+log = keras.ops.log
 max = keras.ops.max
 maximum = keras.ops.maximum
 min = keras.ops.min

@@ -30,6 +30,7 @@ divide_no_nan = tf.math.divide_no_nan
 equal = tf.equal
 floor = tf.floor
 isfinite = tf.math.is_finite
+log = tf.math.log
 max = tf.reduce_max
 maximum = tf.maximum
 min = tf.reduce_min

@@ -3,12 +3,13 @@
 from kmix_tf.analysis.attacks import fgsm
 from kmix_tf.analysis.calibration import (
     Predictions,
-    ReliabilityCurve,
     expected_calibration_error,
     predictions_of,
     reliability_curve,
 )
 from kmix_tf.analysis.collinearity import CollinearSamples, collinear_samples
+from kmix_tf.analysis.confidence import ConfidenceHistogram, confidence_histogram
+from kmix_tf.analysis.corruptions import corrupt, corruptions, mean_corruption_error
 from kmix_tf.analysis.crossing import (
     CrossMatchBound,
     CrossMatchLimits,
@@ -29,6 +30,7 @@ from kmix_tf.analysis.intrusion import (
     intrusion_distances,
     label_conflicts,
 )
+from kmix_tf.analysis.least_squares import LinearModel, linear_mixup_risk, mols
 from kmix_tf.analysis.lipschitz import (
     NearestSegments,
     lipschitz_lower_bound,
@@ -54,6 +56,7 @@ from kmix_tf.analysis.perturbation import (
 )
 from kmix_tf.analysis.perturbation_grid import GridPoint, perturbation_grid
 from kmix_tf.analysis.risk import ApproximateRisk, approximate_mixup_risk, mixup_risk
+from kmix_tf.analysis.sampled_perturbations import SampledPerturbations, sample_perturbations
 from kmix_tf.analysis.toys import (
     Toy,
     alternating_line,
@@ -66,11 +69,13 @@ from kmix_tf.analysis.toys import (
     two_moons,
 )
 from kmix_tf.maths.matched import MatchedAlpha
+from kmix_tf.maths.reliability import ReliabilityCurve
 from kmix_tf.maths.theta import ThetaMoments, theta_moments, theta_moments_of, theta_moments_sampled
 
 __all__ = [
     "ApproximateRisk",
     "CollinearSamples",
+    "ConfidenceHistogram",
     "Conflict",
     "Contradicted",
     "CrossMatchBound",
@@ -85,6 +90,7 @@ __all__ = [
     "IntrusionDistances",
     "KMixupRegularization",
     "LabelConflicts",
+    "LinearModel",
     "Locality",
     "MatchedAlpha",
     "MatchingDistribution",
@@ -93,6 +99,7 @@ __all__ = [
     "PerturbationCovariance",
     "Predictions",
     "ReliabilityCurve",
+    "SampledPerturbations",
     "ThetaMoments",
     "Toy",
     "alternating_line",
@@ -100,8 +107,11 @@ __all__ = [
     "background_noise",
     "coiling_spirals",
     "collinear_samples",
+    "confidence_histogram",
     "contradicted",
     "contradictions",
+    "corrupt",
+    "corruptions",
     "cross_match_bound",
     "cross_match_limits",
     "cross_match_share",
@@ -118,6 +128,7 @@ __all__ = [
     "kmixup_perturbation_covariance",
     "kmixup_regularization",
     "label_conflicts",
+    "linear_mixup_risk",
     "lipschitz_lower_bound",
     "lipschitz_lower_bounds",
     "local_mixup_interpolant",
@@ -125,10 +136,12 @@ __all__ = [
     "match_alpha",
     "matched_alpha",
     "matching_distribution",
+    "mean_corruption_error",
     "mean_matching_cost",
     "mixup_optimal_classifier",
     "mixup_risk",
     "modified_data",
+    "mols",
     "nearest_segments",
     "noisy_spiral",
     "one_ring",
@@ -138,6 +151,7 @@ __all__ = [
     "prediction_entropy",
     "predictions_of",
     "reliability_curve",
+    "sample_perturbations",
     "swiss_roll",
     "theta_moments",
     "theta_moments_of",

@@ -9,15 +9,8 @@ from scipy.special import expit, softmax
 
 from kmix_tf import _checks
 from kmix_tf.analysis.asking import ask
+from kmix_tf.maths.reliability import ReliabilityCurve
 from kmix_tf.maths.samples import COLUMNS, as_numbers, real_array
-
-
-class ReliabilityCurve(NamedTuple):
-    """Per bin of confidence, float64 `(bins,)`: mean confidence and accuracy (NaN in empty bins), and counts."""
-
-    confidence: np.ndarray
-    accuracy: np.ndarray
-    count: np.ndarray  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
 
 
 class Predictions(NamedTuple):

@@ -19,7 +19,7 @@ from kmix_tf.analysis.ranges import (
     require_tensors,
     require_within,
 )
-from kmix_tf.seeding import random_bits, random_uniform, split
+from kmix_tf.seeding import checked_seed, random_bits, random_uniform, split
 
 
 @_checks.speaks
@@ -49,7 +49,7 @@ def gaussian_noise(x: Data, scale: float, seed: int = 0, clip: tuple | None = No
         True
     """
     scale = _checks.number("scale", scale)
-    _check_seed(seed)
+    checked_seed(seed)
     clip = clip_range(clip)
 
     def corrupt(index: Any, x: Any) -> tf.Tensor:
@@ -90,7 +90,7 @@ def background_noise(x: Data, foreground: Any, noise: Any = 0.1, seed: int = 0, 
         >>> background_noise(x, [[0, 0, 1, 2], [0, 0, 2, 1]], "others").tolist()
         [[[0.0, 0.0, 1.0], [1.0, 1.0, 1.0]], [[1.0, 0.0, 0.0], [1.0, 0.0, 0.0]]]
     """
-    _check_seed(seed)
+    checked_seed(seed)
     clip, background = clip_range(clip), _background(noise)
 
     def corrupt(index: Any, x: Any, foreground: Any) -> tf.Tensor:
@@ -196,11 +196,6 @@ def _features(x: Any, clip: tuple[float, float] | None) -> tf.Tensor:
     require(tf.math.is_finite(x), f"{_checks.speaker()}: x must be finite. Received: NaN or infinite values.")
     require_within(x, clip)
     return x
-
-
-def _check_seed(seed: Any) -> None:
-    if _checks.integer("seed", seed, minimum=0) >= 2**31:
-        _checks.refuse("seed", "an integer in [0, 2^31)", seed)
 
 
 def _seed_of(seed: int, index: Any) -> tf.Tensor:

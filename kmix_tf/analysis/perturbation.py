@@ -7,14 +7,14 @@ import numpy as np
 from kmix_tf import _checks
 from kmix_tf.analysis.matching import mean_cost
 from kmix_tf.maths.matched import perturbation_of
-from kmix_tf.maths.samples import samples_of
+from kmix_tf.maths.samples import require_memory, samples_of
 from kmix_tf.maths.theta import theta_moments
 
 
 class PerturbationCovariance(NamedTuple):
     """Covariances, float64, of a sample's perturbations of features and targets, both flattened.
 
-    xx: `(d, d)`. yy: `(c, c)`. xy: `(d, c)`.
+    xx: `(d, d)`. yy: `(c, c)`. xy: `(d, c)`. Of all samples: with a leading axis, one for each.
     """
 
     xx: np.ndarray
@@ -63,8 +63,8 @@ def perturbation(
 
 
 @_checks.speaks
-def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> PerturbationCovariance:
-    """The covariance of what mixup adds to one sample once data are shrunk towards their mean.
+def perturbation_covariance(x: Any, y: Any, alpha: float, index: int | None = None) -> PerturbationCovariance:
+    """The covariance of what mixup adds to one sample, or to each, once data are shrunk towards their mean.
 
     Mixup turns sample i into theta x_i + (1 - theta) x_j with a random partner j, itself included, and theta the
     larger of ratio and complement. Of that, x_bar + theta_bar (x_i - x_bar) is fixed, and the rest has mean zero and
@@ -75,13 +75,14 @@ def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> Perturb
         y: integer classes `(n,)` of max(y) + 1 classes, at most 16,384; or floats `(n,)` or `(n, ...)`: one-hot, soft
             or regression.
         alpha: finite and >= 0. 0 perturbs nothing.
-        index: which sample, an integer in [0, n).
+        index: which sample, an integer in [0, n); or None (default) for all of them.
 
     Returns:
-        `PerturbationCovariance(xx, yy, xy)`, of the flattened features and targets.
+        `PerturbationCovariance(xx, yy, xy)`, of the flattened features and targets; with a leading axis of n where
+        index is None. That takes 8 n (d^2 + c^2 + d c) bytes for d features and c targets.
 
     Raises:
-        ValueError: for other arguments.
+        ValueError: for other arguments; for all samples where they would take more than 2 GiB.
 
     Source: On Mixup Regularization, Lemma 1 (eq. 8), here on the data as they are rather than shrunk.
 
@@ -90,17 +91,18 @@ def perturbation_covariance(x: Any, y: Any, alpha: float, index: int) -> Perturb
         >>> covariance = perturbation_covariance([[0.0], [1.0]], [0, 1], alpha=1.0, index=0)
         >>> covariance.xx.round(6).tolist(), covariance.yy.shape, covariance.xy.shape
         ([[0.026042]], (2, 2), (1, 2))
+        >>> perturbation_covariance([[0.0], [1.0]], [0, 1], alpha=1.0).xy.shape
+        (2, 1, 2)
     """
     x, y = samples_of(x, y)
     moments = theta_moments(_checks.number("alpha", alpha))
-    index = _checks.integer("index", index, minimum=0)
-    if index >= len(x):
-        _checks.refuse("index", f"in [0, {len(x)})", index)
     x, y = (_centred(values).reshape(len(values), -1) for values in (x, y))
+    rows = _all_rows(x, y) if index is None else _row(index, len(x))
 
     def covariance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        own = np.outer(first[index], second[index])
-        return moments.variance * own + moments.gamma_squared * first.T @ second / len(first)
+        own = moments.variance * first[rows][..., np.newaxis] * second[rows][..., np.newaxis, :]
+        own += moments.gamma_squared * first.T @ second / len(first)
+        return own
 
     return PerturbationCovariance(covariance(x, x), covariance(y, y), covariance(x, y))
 
@@ -133,3 +135,20 @@ def modified_data(x: Any, y: Any, alpha: float) -> ModifiedData:
 
 def _centred(values: np.ndarray) -> np.ndarray:
     return values - values.mean(axis=0)
+
+
+def _row(index: Any, count: int) -> int:
+    index = _checks.integer("index", index, minimum=0)
+    if index >= count:
+        _checks.refuse("index", f"in [0, {count})", index)
+    return index
+
+
+def _all_rows(x: np.ndarray, y: np.ndarray) -> slice:
+    (count, d), c = x.shape, y.shape[1]
+    require_memory(
+        count * (d * d + c * c + d * c),
+        f"the covariances of all {count} samples, {d} x {d} of features and {c} x {c} of targets each",
+        "give an index for one of them, or take fewer features, by their principal components for instance",
+    )
+    return slice(None)

@@ -21,6 +21,9 @@ _CONTROLS = re.compile(
     r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufff9-\ufffb\ud800-\udfff]"
 )
 
+# Signs that code pages lack, and that numbers mean nothing without: plus-minus, the minus sign, the dash of "none".
+_SPELT = str.maketrans({"\u00b1": "+/-", "\u2212": "-", "\u2013": "-"})
+
 
 class UserError(click.ClickException):
     """Data or an option that a command cannot use; the message says what would do."""
@@ -102,7 +105,7 @@ def _table(grid: Grid, to: Console) -> Table:
 
 def _shown(words: str, to: Console) -> str:
     words = plain(words)
-    return words.replace("±", "+/-") if to.options.ascii_only else words
+    return words.translate(_SPELT) if to.options.ascii_only else words
 
 
 @contextlib.contextmanager

@@ -9,39 +9,17 @@ import tensorflow as tf
 from kmix_tf import _checks
 
 DERIVATIVES = ("exact", "differences")
+# How many points differences compare.
+POINTS = 3
 
 # Of directions that are perturbations of mixup, themselves a fraction of the data's spread. In float32 the rounding
 # of first differences is then 1e-6 of the outputs, that of second ones 1e-4.
 _STEP = 1 / 16
 
 # TensorFlow takes the variance about a mean that it holds fixed (tf.nn.moments): right to first order, wrong beyond.
-# Batch normalisation does so in training only.
+# Batch normalisation does so, too, where it takes the statistics of the batch: not in inference, and not frozen.
 INEXACT_IN_INFERENCE = (keras.layers.GroupNormalization, keras.layers.LayerNormalization)
-_INEXACT = (keras.layers.BatchNormalization, *INEXACT_IN_INFERENCE)
-_NOISES = (
-    keras.layers.AlphaDropout,
-    keras.layers.Dropout,
-    keras.layers.GaussianDropout,
-    keras.layers.GaussianNoise,
-    keras.layers.SpatialDropout1D,
-    keras.layers.SpatialDropout2D,
-    keras.layers.SpatialDropout3D,
-)
-
 Leaves = list[tf.Tensor]
-
-
-def require_differentiable(model: keras.Model, derivatives: str) -> None:
-    """Refuses layers for which the derivatives would be wrong without any sign of it."""
-    layers, reason, remedy = {
-        "exact": (
-            _INEXACT,
-            "whose second derivatives TensorFlow gets wrong",
-            "take derivatives='differences'",
-        ),
-        "differences": (_NOISES, "which draws anew at each of the points that are compared", "remove it"),
-    }[derivatives]
-    refuse_layers(model, layers, f"derivatives={derivatives!r}", reason, f" Please {remedy}, or train with terms=().")
 
 
 def refuse_layers(
@@ -97,11 +75,15 @@ def _exact(function: Callable[[Leaves], tf.Tensor], x: Leaves, direction: Leaves
 def _differences(
     function: Callable[[Leaves], tf.Tensor], x: Leaves, direction: Leaves, order: int
 ) -> list[tf.Tensor]:
-    """From outputs at x and a step to either side, in one pass: batch normalisation sees all three as one batch."""
+    """From outputs at x and a step to either side, in one pass: batch normalisation sees all three as one batch.
+
+    So its statistics are those of all three, which are nearly those at x: to first order steps to either side cancel,
+    and its moving averages are updated once.
+    """
     points = [
         tf.concat([leaf, leaf + _STEP * along, leaf - _STEP * along], axis=0)
         for leaf, along in zip(x, direction, strict=True)
     ]
-    here, ahead, behind = tf.split(function(points), 3)
+    here, ahead, behind = tf.split(function(points), POINTS)
     slope = (ahead - behind) / (2 * _STEP)
     return [here, slope, (ahead - 2 * here + behind) / _STEP**2][: order + 1]

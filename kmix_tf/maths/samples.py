@@ -13,6 +13,8 @@ RELABEL = "Take np.unique(y, return_inverse=True)[1] for y."
 COLUMNS = "Take the column of each sample's class; np.unique(y, return_inverse=True)[1] where y has all classes."
 # The labels from which on classes are taken for names: a matrix (classes, classes), as some results are, is 2 GiB.
 _MOST_CLASSES = 2**14
+# Numbers in float64 that a result may hold: 2 GiB.
+_MOST_NUMBERS = 2**28
 
 
 class Labelled(NamedTuple):
@@ -67,6 +69,12 @@ def require_finite(name: str, values: np.ndarray) -> None:
     """Refuses NaN and infinite values."""
     if not np.isfinite(values).all():
         raise _checks.problem(f"{name} must be finite. Received: {name} with NaN or infinite values.")
+
+
+def require_memory(numbers: int, what: str, remedy: str) -> None:
+    """Refuses results of more than 2 GiB in float64, before they are made."""
+    if numbers > _MOST_NUMBERS:
+        raise _checks.problem(f"{what}, would take {8 * numbers / 2**30:,.1f} GiB, more than 2 GiB: {remedy}.")
 
 
 def samples_of(x: Any, y: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -1,5 +1,7 @@
 """Pictures. Needs the extra `plot`: pip install 'kmix_tf[plot]'. Each function returns Matplotlib Axes."""
 
+from kmix_tf.plot.comparison import plot_comparison
+from kmix_tf.plot.confidence import plot_confidence
 from kmix_tf.plot.distances import plot_distances
 from kmix_tf.plot.interpolants import plot_interpolants
 from kmix_tf.plot.matches import plot_cross_matches, plot_matching_distribution
@@ -11,6 +13,8 @@ from kmix_tf.plot.variance import plot_variance
 from kmix_tf.plot.vicinal import plot_vicinal
 
 __all__ = [
+    "plot_comparison",
+    "plot_confidence",
     "plot_coupling",
     "plot_cross_matches",
     "plot_decision_regions",

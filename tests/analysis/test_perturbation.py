@@ -48,6 +48,28 @@ def test_the_form_printed_on_shrunk_data_is_the_same():
     np.testing.assert_allclose(perturbation_covariance(x, y, 1.0, 4).xx, printed / theta**2, atol=1e-12)
 
 
+@pytest.mark.parametrize("alpha", (0.4, 5.0))
+def test_without_an_index_all_samples_come_at_once(alpha):
+    x, y = np.random.default_rng(2).normal(size=(6, 3)) + 5, np.arange(6) % 2
+    xx, yy, xy = perturbation_covariance(x, y, alpha)
+    assert (xx.shape, yy.shape, xy.shape) == ((6, 3, 3), (6, 2, 2), (6, 3, 2))
+    for index in range(6):
+        expected = by_enumeration(x, np.eye(2)[y], alpha, index)
+        joint = np.block([[xx[index], xy[index]], [xy[index].T, yy[index]]])
+        np.testing.assert_allclose(joint, expected, atol=1e-6)
+        for ours, single in zip((xx, yy, xy), perturbation_covariance(x, y, alpha, index), strict=True):
+            np.testing.assert_allclose(ours[index], single, rtol=1e-13, atol=1e-15)
+
+
+def test_more_than_fits_is_refused_before_it_is_made():
+    message = (
+        "perturbation_covariance: the covariances of all 3000 samples, 1000 x 1000 of features and 1 x 1 of targets "
+        "each, would take 22.4 GiB, more than 2 GiB: give an index for one of them"
+    )
+    with pytest.raises(ValueError, match=message):
+        perturbation_covariance(np.zeros((3000, 1000)), np.zeros(3000), 1.0)
+
+
 @given(st.integers(1, 6), st.floats(0, 1e6), st.integers(0, 2**32 - 1))
 def test_the_joint_covariance_is_positive_semidefinite(size, alpha, seed):
     generator = np.random.default_rng(seed)

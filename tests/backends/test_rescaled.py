@@ -172,6 +172,32 @@ def test_both_predictions_are_scored_in_one_pass():
         assert scores.loss == pytest.approx(loss, rel=1e-2)
 
 
+@pytest.mark.parametrize("method", ["temperature", "vector"])
+def test_it_is_calibrated(method, tmp_path):
+    rescaled = adapted("logits")
+    rng = np.random.default_rng(1)
+    x = rng.normal(1, 2, size=(300, 4)).astype("f4")
+    y = (2 * x @ KERNEL + rng.gumbel(size=(300, CLASSES))).argmax(axis=1)
+    found = rescaled.calibrate(x, y, method=method)
+    scale, bias = (1 / found.temperature, 0) if method == "temperature" else (found.scale, found.bias)
+    assert np.mean(scale) == pytest.approx(2, rel=0.4)
+    answer = rescaled.predict(x, verbose=0)
+    np.testing.assert_allclose(answer, x @ KERNEL * scale + bias, atol=1e-3)
+    rescaled.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded.predict(x, verbose=0), answer, atol=1e-4)
+
+
+def test_isotonic_maps_rise_on_every_back_end():
+    dense = keras.layers.Dense(1, "sigmoid", use_bias=False)
+    model = keras.Sequential([keras.Input([4]), dense])
+    rescaled = RescaledModel(model, 1.0, "probabilities")
+    rescaled.adapt(X, LABELS > 0)
+    rescaled.calibrate(X, LABELS > 0, method="isotonic")
+    plain, mapped = (np.ravel(array(each(X, training=False))) for each in (model, rescaled))
+    assert (np.diff(mapped[np.argsort(plain)]) > -1e-6).all() and np.ptp(mapped) > 0.1
+
+
 def test_it_is_evaluated_and_trained_as_any_model():
     rescaled = adapted("probabilities")
     rescaled.compile(keras.optimizers.SGD(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])

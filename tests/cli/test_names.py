@@ -64,3 +64,13 @@ def test_json_escapes_what_a_terminal_would_obey_and_changes_no_value():
     for ascii_only in (False, True):
         text = strict_json({"name": every}, ascii_only)
         assert json.loads(text) == {"name": every} and not CONTROLS.search(text)
+
+
+def test_numbers_keep_their_signs_on_a_terminal_that_knows_few_letters():
+    for encoding in ("ascii", "cp1252"):
+        file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="replace")
+        to = Console(file=file, width=100, markup=False, highlight=False)
+        terminal.show("\u22122.05 \u00b1 0.1, \u2013", terminal.Grid(["", "n"], [["a", "\u22123"]]), to=to)
+        file.flush()
+        shown = file.buffer.getvalue().decode(encoding)
+        assert shown.startswith("-2.05 +/- 0.1, -\n") and "-3" in shown and "?" not in shown

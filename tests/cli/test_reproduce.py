@@ -66,6 +66,13 @@ class Item(NamedTuple):
 
 
 ITEMS = [Item("coins", "Table 1", "coins/edge"), Item("coins", "Figure 1", "", "a drawing of a coin")]
+
+
+def purse(runs):
+    return "".join(f"{name}: seeds {found.seeds}\\n" for name, found in runs.items())
+
+
+PAGES = {"purse": ("What is in the purse", purse), "nothing": ("Nothing", lambda runs: "")}
 """
 
 
@@ -150,6 +157,8 @@ def test_seeds_are_measured_once_and_judged(reproduce, place):
     assert "| it is bent a lot (ours) |" in summary
     assert "| coins | Figure 1 | - | a drawing of a coin |" in summary
     assert "`kmix-tf reproduce coins/edge`" in summary
+    assert "[What is in the purse](results/purse.md)" in summary and "nothing.md" not in summary
+    assert (place / "results" / "purse.md").read_text() == "coins/edge: seeds [0, 1]\n"
 
     status, _, _ = reproduce("coins/edge", "--jobs", "1")
     assert status == 0 and asked(place) == [0, 1, 2, 3], "what was done is not done again"
@@ -202,23 +211,57 @@ def test_an_interrupted_run_goes_on(reproduce, place):
 
 
 INTERRUPTED = """
-import multiprocessing, sys
+import multiprocessing
 from kmix_tf.cli import main
+from kmix_tf.cli.reproduce import command
 from kmix_tf.cli.reproduce.keeping import Kept
-add = Kept.add
+add, write_pages = Kept.add, command.write_pages
 def added(self, *arguments):
     add(self, *arguments)
     raise KeyboardInterrupt
-Kept.add = added
-print(main(["reproduce", "coins/edge", "--jobs", "2"]), multiprocessing.active_children())
+def written(*arguments):
+    # Those that were ended need a moment; those that were not are asleep for minutes.
+    for process in multiprocessing.active_children():
+        process.join(20)
+    print("left when pages are written:", [each for each in multiprocessing.active_children() if each.is_alive()])
+    write_pages(*arguments)
+Kept.add, command.write_pages = added, written
+print(main(["reproduce", "coins/edge", "--jobs", "2"]))
 """
 
 
-def test_an_interrupt_while_a_seed_is_written_ends_what_is_being_measured(elsewhere, place):
+def test_an_interrupt_while_a_seed_is_written_ends_what_is_being_measured_at_once(elsewhere, place):
     module = place / "experiments" / "coins" / "edge.py"
     module.write_text(EXPERIMENT.replace('"wait_at": -1', '"wait_at": 1'))
-    assert elsewhere(INTERRUPTED, folder=place).splitlines()[-1] == "130 []"
+    assert elsewhere(INTERRUPTED, folder=place).splitlines()[-2:] == ["left when pages are written: []", "130"]
     assert list(kept(place)["seeds"]) == ["0"]
+
+
+FULL = """
+import errno, os, pathlib
+from kmix_tf.cli import main
+from kmix_tf.cli.reproduce import command, keeping
+write_files = keeping.write_files
+def full(contents):
+    for path in contents:
+        if "results" in path.parts:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    write_files(contents)
+keeping.write_files = command.write_files = full
+main(["reproduce", "coins/edge", "--jobs", "1", "--seeds", "2"])
+"""
+
+
+def test_on_a_disk_that_stays_full_what_was_measured_is_put_elsewhere(place, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "elsewhere"), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, "-c", FULL], cwd=place, env=environment, stderr=subprocess.PIPE, text=True, check=True
+    )
+    (rescued,) = (tmp_path / "elsewhere").glob("kmix-tf-*/edge.json")
+    said = f"kmix-tf: results/coins/edge.json cannot be written (No space left on device). Move {rescued} there: "
+    assert done.stderr.splitlines()[-1].startswith(said)
+    assert list(json.loads(rescued.read_text())["seeds"]) == ["0", "1"]
 
 
 def test_a_seed_that_fails_is_named_and_the_others_stay(reproduce, place):

@@ -1,11 +1,16 @@
 """Results on disk: nothing that was measured is lost, and nothing is mixed that does not belong together."""
 
+import fcntl
 import importlib.util
 import json
+import os
+import signal
+import threading
 
 import pytest
 
 from kmix_tf.cli.reproduce import keeping
+from kmix_tf.cli.reproduce.command import _stoppable
 from kmix_tf.cli.reproduce.fingerprint import fingerprint
 from kmix_tf.cli.reproduce.keeping import Kept, rounded
 from kmix_tf.cli.terminal import UserError
@@ -63,6 +68,43 @@ def test_two_processes_that_add_to_one_file_lose_no_seed(tmp_path):
     second.add(1, CELLS, 1.0)
     first.add(2, CELLS, 1.0)
     assert kept(tmp_path).seeds == [0, 1, 2]
+
+
+def test_nobody_reads_and_adds_while_another_does(tmp_path):
+    found = kept(tmp_path)
+    found.add(0, CELLS, 1.0)
+    other = kept(tmp_path / "other")
+    other.add(2, CELLS, 1.0)
+    folder = os.open(found.path.parent, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    adding = threading.Thread(target=found.add, args=(1, CELLS, 1.0))
+    adding.start()
+    adding.join(0.5)
+    assert adding.is_alive(), "it waits"
+    # What another command has read before and writes now.
+    content = json.loads(found.path.read_text())
+    content["seeds"] |= json.loads(other.path.read_text())["seeds"]
+    found.path.write_text(json.dumps(content))
+    os.close(folder)
+    adding.join()
+    assert kept(tmp_path).seeds == [0, 1, 2]
+
+
+def test_a_scheduler_and_a_closed_terminal_stop_it_as_the_interrupt_key_does():
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        before = signal.getsignal(number)
+        with pytest.raises(KeyboardInterrupt), _stoppable():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is before
+
+
+def test_under_nohup_a_closed_terminal_does_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_seed_that_could_not_be_written_is_written_with_the_next(tmp_path, monkeypatch):

@@ -68,5 +68,8 @@ def test_no_result_is_left_of_an_experiment_that_is_gone():
 
 @pytest.mark.skipif(not DONE, reason="there are no results yet")
 def test_the_list_of_claims_is_what_the_results_say():
-    text = summary.summary(summary.found_in(RESULTS, NAMES)[0], "results")
+    found = summary.found_in(RESULTS, NAMES)[0]
+    text = summary.summary(found, "results")
     assert (ROOT / "RESULTS.md").read_text(encoding="utf-8") == text, "run kmix-tf reproduce to write it anew"
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in RESULTS.glob("*.md")}
+    assert pages == summary.pages(found), "run kmix-tf reproduce to write them anew"

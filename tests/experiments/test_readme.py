@@ -13,11 +13,18 @@ ROOT = pathlib.Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 FOUND = re.search(r"<!-- findings -->(.*?)<!-- /findings -->", README, flags=re.DOTALL)[1]
 BARS, ROLL, RESCALED = "four bars, k = {}, 4, alpha_k", "Swiss roll, k = {}, 1, alpha_k", "{}, alpha = 1, rescaled"
+FEW, MANY = "500 images: {}", "20,000 images: {}"
+WAYS = ("no mixing", "label smoothing, chosen", "mixup, chosen", "CutMix, chosen")
 # By page: arm, measure, in the order in which the row has its numbers.
 NUMBERS = {
     "k-mixup/digits": [
         *((arm, "error") for arm in ("no mixing", "mixup, alpha = 1", "k = 16, alpha_k of 1")),
         *((arm, "FGSM 0.06") for arm in ("no mixing", "mixup, alpha = 1", "k = 16, alpha_k of 1")),
+    ],
+    "local-mixup/fashion-mnist": [
+        *((size.format(way), "error") for size in (FEW, MANY) for way in WAYS),
+        *((size.format(way), "calibration") for way in (WAYS[0], WAYS[2]) for size in (FEW, MANY)),
+        *((size.format(way), "calibration after it") for way in (WAYS[0], WAYS[2]) for size in (FEW, MANY)),
     ],
     "k-mixup/table-9": [(name.format(k), "error") for name in (BARS, ROLL) for k in (1, 16)],
     "local-mixup/figure-4": [(arm, "error") for arm in ("plain training", "mixup", "Local Mixup, epsilon 0.5")],
@@ -28,6 +35,11 @@ NUMBERS = {
         (RESCALED.format("mixup"), "error"),
         ("plain", "error"),
         (RESCALED.format("plain"), "error"),
+    ],
+    "regularization/calibration": [
+        (f"{data}, mixup: {way}", "calibration")
+        for data in ("digits", "digits, wrong labels")
+        for way in ("plain", "temperature", "rescaled")
     ],
     "multi-mix/figure-4": [("K = 1", "error")],
 }
@@ -40,6 +52,21 @@ def test_numbers_are_the_means_of_the_page_they_link_to(name):
     seeds = json.loads((ROOT / "results" / f"{name}.json").read_text())["seeds"]
     means = [np.mean([seed["cells"][arm][measure] for seed in seeds.values()]) for arm, measure in NUMBERS[name]]
     assert said == [number(mean) for mean in means]
+
+
+def test_the_advice_on_calibration_has_the_numbers_of_its_page():
+    paragraph = README[README.index("**Which to use when**") :].split("\n\n")[0]
+    said = re.findall(r"\b\d+\.\d+", paragraph)
+    seeds = json.loads((ROOT / "results/regularization/calibration.json").read_text())["seeds"]
+    arms = [
+        ("digits, without mixing", "plain"),
+        *(("digits, mixup", way) for way in ("plain", "rescaled", "theta", "temperature")),
+        *((f"digits, wrong labels, {mix}", "plain") for mix in ("mixup", "without mixing")),
+        *((f"digits, wrong labels, {mix}", "temperature") for mix in ("mixup", "without mixing")),
+        ("digits, wrong labels, mixup", "temperature, fitted to wrong labels"),
+    ]
+    cells = [[seed["cells"][": ".join(arm)]["calibration"] for seed in seeds.values()] for arm in arms]
+    assert said == [number(np.mean(values)) for values in cells]
 
 
 def test_every_page_that_is_linked_is_there():

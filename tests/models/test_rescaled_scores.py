@@ -40,23 +40,24 @@ def test_logits_are_scored_as_by_numpy(data, form, batch_size):
     y = {"integer": labels, "column": labels[:, None], "one-hot": np.eye(3)[labels]}[form]
     model, rescaled = adapted((x, y))
     both = rescaled.evaluate_both(tf.data.Dataset.from_tensor_slices((x, y)).batch(batch_size))
-    for scores, predictor in zip(both, (model, rescaled), strict=True):
+    for scores, predictor in zip((both.plain, both.rescaled), (model, rescaled), strict=True):
         logits = predictor.predict(x, verbose=0).astype("f8")
         loss = -log_softmax(logits, axis=1)[np.arange(70), labels].mean()
         ece = expected_calibration_error(labels, softmax(logits, axis=1))
         agree(scores, (logits.argmax(axis=1) != labels).mean(), loss, ece)
     assert both.plain != both.rescaled
-    table = [line.split() for line in str(both).splitlines()]
-    assert table[0] == ["plain", "rescaled"]
-    assert [" ".join(row[:-2]) for row in table[1:]] == ["error", "loss", "calibration error"]
-    assert [float(cell) for row in table[1:] for cell in row[-2:]] == pytest.approx(np.ravel(both, "F"), rel=1e-3)
+    header, *lines = str(both).splitlines()
+    assert header.split() == ["error", "loss", "calibration", "(floor)", "brier"]
+    assert [line.split()[0] for line in lines[:-1]] == list(both.scores())
+    for line, scores in zip(lines, both.scores().values(), strict=False):
+        assert [float(cell) for cell in line.split()[1:6]] == pytest.approx(scores, rel=1e-3)
 
 
 def test_probabilities_are_scored_with_losses_that_stay_finite(data):
     model, rescaled = adapted(data, activation="softmax", output="probabilities")
     model.layers[-1].set_weights([10 * weight for weight in model.layers[-1].get_weights()])
     both = rescaled.evaluate_both(*data, batch_size=16, bins=15)
-    for scores, predictor in zip(both, (model, rescaled), strict=True):
+    for scores, predictor in zip((both.plain, both.rescaled), (model, rescaled), strict=True):
         p = predictor.predict(data[0], verbose=0).astype("f8")
         losses = -np.log(np.maximum(p[np.arange(70), data[1]], 1e-7))
         agree(scores, (p.argmax(axis=1) != data[1]).mean(), losses.mean(), expected_calibration_error(data[1], p, 15))
@@ -67,7 +68,8 @@ def test_probabilities_are_scored_with_losses_that_stay_finite(data):
 def test_single_units_are_scored_as_two_classes(data, activation, output):
     x, labels = data[0], (data[1] > 0).astype(int)
     model, rescaled = adapted((x, labels), 1, activation, output)
-    for scores, predictor in zip(rescaled.evaluate_both(x, labels), (model, rescaled), strict=True):
+    both = rescaled.evaluate_both(x, labels)
+    for scores, predictor in zip((both.plain, both.rescaled), (model, rescaled), strict=True):
         p = predictor.predict(x, verbose=0).astype("f8")[:, 0]
         p = p if activation else expit(p)
         loss = -np.log(np.maximum(np.where(labels, p, 1 - p), 1e-7)).mean()
@@ -77,7 +79,8 @@ def test_single_units_are_scored_as_two_classes(data, activation, output):
 def test_labels_are_scored_one_by_one(data):
     x, y = data[0], np.random.default_rng(1).integers(0, 2, (70, 3))
     model, rescaled = adapted((x, y), output="multilabel_logits")
-    for scores, predictor in zip(rescaled.evaluate_both(x, y), (model, rescaled), strict=True):
+    both = rescaled.evaluate_both(x, y)
+    for scores, predictor in zip((both.plain, both.rescaled), (model, rescaled), strict=True):
         p = expit(predictor.predict(x, verbose=0).astype("f8"))
         loss = -np.log(np.where(y, p, 1 - p)).mean()
         ece = expected_calibration_error(y.ravel(), np.c_[1 - p.ravel(), p.ravel()])
@@ -87,7 +90,8 @@ def test_labels_are_scored_one_by_one(data):
 def test_regression_has_its_mean_squared_error(data):
     x, y = data[0], np.random.default_rng(1).normal(size=(70, 2)).astype("f4")
     model, rescaled = adapted((x, y), 2, output="regression")
-    for scores, predictor in zip(rescaled.evaluate_both(x, y), (model, rescaled), strict=True):
+    both = rescaled.evaluate_both(x, y)
+    for scores, predictor in zip((both.plain, both.rescaled), (model, rescaled), strict=True):
         expected = np.square(predictor.predict(x, verbose=0) - y).mean(dtype="f8")
         assert scores.error == scores.loss == pytest.approx(expected, rel=1e-5)
         assert scores.calibration_error is None
@@ -99,8 +103,12 @@ def test_a_sample_of_weight_two_counts_like_two(data):
     weights = np.random.default_rng(0).integers(0, 3, 70)
     rows = np.repeat(np.arange(70), weights)
     weighted = rescaled.evaluate_both(x, y, 32, weights.astype("f4"))
-    for ours, repeated in zip(weighted, rescaled.evaluate_both(x[rows], y[rows]), strict=True):
-        np.testing.assert_allclose(ours, repeated, rtol=1e-6)
+    repeated = rescaled.evaluate_both(x[rows], y[rows])
+    for name in ("plain", "theta", "rescaled"):
+        ours, theirs = (getattr(each, name)._asdict() for each in (weighted, repeated))
+        # Not the floor: one sample that counts twice is more at the mercy of chance than two.
+        assert ours.pop("calibration_floor") > theirs.pop("calibration_floor")
+        np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=1e-6)
 
 
 def test_maps_count_each_place(data):
@@ -134,6 +142,8 @@ def test_rescaling_helps_a_model_that_mixup_made_modest():
     rescaled.adapt(x, y)
     both = rescaled.evaluate_both(x, y)
     assert both.rescaled.loss < both.plain.loss and both.rescaled.calibration_error < both.plain.calibration_error
+    # The logits that it cannot reach are those of inputs far out, which the shrink brings near.
+    assert both.recommended in ("rescaled", "both")
 
 
 class TestRefusals:

@@ -6,7 +6,11 @@ import io
 import json
 import os
 import pathlib
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from typing import Any
 
 import click
 
@@ -54,17 +58,37 @@ def run_reproduce(request: ReproduceRequest) -> None:
     results = pathlib.Path(request.results)
     folder = writable_folder(str(results / _QUICK if request.quick else results), "--results")
     found = [_kept(request, name, folder) for name in names]
-    failed: list[str] = []
     try:
-        failed = _measure(request, found)
-    finally:
-        done = [each for each in found if each.kept.seeds]
-        write_pages(done, folder)
-        stale = [] if request.quick else write_summary(results)
+        with _stoppable():
+            failed = _measure(request, found)
+    except BaseException:
+        with contextlib.suppress(OSError):  # What went wrong first is told.
+            _write(request, found, folder)
+        raise
+    done, stale = _write(request, found, folder)
     _tell(request, done, stale)
     if failed:
         more = f" {len(failed) - 1} more failed." if len(failed) > 1 else ""
         raise UserError(failed[0] + more)
+
+
+@contextlib.contextmanager
+def _stoppable() -> Iterator[None]:
+    """A scheduler that ends the command, or a terminal that is closed, does what the interrupt key does."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    asked = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    if threading.current_thread() is not threading.main_thread():
+        asked = []
+    # Under nohup, closing the terminal is to do nothing.
+    before = {number: signal.signal(number, stop) for number in asked if signal.getsignal(number) is signal.SIG_DFL}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _list(request: ReproduceRequest) -> None:
@@ -130,13 +154,25 @@ def _measure(request: ReproduceRequest, found: list[Found]) -> list[str]:
                 _keep(done, kept[done.task.name], failed, unwritten)
                 advance(1, f"{done.task.name}, seed {done.task.seed} done")
     finally:
-        for name in list(unwritten):
-            with contextlib.suppress(OSError):
-                kept[name].write()
-                unwritten.pop(name)
-    for error in unwritten.values():
-        raise error
+        rescued = [_rescued(kept[name], error) for name, error in unwritten.items()]
+    if any(rescued):
+        raise UserError(" ".join(filter(None, rescued)))
     return failed
+
+
+def _rescued(kept: Kept, error: OSError) -> str:
+    """Tries once more to write; says where it was written instead, or "" if it could."""
+    try:
+        kept.write()
+        return ""
+    except OSError:
+        pass
+    try:
+        rescued = kept.rescue()
+    except OSError:
+        raise error from None
+    why = error.strerror or error
+    return f"{kept.path} cannot be written ({why}). Move {rescued} there: it has all that was measured."
 
 
 def _keep(done: Done, kept: Kept, failed: list[str], unwritten: dict[str, OSError]) -> None:
@@ -149,6 +185,13 @@ def _keep(done: Done, kept: Kept, failed: list[str], unwritten: dict[str, OSErro
         unwritten.pop(name, None)
     except OSError as error:  # A full disk, say. It is tried again with the next seed, and at the end.
         unwritten[name] = error
+
+
+def _write(request: ReproduceRequest, found: list[Found], folder: pathlib.Path) -> tuple[list[Found], list[str]]:
+    """Pages, and of a full run the list of claims; returns what has a page, and what could not be read."""
+    done = [each for each in found if each.kept.seeds]
+    write_pages(done, folder)
+    return done, [] if request.quick else write_summary(pathlib.Path(request.results))
 
 
 def write_pages(found: list[Found], folder: pathlib.Path) -> None:
@@ -178,7 +221,7 @@ def _drawn(found: Found) -> bytes:
 
 
 def write_summary(results: pathlib.Path) -> list[str]:
-    """RESULTS.md of all that is in a folder: within it, or beside it if it is the usual one.
+    """RESULTS.md of all that is in a folder: within it, or beside it if it is the usual one; and further pages.
 
     Returns:
         What could not be read, in words.
@@ -186,7 +229,8 @@ def write_summary(results: pathlib.Path) -> list[str]:
     found, stale = summary.found_in(results, list(titles()))
     is_usual = results == pathlib.Path(USUAL)
     path = pathlib.Path(SUMMARY) if is_usual else results / SUMMARY
-    write_files({path: summary.summary(found, USUAL if is_usual else ".")})
+    pages = {results / f"{name}.md": text for name, text in summary.pages(found).items()}
+    write_files({**pages, path: summary.summary(found, USUAL if is_usual else ".")})
     return stale
 
 

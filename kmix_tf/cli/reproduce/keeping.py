@@ -1,11 +1,13 @@
 """What has been measured stays: a file an experiment, written anew whenever a seed is done."""
 
+import contextlib
 import datetime
 import json
 import os
 import pathlib
 import platform
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -18,6 +20,11 @@ from kmix_tf._writing import write_files
 from kmix_tf.cli.reproduce.fingerprint import fingerprint
 from kmix_tf.cli.terminal import UserError
 from kmix_tf.paired import Cells, Experiment, Judged, Runs
+
+try:
+    import fcntl
+except ImportError:  # Windows: there, two commands at the same time can lose a seed.
+    fcntl = None  # type: ignore[assignment]
 
 FORMAT = 1
 _DIGITS = 5
@@ -129,13 +136,38 @@ class Kept:
 
     def write(self) -> None:
         """All that is known, claims judged, in one step; what another process has added since is kept."""
-        if self.path.exists() and not self._anew:
-            self._seeds = {**_numbered(self._read()["seeds"]), **self._seeds}
-        self._anew = False
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with _alone_in(self.path.parent):
+            if self.path.exists() and not self._anew:
+                self._seeds = {**_numbered(self._read()["seeds"]), **self._seeds}
+            self._anew = False
+            write_files({self.path: self._text()})
+
+    def rescue(self) -> pathlib.Path:
+        """Writes what is known into a new folder for temporary files, where its own folder takes nothing."""
+        path = pathlib.Path(tempfile.mkdtemp(prefix="kmix-tf-")) / self.path.name
+        write_files({path: self._text()})
+        return path
+
+    def _text(self) -> str:
         seeds = {str(seed): self._seeds[seed] for seed in self.seeds}
         claims = [told(judged) for judged in self._experiment.judged(self.runs())]
-        content = {**self._head, "items": self._experiment.items, "claims": claims, "seeds": seeds}
-        write_files({self.path: _compact(content) + "\n"})
+        return _compact({**self._head, "items": self._experiment.items, "claims": claims, "seeds": seeds}) + "\n"
+
+
+@contextlib.contextmanager
+def _alone_in(folder: pathlib.Path) -> Iterator[None]:
+    """Other commands that write there wait: each reads what is there and adds to it."""
+    if fcntl is None:
+        yield
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # Some network file systems have no locks.
+            fcntl.flock(number, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(number)
 
 
 def _numbered(seeds: Mapping[str, Any]) -> dict[int, dict[str, Any]]:

@@ -53,12 +53,20 @@ def summary(found: Sequence[Found], results: str) -> str:
     known = {each.experiment.name: each for each in found}
     judged = [claim for each in found for claim in each.experiment.judged(each.kept.runs())]
     parts = [_HEAD, f"Claims of the papers: {_counted(judged, False)}. Claims of our own: {_counted(judged, True)}."]
+    parts += [f"[{catalogue().PAGES[name][0]}]({results}/{name}.md)" for name in pages(found)]
     for paper, title in catalogue().PAPERS.items():
         of_paper = [each for each in found if each.experiment.name.startswith(f"{paper}/")]
         if of_paper:
             parts += [f"## {title}", *(_section(each, results) for each in of_paper)]
     parts += ["## Every table and figure of the papers", _covered(known, results)]
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def pages(found: Sequence[Found]) -> dict[str, str]:
+    """Further pages, of several experiments each, by name; those of which there is something to tell."""
+    runs = {each.experiment.name: each.kept.runs() for each in found}
+    written = {name: write(runs) for name, (_, write) in catalogue().PAGES.items()}
+    return {name: text for name, text in written.items() if text}
 
 
 def _counted(judged: Sequence[Judged], are_ours: bool) -> str:

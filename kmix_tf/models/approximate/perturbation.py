@@ -1,5 +1,6 @@
 """Perturbations with the covariances of mixup's own, drawn from a batch."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -46,6 +47,24 @@ def perturbation(centred: tf.Tensor, draws: Draws, moments: ThetaMoments) -> tf.
     sign = tf.reshape(tf.cast(draws.sign, centred.dtype), shape)
     own = moments.variance**0.5 * sign * centred[:, tf.newaxis]
     return own + moments.gamma_squared**0.5 * tf.gather(centred, draws.partner)
+
+
+class Shrunk(NamedTuple):
+    """Values drawn towards their means, and for each a perturbation `(batch, samples, ...)`."""
+
+    values: list[tf.Tensor]
+    perturbations: list[tf.Tensor]
+
+
+def shrunk(values: Sequence[tf.Tensor], means: Sequence[Any], moments: ThetaMoments, draws: Draws | None) -> Shrunk:
+    """x_bar + theta_bar (x_i - x_bar) of each value `(batch, ...)`, and its perturbation where there are draws.
+
+    Source: On Mixup Regularization, eq. (5).
+    """
+    means = [tf.cast(mean, value.dtype) for mean, value in zip(means, values, strict=True)]
+    centred = [value - mean for mean, value in zip(means, values, strict=True)]
+    drawn = [mean + moments.mean * value for mean, value in zip(means, centred, strict=True)]
+    return Shrunk(drawn, [] if draws is None else [perturbation(value, draws, moments) for value in centred])
 
 
 def step_seed(seed: int, step: Any) -> tf.Tensor:

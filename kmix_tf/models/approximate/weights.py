@@ -10,9 +10,13 @@ from kmix_tf import _checks
 def weighed(targets: tf.Tensor, sample_weight: Any) -> tf.Tensor:
     """Targets `(batch, outputs)` times their weights, and these: `(batch, outputs + 1)`.
 
+    No weights leave them as they are.
+
     Raises:
         ValueError: for weights that are not one for each sample.
     """
+    if sample_weight is None:
+        return targets
     weight = tf.cast(tf.convert_to_tensor(sample_weight), targets.dtype)
     if weight.shape.rank != 1 and weight.shape[1:] != [1]:
         _checks.refuse("sample_weight", "(batch,)", weight)

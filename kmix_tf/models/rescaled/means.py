@@ -9,6 +9,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths, same_structure
 from kmix_tf.layers.adaptation import with_progress
+from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.rescaled.measuring import Measuring
 from kmix_tf.models.rescaled.places import PlaceMeans, Shape
 from kmix_tf.models.rescaled.rows import batches
@@ -30,6 +31,7 @@ class TrainingMeans:
         features: float64 means `(...)`, structured as the features, with size 1 for open axes; None for features that
             are left as they are.
         targets: float64 means, of the shape and structure of the model's outputs, alike.
+        seen: by which samples are known again.
 
     Source: On Mixup Regularization, x_bar and y_bar of eq. (22); Chan, Golub, LeVeque 1979, for joining.
 
@@ -52,6 +54,7 @@ class TrainingMeans:
         features: list[PlaceMeans | None],
         targets: list[PlaceMeans],
         weight: float,
+        seen: Seen,
         slopes: Slopes | None = None,
     ):
         self.inputs = inputs
@@ -59,6 +62,7 @@ class TrainingMeans:
         self.feature_moments = features
         self.target_moments = targets
         self.weight = weight
+        self.seen = seen
         self.slopes = slopes
 
     @property
@@ -101,6 +105,7 @@ class TrainingMeans:
         joined, *rest = (means.opened(inputs, outputs) for means in (self, *others))
         for means in rest:
             joined.weight += means.weight
+            joined.seen.merge(means.seen)
             if joined.slopes is not None and means.slopes is not None:
                 joined.slopes.merge(means.slopes)
             for ours, theirs in zip(joined._moments(), means._moments(), strict=True):
@@ -122,7 +127,7 @@ class TrainingMeans:
         ]
         targets = [means.opened(shape) for means, shape in zip(self.target_moments, shapes[1], strict=True)]
         slopes = self.slopes and self.slopes.opened(features, targets)
-        return TrainingMeans(inputs, outputs, features, targets, self.weight, slopes)
+        return TrainingMeans(inputs, outputs, features, targets, self.weight, Seen(self.seen.hashes), slopes)
 
     def learnt(self) -> list[Any]:
         """The means that a model learns: of features that are shrunk, then of targets; where mixtures count
@@ -169,7 +174,8 @@ def measured(
     seen.require_elements(x)
     inputs, outputs = FeatureSignature.of(x).opened(seen.shapes), FeatureSignature.of(seen.outputs)
     outputs = outputs.opened(seen.output_shapes)
-    return TrainingMeans(inputs, outputs, seen.features, seen.targets, seen.weight), seen
+    means = TrainingMeans(inputs, outputs, seen.features, seen.targets, seen.weight, seen.seen)
+    return means, seen
 
 
 def _warn_of_kept_targets(y: Any, untouched: tuple[str, ...]) -> None:

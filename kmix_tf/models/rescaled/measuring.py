@@ -10,6 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import mask_of
 from kmix_tf._ops import ops
 from kmix_tf._paths import is_selected, leaf_name, leaf_paths
+from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.rescaled.inputs import (
     declared_outputs,
     declared_shapes,
@@ -51,7 +52,7 @@ class Measuring:
     Attributes:
         shapes, output_shapes: of a row of each leaf, None for open axes.
         features: a `PlaceMeans` for each leaf, None for those left as they are. targets: one for each output.
-        outputs: specs of the model's answer. weight: of all samples.
+        outputs: specs of the model's answer. weight: of all samples. seen: by which samples are known again.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Measuring:
         self.output_shapes = [_as_declared(*pair) for pair in zip(shapes_of(answer), declared, strict=True)]
         self.targets = [PlaceMeans(shape) for shape in self.output_shapes]
         self.weight = 0.0
+        self.seen = Seen()
 
     def add(self, number: int, x: Any, y: Any, weights: list[Any]) -> None:
         """Adds a batch.
@@ -90,6 +92,7 @@ class Measuring:
         """
         rows = self.rows(number, x, y, weights)
         self.weight += float(rows.weight.sum())
+        self.seen.add(x)
         for leaf, means, there in zip(rows.features, self.features, rows.features_present, strict=True):
             if means is not None:
                 _add(means, leaf, rows.weight, there)

@@ -9,37 +9,37 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._ops import Tensor, dims, may_be, ops
-from kmix_tf._paths import as_selectors, is_selected, leaf_name, leaf_paths, require_used, same_structure
-from kmix_tf.batch.categories import Once, warn_of_integers
-from kmix_tf.batch.leaf import FEATURES, KEPT, MIXED, Leaf
+from kmix_tf._ops import Tensor, ops
+from kmix_tf._paths import as_selectors, is_selected, leaf_paths
+from kmix_tf.batch.categories import Once
 from kmix_tf.layers.options import KerasOptions
-from kmix_tf.maths.theta import ThetaMoments
-from kmix_tf.models.lookups import input_specs, not_selected, require_no_lookups, specs_of
-from kmix_tf.models.rescaled.comparing import Compares
-from kmix_tf.models.rescaled.endings import doubt, endings, require_fitting
-from kmix_tf.models.rescaled.floating import Asked, in_floats
+from kmix_tf.models.calibrating.seen import Seen
+from kmix_tf.models.lookups import input_specs
+from kmix_tf.models.rescaled.calibrating import Calibrates, Fitted
+from kmix_tf.models.rescaled.comparing import Compares, Traced
+from kmix_tf.models.rescaled.endings import endings, require_fitting
+from kmix_tf.models.rescaled.floating import Asked
 from kmix_tf.models.rescaled.inputs import (
     absent_kept,
     hand_on_masks,
     masked_values,
     present_in,
 )
+from kmix_tf.models.rescaled.looking import Looks
 from kmix_tf.models.rescaled.means import TrainingMeans, measured
-from kmix_tf.models.rescaled.measured import Measures, as_measured, as_tensor_of
+from kmix_tf.models.rescaled.measured import Measures, as_tensor_of
 from kmix_tf.models.rescaled.measuring import Measuring
-from kmix_tf.models.rescaled.outputs import Heads, output_names, stretch
+from kmix_tf.models.rescaled.outputs import Heads, stretch
+from kmix_tf.models.rescaled.saving import Saves
 from kmix_tf.models.rescaled.serving import Exports
 from kmix_tf.models.rescaled.signature import FeatureSignature
 from kmix_tf.models.rescaled.theta import theta_told
 from kmix_tf.models.rescaled.training import unwrapped
 from kmix_tf.models.wrapper import like_its_model
 
-_NOT_MIXED = "If they were not mixed in training, name them in passthrough=; if they were, train without mixing them."
-
 
 @register
-class RescaledModel(Compares, Measures, Exports, keras.Model):
+class RescaledModel(Calibrates, Compares, Measures, Looks, Saves, Exports, keras.Model):
     """Wraps a model trained with mixup, so that it predicts for data as they are rather than as mixup made them.
 
     Mixup trains on inputs shrunk towards their mean, and towards targets shrunk to theirs. The wrapper shrinks each
@@ -147,6 +147,10 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
         if ends and not tf.nest.is_nested(output):
             require_fitting(ends, [output] * len(ends), ["output"] * len(ends))
         self._signature: FeatureSignature | None = None
+        self._seen: Seen | None = None
+        self._both_answers = Traced()
+        self._calibration: Fitted | None = None
+        self._shrinks = True
         self._first_integers = Once()
         if input_specs(self.model) is not None:
             self._require_no_lookups(input_specs(self.model))
@@ -199,7 +203,14 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
                 "RescaledModel: adapt needs data of the shapes it had before. Received: features and targets of "
                 f"{shapes}, after {before}. Wrap the model anew."
             )
-        self._signature = data.inputs
+        self._signature, self._seen, self._both_answers = data.inputs, data.seen, Traced()
+        if self._calibration is not None:
+            warnings.warn(
+                f"{_checks.speaker()}: adapt removes what calibrate has fitted, to other means. Calibrate again.",
+                UserWarning,
+                stacklevel=3,
+            )
+            self._set_calibration(None)
         self._learn_theta(data)
         for weight, mean in zip([*self.feature_means, *self.target_means], data.learnt(), strict=True):
             weight.assign(mean)
@@ -226,6 +237,14 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         self._require_like_adapted(x)
+        answer = self._read(x, training, self._shrinks)
+        return hand_on_masks(answer, tf.nest.pack_sequence_as(answer, self._mapped(answer)))
+
+    def _read(self, x: Any, training: bool | None, shrinks: bool) -> Any:
+        """What the model answers, at least float32, before it is calibrated: by eq. (22), or to x as it is."""
+        if not shrinks:
+            answer = self._asked(self._as_floats(x), training=training)
+            return hand_on_masks(answer, tf.nest.map_structure(ops.at_least_float32, answer))
         means = zip(self.feature_means, self._thetas("x", len(self.feature_means)), strict=True)
         shrunk = [
             leaf if is_selected(self._untouched, path) else self._shrunk(leaf, *next(means))
@@ -253,48 +272,6 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
     def _parts(self, data: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
         parts = _several(data, self.model, "inputs"), _several(y, self.model, "outputs")
         return parts if sample_weight is None else (*parts, sample_weight)
-
-    def _look(self, x: Any) -> tuple[Any, list[str]]:
-        """What the model answers to a first batch, and of what kinds; refused where it is not what `output` says."""
-        for argument in [name for name, is_given in self._names_given.items() if is_given]:
-            require_used(argument, getattr(self, argument), x)
-        if self._may_shrink:
-            self._look_for_categories(x)
-        answer = self._ask(x)
-        kinds, names = self._heads.of(answer), list(output_names(answer))
-        ends = endings(self.model)
-        if len(ends) == len(kinds):
-            require_fitting(ends, kinds, names)
-        for leaf, kind, name in zip(tf.nest.flatten(answer), kinds, names, strict=True):
-            if len(leaf.shape) < 2:
-                raise _checks.problem(f"outputs must be (batch, ...). Received: {name} of shape {dims(leaf)}.")
-            found = doubt(ops.to_numpy(ops.at_least_float32(leaf)), kind)
-            message = f"{name} must say what the model returns. Received: {name}={kind!r}, but {found}."
-            if found is not None and "logits" in kind:
-                warnings.warn(f"{_checks.speaker()}: {message} Is it 'probabilities'?", UserWarning, stacklevel=5)
-            elif found is not None:
-                raise _checks.problem(
-                    f"{message} Set 'logits', 'regression', or for sigmoids 'multilabel_probabilities'."
-                )
-        return answer, kinds
-
-    def _look_for_categories(self, x: Any) -> None:
-        """Refuses features of a subclassed model that it looks up, and warns of other integers."""
-        if input_specs(self.model) is None:
-            self._require_no_lookups(specs_of(x, not_selected(self._untouched, x)))
-        leaves = [
-            Leaf(
-                FEATURES, path, KEPT if is_selected(self._untouched, path) else MIXED, leaf_name(FEATURES, path), leaf
-            )
-            for path, leaf in leaf_paths(x)
-        ]
-        warn_of_integers(self._first_integers, leaves, None, "name them in passthrough=, if they were not mixed.")
-
-    def _require_no_lookups(self, specs: Any) -> None:
-        averaged = [self._may_shrink and use for use in not_selected(self._untouched, specs)]
-        require_no_lookups(self.model, specs, averaged, "shrunk towards their mean", _NOT_MIXED)
-        if input_specs(self.model) is not None:
-            self._asked = in_floats(self.model, specs, averaged)
 
     def _ask(self, x: Any) -> Any:
         """What the model answers to a batch as it is."""
@@ -331,64 +308,8 @@ class RescaledModel(Compares, Measures, Exports, keras.Model):
         shape = tuple(1 if size is None else size for size in shape)
         return self.add_weight(name=name, shape=shape, dtype=dtype, initializer="zeros", trainable=False)
 
-    def _require_adapted(self) -> FeatureSignature:
-        """What features look like."""
-        if self._signature is None:
-            raise ValueError(
-                "RescaledModel: adapt(dataset) must come first, to learn the means of the training data. "
-                "Received: a model without means."
-            )
-        return self._signature
-
-    def _require_like_adapted(self, x: Any) -> None:
-        """Refuses features that would be broadcast against the means, or matched with others' means."""
-        expected = self._require_adapted()
-        is_alike = same_structure(x, expected.structure)
-        if is_alike:
-            shapes = zip(tf.nest.flatten(x), expected.shapes(), strict=True)
-            is_alike = all(may_be(dims(leaf), (None, *shape)) for leaf, shape in shapes)
-        if not is_alike:
-            got = {leaf_name("x", path): tuple(leaf.shape) for path, leaf in leaf_paths(x)}
-            raise ValueError(
-                "RescaledModel: features must have the structure and shapes of those given to adapt, "
-                f"{expected.structure}, with a batch axis before. Received: shapes {got}."
-            )
-
     def build(self, input_shape: Any = None) -> None:
         self._require_adapted()
-
-    def get_build_config(self) -> dict[str, Any]:
-        return {"signature": self._require_adapted().get_config(), "outputs": self._outputs.get_config()}
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        if self._signature is None:
-            self._make_means(FeatureSignature(config["signature"]), FeatureSignature(config["outputs"]))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "model": keras.saving.serialize_keras_object(self.model),
-            **self._theta_config(self._theta._asdict() if self.alpha is None else self.alpha),
-            "output": self.output_kind,
-            "passthrough": self._names_in_use(self.passthrough),
-            "masks": self._names_in_use(self.masks),
-        }
-
-    def _names_in_use(self, names: tuple[str, ...]) -> list[str]:
-        """Those of the names that mean features; a layer's may name targets too."""
-        if self._signature is None:
-            return list(names)
-        paths = [path for path, _ in leaf_paths(self._signature.structure)]
-        return [name for name in names if any(is_selected([name], path) for path in paths)]
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "RescaledModel":
-        model = keras.saving.deserialize_keras_object(config["model"], custom_objects=custom_objects)
-        alpha, theta = config["alpha"], config.get("theta")
-        if isinstance(alpha, dict):
-            is_layer = "class_name" in alpha
-            alpha = keras.saving.deserialize_keras_object(alpha) if is_layer else ThetaMoments(**alpha)
-        return cls(**{**config, "model": model, "alpha": alpha, "theta": as_measured(theta)})
 
 
 def _several(arrays: Any, model: Any, ends: str) -> Any:
