@@ -50,9 +50,8 @@ class Measures:
     def theta_y(self) -> Any:
         """By what each answer is divided: floats of the structure of the outputs."""
         self._require_adapted()
-        return tf.nest.pack_sequence_as(
-            self._outputs.structure, self._leaves("y", [False] * len(self._outputs.shapes()))
-        )
+        leaves = self._leaves("y", [False] * len(self._outputs.shapes()))
+        return tf.nest.pack_sequence_as(self._outputs.structure, leaves)
 
     def _leaves(self, name: str, are_kept: list[bool]) -> list[float | None]:
         if self._theta_of.measured is not None:

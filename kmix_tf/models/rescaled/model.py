@@ -33,7 +33,7 @@ from kmix_tf.models.rescaled.outputs import Heads, stretch
 from kmix_tf.models.rescaled.saving import Saves
 from kmix_tf.models.rescaled.serving import Exports
 from kmix_tf.models.rescaled.signature import FeatureSignature
-from kmix_tf.models.rescaled.theta import mixed_as
+from kmix_tf.models.rescaled.theta import theta_told
 from kmix_tf.models.rescaled.training import unwrapped
 from kmix_tf.models.wrapper import like_its_model
 
@@ -133,7 +133,7 @@ class RescaledModel(Calibrates, Compares, Measures, Looks, Saves, Exports, keras
         super().__init__(autocast=False, **like_its_model(model, kwargs))
         if not isinstance(model, keras.layers.Layer) or isinstance(model, RescaledModel):
             _checks.refuse("model", "a Keras model", model, TypeError)
-        mixed, self._theta_of = mixed_as(alpha, model, theta)
+        mixed, self._theta_of = theta_told(alpha, model, theta)
         self.model = unwrapped(model)
         self._asked = Asked(self.model)
         self.alpha = mixed.alpha

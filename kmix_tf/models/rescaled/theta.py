@@ -29,7 +29,7 @@ class Mixed(NamedTuple):
 _UNKNOWN = Mixed(None, ThetaMoments(math.nan, math.nan, math.nan))
 
 
-def mixed_as(alpha: Any, model: Any, theta: Any = None) -> tuple[Mixed, ThetaOf]:
+def theta_told(alpha: Any, model: Any, theta: Any = None) -> tuple[Mixed, ThetaOf]:
     """What `alpha` says, or where it is None, what the mix within the model says; and what to do about theta.
 
     Args:
@@ -39,12 +39,12 @@ def mixed_as(alpha: Any, model: Any, theta: Any = None) -> tuple[Mixed, ThetaOf]
         TypeError, ValueError: if it says nothing that can be understood, or measured.
 
     Warns:
-        UserWarning: as `exactly`; where it is to be measured, only for what measuring does not cover.
+        UserWarning: as `mixed_as`; where it is to be measured, only for what measuring does not cover.
     """
     if isinstance(theta, MeasuredTheta):
         return (_UNKNOWN if alpha is None else _understood(alpha)), ThetaOf(None, theta)
     if theta is None:
-        return exactly(alpha, model), ThetaOf(None, None)
+        return mixed_as(alpha, model), ThetaOf(None, None)
     _checks.choice("theta", theta, (MEASURED,))
     training = _to_measure(alpha, list(trained_through(model)))
     return _if_known(training), ThetaOf(training, None)
@@ -83,7 +83,7 @@ def _if_known(training: Training) -> Mixed:
         return _UNKNOWN._replace(untouched=tuple(layer.passthrough), masks=tuple(layer.masks))
 
 
-def exactly(alpha: Any, model: Any) -> Mixed:
+def mixed_as(alpha: Any, model: Any) -> Mixed:
     """What `alpha` says, or where it is None, what the mix within the model says.
 
     Raises:
