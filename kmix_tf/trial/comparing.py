@@ -204,9 +204,9 @@ def _notes(arms: list[Arm], splits: int, steps: int, rows: int) -> list[str]:
     mixes = len(arms) - 1
     return [
         *(arm.note for arm in arms if arm.note),
-        f"{splits} splits of {rows:,} rows, at most {steps:,} steps each. Intervals are of 95 %, corrected for splits "
-        f"that share rows (Nadeau and Bengio 2003): of mixes that change nothing, about one in twenty is called better "
-        f"or worse, so of {mixes} compared at least one in at most {min(100, 5 * mixes)} % of trials.",
+        f"{splits} splits of {rows:,} rows, at most {steps:,} steps each. Intervals are of 95 %, corrected for "
+        "splits that share rows (Nadeau and Bengio 2003): of mixes that change nothing, about one in twenty is "
+        f"called better or worse, so of {mixes} compared at least one in at most {min(100, 5 * mixes)} % of trials.",
     ]
 
 

@@ -17,8 +17,8 @@ from kmix_tf.trial.splits import TRAIN, Part, Parts, parts, split
 BATCH = 64
 # Looks at the validation part, in as many steps as training may take; and those without gain after which it stops.
 CHECKS, PATIENCE = 15, 5
-# Of the validation part, rows that are looked at each time.
-_LOOKED_AT = 1000
+# Of the validation part, rows that are looked at each time; of the training part, rows whose error is counted.
+_LOOKED_AT, _ASKED = 1000, 2000
 LEAST_SPLITS, MOST_SPLITS, _HOPED_FOR = 3, 15, 5
 LEAST_STEPS, _GOOD, MOST_STEPS, _EPOCHS, _LEAST_EPOCHS = 150, 450, 2100, 40, 3
 # Steps of one call of TensorFlow's. What is compiled for the first arm's steps then serves for all.
@@ -84,10 +84,11 @@ class Course:
         self._run(arm, data.train, number, max(1, steps // every) * every, every, keeper)
         network = keeper.kept()
         values = scoring.predicted(network, data.test.x)
-        seen = scoring.predicted(network, data.train.x)
+        trained = data.train.first(_ASKED)
+        seen = scoring.predicted(network, trained.x)
         if not (np.isfinite(values).all() and np.isfinite(seen).all()):
             raise CannotSay(f"training by {arm.name} did not converge: it predicts numbers that are not finite")
-        wrong = scoring.error(data.train, seen, problem.task, problem.is_balanced)
+        wrong = scoring.error(trained, seen, problem.task, problem.is_balanced)
         return Outcome(scoring.score(data.test, values, problem.task, problem.is_balanced), wrong, keeper.steps)
 
     def seconds_of(self, arm: Arm, data: Parts) -> tuple[float, float]:
@@ -97,6 +98,15 @@ class Course:
         begun, first, last = times
         each = (last - first) / (4 * _BLOCK)
         return max(0.0, 2 * first - begun - last), each
+
+    def seconds_of_looks(self, data: Parts) -> float:
+        """What it costs a run to look at the validation part, and to be scored."""
+        looked_at, network = data.validation.first(_LOOKED_AT).x, self._trainer.network
+        scoring.predicted(network, looked_at)
+        began = time.monotonic()
+        scoring.predicted(network, looked_at)
+        each = time.monotonic() - began
+        return each * (CHECKS + (min(_ASKED, len(data.train.x)) + len(data.test.x)) / len(looked_at))
 
     def _run(self, arm: Arm, data: Part, number: int, steps: int, every: int, watch: Callable[[int], None]) -> None:
         seed = 1000 * self._seed + number
@@ -115,8 +125,7 @@ class _Keeper:
 
     def __init__(self, trainer: Trainer, validation: Part, task: str):
         self._trainer, self._task = trainer, task
-        weight = None if validation.weight is None else validation.weight[:_LOOKED_AT]
-        self._part = Part(validation.x[:_LOOKED_AT], validation.y[:_LOOKED_AT], weight)
+        self._part = validation.first(_LOOKED_AT)
         self._least, self._stale, self.steps = np.inf, 0, 0
         self._weights: list[np.ndarray] | None = None
 
@@ -146,7 +155,7 @@ def planned(course: Course, arms: Sequence[Arm], seconds: float) -> tuple[int, i
     began, data = time.monotonic(), course.parts(0)
     costs = [course.seconds_of(arm, data) for arm in arms]
     # All is compiled now; a mix takes about as long again to begin as no mixing.
-    once = (2 * len(arms) - 1) * course.seconds_of(arms[0], data)[0]
+    once = (2 * len(arms) - 1) * course.seconds_of(arms[0], data)[0] + len(arms) * course.seconds_of_looks(data)
     left = _PLANNED * (seconds - (time.monotonic() - began))
     rows = len(data.train.x)
     wanted = min(max(_EPOCHS * rows // course.batch, _GOOD), MOST_STEPS)

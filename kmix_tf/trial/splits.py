@@ -26,6 +26,10 @@ class Part(NamedTuple):
     y: np.ndarray
     weight: np.ndarray | None
 
+    def first(self, rows: int) -> "Part":
+        """The first rows."""
+        return Part(self.x[:rows], self.y[:rows], None if self.weight is None else self.weight[:rows])
+
 
 class Parts(NamedTuple):
     """The three parts of a split, ready to train with."""
