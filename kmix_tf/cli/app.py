@@ -110,6 +110,9 @@ def compare(**options: Any) -> None:
     run_compare(CompareRequest(**options))
 
 
+compare.help = f"{compare.help}\n\nDATA is {FORMATS}. Targets may be classes, several labels, or numbers."
+
+
 @commands.command(short_help="Train with and without mixup, side by side, and serve the result.")
 @click.option("--data", metavar="FILE.npz", show_default="digits", help="Your own arrays x (n, ...) and y (n,).")
 @_number("--seeds", 1, 1000, "Use seeds 0 to N - 1.", 5)

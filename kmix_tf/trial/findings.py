@@ -73,6 +73,13 @@ class Trial:
         head = ["", *shown, "difference (95 %)", "verdict"]
         return head, [[each.name, *_cells(each)[: len(shown)], *_cells(each)[3:]] for each in self.findings]
 
+    def rows_of_differences(self) -> tuple[list[str], list[list[str]]]:
+        """A table of what each mix has more than no mixing, of every measure; no rows where nothing was measured."""
+        names = list(dict.fromkeys(name for each in self.findings for name in each.differences))
+        head = ["more than no mixing", *self.measures[: len(names)]]
+        mixes = [each for each in self.findings if each.differences]
+        return head, [[each.name, *(interval(each.differences[name]) for name in names)] for each in mixes]
+
     def to_json(self) -> str:
         """All of it as JSON, of format 1; what is no number, such as calibration of a regression, is null."""
         made = {"format": FORMAT, **dataclasses.asdict(self), "measures": self.measures}

@@ -29,7 +29,8 @@ def run(capsys, *arguments):
 
 
 def finding(name, low, high, verdict):
-    differences = {"error": Difference((low + high) / 2, low, high, 0.1, 5)} if verdict else {}
+    found = Difference((low + high) / 2, low, high, 0.1, 5)
+    differences = {"error": found, "loss": found._replace(mean=0.125)} if verdict else {}
     return Finding(name, 5.0, 0.1, 2.0, 1.0, 100.0, differences, verdict, f"KMixupLayer(1, alpha={len(name)})")
 
 
@@ -93,7 +94,9 @@ def test_the_winner_and_its_code_are_told_in_text_page_and_json(tmp_path, capsys
     code = "KMixupLayer(1, alpha=4)"
     assert f"    classes, y = np.unique(y, return_inverse=True)\n    {code}\n" in out and "Mixing helps" in out
     page = (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
-    assert code in page and "bad &lt;b&gt;" in page and "<b>" not in page
+    assert (
+        "+0.12 (\u22123.00 to \u22121.00)" in page and code in page and "bad &lt;b&gt;" in page and "<b>" not in page
+    )
     report = json.loads((tmp_path / "o" / "report.json").read_text(encoding="utf-8"))
     assert report["format"] == 1 and report["best"] == "good" and report["data"]["rows"] == 60
     assert (quick["minutes"], quick["seed"], quick["standardize"], quick["task"]) == (3.0, 4, True, "auto")

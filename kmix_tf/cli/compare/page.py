@@ -19,15 +19,13 @@ _COLOURS = {BETTER: figures.GREEN, WORSE: figures.ORANGE}
 
 def compare_page(report: dict[str, Any], trial: Trial) -> str:
     """HTML of a report."""
-    head, rows = trial.rows_of_table()
     return pages.render(
         "compare.html",
         report=report,
         tone=_TONES.get(trial.verdict, "fair"),
         headline=trial.verdict[0].upper() + trial.verdict[1:],
         described=described(report),
-        head=head,
-        rows=rows,
+        tables=[trial.rows_of_table(), trial.rows_of_differences()],
         figure=differences(trial),
         notes=all_notes(report),
         version=__version__,
