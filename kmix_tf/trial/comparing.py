@@ -1,6 +1,7 @@
 """`compare_mixes`: does mixing help on these data? A small network tries it."""
 
 import collections
+import dataclasses
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -42,7 +43,8 @@ def compare_mixes(
     In each split a quarter of the rows is tested on, 15 % decide when to stop, and 60 % are trained on. All ways of
     training begin from equal weights and see equal batches before they are mixed. Each keeps the weights of its
     least loss on the 15 %, unmixed, and stops where that has not fallen for a third of the steps: mixing needs more
-    steps than no mixing, so that with fixed steps the number of them would decide.
+    steps than no mixing, so that with fixed steps the number of them would decide. Sets the global seeds of Python,
+    NumPy and TensorFlow.
 
     Args:
         x: numbers `(n, ...)`, finite; images are `(n, height, width)` or `(n, height, width, channels)`.
@@ -126,17 +128,26 @@ def _tried(
     ends_at = began + 60 * minutes
     if steps is None:
         steps, rows = planned(course, arms, ends_at - time.monotonic())
-        course.problem = course.problem.thinned(max(500, rows), seed)
+        course.problem = _fewer(course.problem, rows, seed)
     outcomes = run_splits(course, arms, steps, splits, ends_at, tell)
-    return _judged(course.problem, arms, outcomes, steps, time.monotonic() - began)
+    trial = _judged(course.problem, arms, outcomes, steps, time.monotonic() - began)
+    if splits is None and trial.seconds > 1.2 * 60 * minutes:
+        late = f"It took {trial.seconds:.0f} seconds, more than asked for: three splits at least are done."
+        return dataclasses.replace(trial, notes=(*trial.notes, late))
+    return trial
+
+
+def _fewer(problem: Problem, rows: int, seed: int) -> Problem:
+    """So many rows, unless that are nearly all or hardly any."""
+    is_worth_it = rows < 0.8 * len(problem.x)
+    return problem.thinned(max(500, rows), seed) if is_worth_it else problem
 
 
 def _judged(
     problem: Problem, arms: list[Arm], outcomes: dict[str, list[Outcome]], steps: int, seconds: float
 ) -> Trial:
     _require_learnt(problem, outcomes)
-    tested = round(TEST * len(problem.x)) * len(outcomes[PLAIN])
-    unseen = intervals.resolution(min(tested, len(problem.x))) if problem.task in (CLASSES, MULTILABEL) else 0.0
+    unseen = _unseen(problem, len(outcomes[PLAIN]))
     made = tuple(_finding(arm, outcomes, unseen) for arm in arms)
     better = [each for each in made if each.verdict == intervals.BETTER]
     best = min(better, key=lambda each: each.differences["error"].mean, default=None)
@@ -155,6 +166,17 @@ def _judged(
         seconds=seconds,
         notes=(*problem.notes, *_notes(arms, splits, steps, len(problem.x)), *_doubts(made, splits, steps)),
     )
+
+
+def _unseen(problem: Problem, splits: int) -> float:
+    """Points of error that may hide in the rows tested; of balanced errors, in those of the smallest class."""
+    if problem.task not in (CLASSES, MULTILABEL):
+        return 0.0
+    rows = float(len(problem.x))
+    if not problem.is_balanced:
+        counts = problem.y.sum(axis=0)
+        rows = len(counts) * counts.min() if problem.task == CLASSES else np.minimum(counts, rows - counts).min()
+    return intervals.resolution(min(1.0, TEST * splits) * rows)
 
 
 def _require_learnt(problem: Problem, outcomes: dict[str, list[Outcome]]) -> None:

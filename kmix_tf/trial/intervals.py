@@ -74,6 +74,6 @@ def judged(difference: Difference, resolution: float = 0.0) -> str:
     return SAME if farthest <= WITHIN else UNDECIDED
 
 
-def resolution(rows: int) -> float:
+def resolution(rows: float) -> float:
     """Points of error that may hide in so many rows of which none tells two arms apart, by the rule of three."""
     return 300.0 / rows

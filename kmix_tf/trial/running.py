@@ -109,7 +109,8 @@ class Course:
         return each * (CHECKS + (min(_ASKED, len(data.train.x)) + len(data.test.x)) / len(looked_at))
 
     def _run(self, arm: Arm, data: Part, number: int, steps: int, every: int, watch: Callable[[int], None]) -> None:
-        seed = 1000 * self._seed + number
+        # The same for all arms; of 31 bits, as every generator takes them.
+        seed = int(np.random.SeedSequence([self._seed, number]).generate_state(1)[0] >> 1)
         mixed = batches(data.x, data.y, self.batch, seed, arm.layer, data.weight)
         self._trainer.run(mixed, steps, seed, every, watch)
 
