@@ -227,7 +227,7 @@ def _notes(arms: list[Arm], splits: int, steps: int, rows: int) -> list[str]:
     return [
         *(arm.note for arm in arms if arm.note),
         f"{splits} splits of {rows:,} rows, at most {steps:,} steps each. Intervals are of 95 %, corrected for "
-        "splits that share rows (Nadeau and Bengio 2003): of mixes that change nothing, about one in twenty is "
+        "splits that share rows (Nadeau and Bengio 2003): of mixes that change nothing, at most one in twenty is "
         f"called better or worse, so of {mixes} compared at least one in at most {min(100, 5 * mixes)} % of trials.",
     ]
 
