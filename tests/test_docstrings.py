@@ -25,6 +25,7 @@ SUBPACKAGES = [
     "plot",
     "ratio",
     "saliency",
+    "trial",
     "weight",
 ]
 NAMES = {"np": np, "tf": tf, "keras": keras, **{name: getattr(kmix_tf, name) for name in kmix_tf.__all__}}

@@ -12,6 +12,8 @@ from kmix_tf.cli.audit.reading import FORMATS
 from kmix_tf.cli.audit.reading.source import first_line
 from kmix_tf.cli.terminal import refuse
 
+# As in `kmix_tf.trial`, which would take its time to import.
+TASKS = ("auto", "classes", "multilabel", "regression")
 _SETTINGS = {"show_default": True, "help_option_names": ["-h", "--help"]}
 # Of the shell, for a program stopped by the interrupt key.
 _INTERRUPTED = 130
@@ -79,6 +81,36 @@ audit.help = f"""{audit.help}
 
 Gives a verdict, a layer to start with, and warnings: in the terminal, as a page (report.html) and for programs
 (report.json). DATA is {FORMATS}."""
+
+
+@commands.command(short_help="Does a mix help on my data? A small network tries several.")
+@click.argument("data", nargs=-1, required=True)
+@click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels or numbers.")
+@click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
+@_number(
+    "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
+    metavar="PIXELS",
+)  # fmt: skip
+@click.option("--standardize/--no-standardize", default=True, help="Bring features to mean 0 and spread 1.")
+@click.option("--task", type=click.Choice(TASKS), default="auto", help="What the target is.")
+@click.option(
+    "--minutes", type=click.FloatRange(0, 10_000, min_open=True), metavar="N", default=2.0, help="What it may take."
+)
+@_number("--seed", 0, 2**31 - 1, "Of splits, first weights, batches and mixes.", 0)
+@click.option("--out", metavar="DIR", default="compare", help="Folder for the report.")
+@_JSON
+def compare(**options: Any) -> None:
+    """Train a small network on a dataset with and without mixing, and say whether a mix is better.
+
+    Repeated splits, equal first weights and equal batches; error, loss and calibration as paired differences with
+    intervals; and the line of code of the best mix, or the advice not to mix.
+    """
+    from kmix_tf.cli.compare.comparing import CompareRequest, run_compare
+
+    run_compare(CompareRequest(**options))
+
+
+compare.help = f"{compare.help}\n\nDATA is {FORMATS}. Targets may be classes, several labels, or numbers."
 
 
 @commands.command(short_help="Train with and without mixup, side by side, and serve the result.")

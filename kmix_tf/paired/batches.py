@@ -8,7 +8,9 @@ import tensorflow as tf
 from kmix_tf.pipeline import mix
 
 
-def batches(x: np.ndarray, y: np.ndarray, size: int, seed: int, layer: Any = None) -> tf.data.Dataset:
+def batches(
+    x: np.ndarray, y: np.ndarray, size: int, seed: int, layer: Any = None, sample_weight: np.ndarray | None = None
+) -> tf.data.Dataset:
     """Shuffled batches without end; with the same seed the same ones, whatever the layer makes of them.
 
     Sets TensorFlow's global seed.
@@ -18,11 +20,12 @@ def batches(x: np.ndarray, y: np.ndarray, size: int, seed: int, layer: Any = Non
         size: of a batch; at most n. What is left of a round is dropped, so that all batches are equally long.
         seed: of the order and of the mixtures, an integer >= 0.
         layer: mixes them, `(x, y)` to `(x, y)` or `(x, y, sample_weight)`. None: they stay as they are.
+        sample_weight: `(n,)`, which batches then have as a third part, or None.
     """
-    x, y = tf.constant(x), tf.constant(y)
+    parts = tuple(map(tf.constant, (x, y) if sample_weight is None else (x, y, sample_weight)))
     size = min(size, len(x))
     rows = tf.data.Dataset.counter().map(lambda number: _round(len(x), size, seed, number)).unbatch()
-    dataset = rows.map(lambda chosen: (tf.gather(x, chosen), tf.gather(y, chosen)))
+    dataset = rows.map(lambda chosen: tuple(tf.gather(part, chosen) for part in parts))
     # What `mix` draws depends on TensorFlow's global seed besides its own.
     tf.random.set_seed(seed)
     if layer is not None:

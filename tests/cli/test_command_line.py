@@ -112,7 +112,7 @@ def test_what_cannot_be_asked_is_said_in_one_line(arguments, message, capsys):
 def test_help_names_commands_and_defaults(capsys):
     assert main(["--help"]) == 0
     shown = capsys.readouterr().out
-    assert all(f"\n  {command}" in shown for command in ("audit", "demo", "gallery"))
+    assert all(f"\n  {command}" in shown for command in ("audit", "compare", "demo", "gallery"))
     assert main(["audit", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "default: 10000" in shown and "[default: (the last)]" in shown and "a saved tf.data dataset" in shown

@@ -1,0 +1,1 @@
+"""`kmix-tf compare`: a small network tries mixes on a dataset."""
