@@ -165,10 +165,10 @@ def _nearest_but(x: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndar
 
 def _counted(met: _Met, names: np.ndarray, confidence: float) -> LabelConflicts:
     wrong, beside = met.is_foreign(met.by_mixture), met.unmixed(met.is_foreign(met.by_end))
-    conflicts, triples = int(wrong.sum()), tuple(_triples(met, wrong, names, confidence))
-    excess, low, high = _mean(wrong - beside, confidence)
-    told = (conflicts, len(wrong), triples, float(beside.mean()), excess, low, high)
-    return LabelConflicts(*_share(conflicts, len(wrong), confidence), *told)
+    conflicts, size, triples = int(wrong.sum()), len(wrong), tuple(_triples(met, wrong, names, confidence))
+    share, low, high = _share(conflicts, size, confidence)
+    added = _mean(wrong - beside, confidence)
+    return LabelConflicts(share, low, high, conflicts, size, triples, float(beside.mean()), *added)
 
 
 def _triples(met: _Met, wrong: np.ndarray, names: np.ndarray, confidence: float) -> Iterator[Conflict]:
@@ -184,7 +184,8 @@ def _triples(met: _Met, wrong: np.ndarray, names: np.ndarray, confidence: float)
         a, b, c = (int(part) for part in np.unravel_index(kinds[i], (classes,) * 3))
         conflicts, of = int(counts[i]), int(pairs[a * classes + b])
         baseline = unmixed.get(int(kinds[i]), 0.0) / of
-        yield Conflict(*names[[a, b, c]].tolist(), conflicts, of, *_share(conflicts, of, confidence), baseline)
+        one, other, third = names[[a, b, c]].tolist()
+        yield Conflict(one, other, third, conflicts, of, *_share(conflicts, of, confidence), baseline)
 
 
 def _sums(keys: np.ndarray, values: np.ndarray) -> dict[int, float]:

@@ -27,6 +27,11 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.1f} %" if share < 0.999 else "> 99.9 %"
 
 
+def points(share: float) -> str:
+    """A difference of shares, with its sign."""
+    return f"{100 * share:.1f} points"
+
+
 def estimate(share: float, error: float) -> str:
     """A share in percent, with its standard error if it has one."""
     digits = ".1f" if error >= 0.0005 else ".1g"
