@@ -133,8 +133,8 @@ def _number(rule: Rule, measures: dict[str, Any], alpha: float) -> float:
 
 
 def _nearest(measures: dict[str, Any], alpha: float) -> Rule:
-    """Of the rules that do not hold the one that is nearest to it; of equals, the one for less."""
-    return max(reversed(RULES), key=lambda rule: _number(rule, measures, alpha) / rule.threshold)
+    """Of the rules about mixing, none of which holds, the one that is nearest to it; of equals, the one for less."""
+    return max(reversed(RULES[1:]), key=lambda rule: _number(rule, measures, alpha) / rule.threshold)
 
 
 def _why(rule: Rule, number: float, level: str) -> str:

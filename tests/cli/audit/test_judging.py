@@ -43,6 +43,8 @@ def test_what_could_not_be_asked_is_not_called_safe(made):
         # Where none holds, the one that is nearest to it.
         ({"conflict": (0.0, 0.04, 0.0), "contradicted": (0.0, 0.01, 0.0)}, SAFE, "mixtures in conflict", 0.04, 0.05),
         ({"conflict": (0.0, 0.01, 0.0), "contradicted": (0.0, 0.015, 0.0)}, SAFE, "labels contradicted", 0.015, 0.02),
+        # Labels that contradict one another are told elsewhere: of mixing they say nothing.
+        ({"found": 1900, "conflict": (0.0, 0.01, 0.0)}, SAFE, "mixtures in conflict", 0.01, 0.05),
         # The first that holds decides.
         ({"copies": 500, "contradicted": (1.0, 1.0, 1.0)}, CONTRADICTORY, "equal samples", 0.5, judging.COPIES),
     ],

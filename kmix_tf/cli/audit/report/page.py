@@ -19,7 +19,7 @@ _GROUPS, _MEMBERS = 8, 6
 _SIDE = 96
 # The colour of a verdict and its words.
 _HEADLINES = {
-    judging.SAFE: ("good", "Safe: mixing does no harm to labels that was found here"),
+    judging.SAFE: ("good", "Safe: no harm to labels was found"),
     judging.CARE_DUE: ("fair", "Mix locally, or with care"),
     judging.FAILING: ("bad", "Mixup fails here"),
     judging.CONTRADICTORY: ("bad", "Labels contradict one another, which mixing cannot mend"),
