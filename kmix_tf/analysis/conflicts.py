@@ -1,6 +1,6 @@
 """How often mixtures fall to a class that has no part in them, and how often their own samples do so unmixed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -115,18 +115,36 @@ def label_conflicts(
         >>> found.baseline, found.excess == found.share
         (0.0, True)
     """
-    alpha, mixtures = _checks.number("alpha", alpha), _checks.integer("mixtures", mixtures, minimum=1)
+    (found,) = conflicts_by_alpha(x, y, (alpha,), mixtures, confidence, seed, progress)
+    return found
+
+
+@_checks.speaks
+def conflicts_by_alpha(
+    x: Any,
+    y: Any,
+    alphas: Sequence[float],
+    mixtures: int = 20000,
+    confidence: float = 0.95,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[LabelConflicts]:
+    """`label_conflicts` at several alphas, for which the ends of the pairs are asked but once."""
+    alphas, mixtures = [_checks.number("alpha", alpha) for alpha in alphas], _checks.integer("mixtures", mixtures, 1)
     if not 0 < _checks.probability("confidence", confidence) < 1:
         _checks.refuse("confidence", "in (0, 1)", confidence)
-    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
+    seed = _checks.integer("seed", seed, minimum=0)
     progress = _checks.function("progress", progress, lambda done, total: None)
     x, classes, kinds = numbered(x, y, least=2)
     if len(x) < 3:
         raise _checks.problem(f"x must hold at least 3 samples: two to mix, and another. Received: {len(x)}.")
-    made = pairs_of(len(x), mixtures, alpha, generator)
-    nearest, beside = _nearest_to_mixtures(x, made, progress), _nearest_to_ends(x, made)
-    ends = classes[np.stack([made.first, made.second])]
-    return _counted(_Met(ends, made.ratio, classes[nearest], classes[beside]), kinds, confidence)
+    drawn = [pairs_of(len(x), mixtures, alpha, np.random.default_rng(seed)) for alpha in alphas]
+    beside, ends = classes[_nearest_to_ends(x, drawn[0])], classes[np.stack(drawn[0][:2])]
+    found = []
+    for made in drawn:
+        nearest = classes[_nearest_to_mixtures(x, made, progress)]
+        found.append(_counted(_Met(ends, made.ratio, nearest, beside), kinds, confidence))
+    return found
 
 
 def _nearest_to_mixtures(x: np.ndarray, made: Mixtures, progress: Progress) -> np.ndarray:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from kmix_tf.analysis import conflicts
-from kmix_tf.analysis.conflicts import label_conflicts
+from kmix_tf.analysis.conflicts import conflicts_by_alpha, label_conflicts
 
 # The chance that one statistical assertion fails for a right share, were its seeds chosen anew.
 FALSE_ALARM = 1e-5
@@ -127,8 +127,8 @@ def test_the_same_pairs_are_drawn_at_each_alpha():
     x, y = clusters(30, 3, 3, 0)
     with pytest.MonkeyPatch.context() as patch:
         drawn = recorded(patch)
-        for alpha in (0.2, 1.0, 32.0):
-            label_conflicts(x, y, alpha, mixtures=100, seed=4)
+        each = [label_conflicts(x, y, alpha, mixtures=100, seed=4) for alpha in (0.2, 1.0, 32.0)]
+    assert conflicts_by_alpha(x, y, (0.2, 1.0, 32.0), mixtures=100, seed=4) == each
     for other in drawn[1:]:
         assert np.array_equal(drawn[0].first, other.first) and np.array_equal(drawn[0].second, other.second)
 

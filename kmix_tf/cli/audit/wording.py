@@ -94,12 +94,20 @@ def near_other(closeness: dict[str, Any]) -> str:
 def by_alpha(measures: dict[str, Any]) -> Grid:
     """Contradicted labels, conflicts and distances, a row for each alpha."""
     found = (measures[name]["by_alpha"] for name in ("contradictions", "conflicts", "intrusion"))
-    head = ("alpha", "labels contradicted", "mixtures in conflict", "least distance", "mean distance")
+    head = (
+        "alpha",
+        "labels contradicted",
+        "mixtures in conflict",
+        "more than unmixed",
+        "least distance",
+        "mean distance",
+    )
     rows = [
         (
             f"{one['alpha']:g}",
             percent(one["share"]),
             percent(two["share"]),
+            points(two["excess"]),
             number(three["least"]),
             number(three["mean"]),
         )

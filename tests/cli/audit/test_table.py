@@ -51,7 +51,12 @@ def report_of(**changes):
         "contradicting": [{"kind": "equal", "samples": [3, 9], "labels": ["a", "b"], "distance": 0.0}],
         "measures": {
             "contradictions": {"by_alpha": [{"alpha": 0.2, "share": None}, {"alpha": 1.0, "share": 0.0004}]},
-            "conflicts": {"by_alpha": [{"alpha": 0.2, "share": 0.125}, {"alpha": 1.0, "share": 1.0}]},
+            "conflicts": {
+                "by_alpha": [
+                    {"alpha": 0.2, "share": 0.125, "excess": -0.0312},
+                    {"alpha": 1.0, "share": 1.0, "excess": 0.75},
+                ]
+            },
             "intrusion": {
                 "by_alpha": [{"alpha": 0.2, "least": None, "mean": None}, {"alpha": 1.0, "least": 0.5, "mean": 2.25}]
             },
@@ -131,7 +136,10 @@ def test_a_number_is_on_the_line_of_its_name(start):
 def test_tables_have_a_row_for_each_alpha_and_each_k():
     grid = by_alpha(report_of()["measures"])
     assert grid.head[:2] == ("alpha", "labels contradicted")
-    assert grid.rows == [("0.2", "-", "12.5 %", "-", "-"), ("1", "< 0.1 %", "100 %", "0.5", "2.25")]
+    assert grid.rows == [
+        ("0.2", "-", "12.5 %", "-3.1 points", "-", "-"),
+        ("1", "< 0.1 %", "100 %", "75.0 points", "0.5", "2.25"),
+    ]
     rows = by_k(report_of()["measures"]).rows
     assert rows == [
         ("1", "50.0 %", "25.0 %", "1,234", "0.2", "1"),

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kmix_tf.analysis.conflicts import Conflict, label_conflicts
+from kmix_tf.analysis.conflicts import Conflict, conflicts_by_alpha
 from kmix_tf.analysis.flip import contradictions
 from kmix_tf.analysis.intrusion import IntrusionDistances, intrusion_distances
 from kmix_tf.analysis.lipschitz import lipschitz_lower_bounds
@@ -83,8 +83,7 @@ def measure_conflicts(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], see
         classes, by what mixing adds.
     """
     rows, named = [], ("share", "low", "high", "baseline", "excess", "excess_low", "excess_high")
-    for alpha in alphas:
-        found = label_conflicts(x, y, alpha, mixtures=_MIXTURES, seed=seed)
+    for alpha, found in zip(alphas, conflicts_by_alpha(x, y, alphas, mixtures=_MIXTURES, seed=seed), strict=True):
         worst = [_conflict(kind) for kind in found.triples if kind.mixtures >= _LEAST_MIXTURES]
         worst = sorted(worst, key=lambda pair: pair["baseline"] - pair["share"])[:_PAIRS_NAMED]
         rows.append({"alpha": alpha, **{name: getattr(found, name) for name in named}, "worst": worst})
