@@ -9,6 +9,7 @@ from kmix_tf.analysis.calibration import (
 )
 from kmix_tf.analysis.collinearity import CollinearSamples, collinear_samples
 from kmix_tf.analysis.confidence import ConfidenceHistogram, confidence_histogram
+from kmix_tf.analysis.conflicts import Conflict, LabelConflicts, label_conflicts
 from kmix_tf.analysis.corruptions import corrupt, corruptions, mean_corruption_error
 from kmix_tf.analysis.crossing import (
     CrossMatchBound,
@@ -22,14 +23,7 @@ from kmix_tf.analysis.entropy import EntropyBound, entropy_bound, prediction_ent
 from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, contradictions, flip_threshold
 from kmix_tf.analysis.gradient_variance import GradientVariance, gradient_variance
 from kmix_tf.analysis.interpolant import local_mixup_interpolant
-from kmix_tf.analysis.intrusion import (
-    Conflict,
-    Intrusion,
-    IntrusionDistances,
-    LabelConflicts,
-    intrusion_distances,
-    label_conflicts,
-)
+from kmix_tf.analysis.intrusion import Intrusion, IntrusionDistances, intrusion_distances
 from kmix_tf.analysis.least_squares import LinearModel, linear_mixup_risk, mols
 from kmix_tf.analysis.lipschitz import (
     NearestSegments,

@@ -4,21 +4,13 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
 
 from kmix_tf import _checks
+from kmix_tf.analysis.mixtures import Mixtures, epoch_of, mixed
 from kmix_tf.analysis.nearest import nearest_rows
-from kmix_tf.maths.samples import labelled, numbered
+from kmix_tf.maths.samples import labelled
 
 Progress = Callable[[int, int], None]
-
-
-class Mixtures(NamedTuple):
-    """ratio x[first] + (1 - ratio) x[second]: indices and ratios `(m,)`."""
-
-    first: np.ndarray
-    second: np.ndarray
-    ratio: np.ndarray
 
 
 class Intrusion(NamedTuple):
@@ -45,38 +37,6 @@ class IntrusionDistances(NamedTuple):
     class_mean: np.ndarray
     distances: np.ndarray
     nearest: tuple[Intrusion, ...]
-
-
-class Conflict(NamedTuple):
-    """Mixtures of two classes, first_class <= second_class, that fall nearest to a sample of a third.
-
-    conflicts: how many, of `mixtures` of these two classes. share: their ratio, in the confidence interval [low,
-    high].
-    """
-
-    first_class: int
-    second_class: int
-    nearest_class: int
-    conflicts: int
-    mixtures: int
-    share: float
-    low: float
-    high: float
-
-
-class LabelConflicts(NamedTuple):
-    """Mixtures whose nearest sample is of a class without part in the label.
-
-    conflicts: how many, of `mixtures`. share: their ratio, in the confidence interval [low, high]. triples: the same
-    by classes mixed and met, `Conflict`s, the most frequent first.
-    """
-
-    share: float
-    low: float
-    high: float
-    conflicts: int
-    mixtures: int
-    triples: tuple[Conflict, ...]
 
 
 @_checks.speaks
@@ -132,75 +92,13 @@ def intrusion_distances(
     columns = ("distance", "first", "second", "ratio")
     best = dict(zip(columns, np.full((4, len(x)), np.inf), strict=True))
     for epoch in range(epochs):
-        made = _epoch(len(x), alpha, generator)
+        made = epoch_of(len(x), alpha, generator)
         if not same_class:
             made = Mixtures(*(values[classes[made.first] != classes[made.second]] for values in made))
         if len(made.first):
             _improve(best, made, x, classes)
         progress(epoch + 1, epochs)
     return _summary(best, classes, y.shape[1], offenders)
-
-
-@_checks.speaks
-def label_conflicts(
-    x: Any,
-    y: Any,
-    alpha: float,
-    mixtures: int = 20000,
-    confidence: float = 0.95,
-    seed: int = 0,
-    progress: Progress | None = None,
-) -> LabelConflicts:
-    """How often a mixture falls nearer to a sample of a class it has no part of than to any other of its classes.
-
-    Mixtures are of two different random samples, of one class or of two; those two do not count as near.
-
-    Args:
-        x, y, alpha: as in `intrusion_distances`; two classes or more, n >= 3.
-        mixtures: how many, an integer >= 1. They are independent draws, so the counts are binomial.
-        confidence: of the intervals, in (0, 1), each for itself.
-        seed: an integer >= 0.
-        progress: called with the number of mixtures done, and of all.
-
-    Returns:
-        `LabelConflicts(share, low, high, conflicts, mixtures, triples)`. Intervals are those of Clopper and Pearson,
-        for the share among all mixtures of these data. Mixtures are made and compared in blocks.
-
-    Raises:
-        ValueError: for other arguments.
-
-    Source: after Towards Understanding the Data Dependency of Mixup-style Training, Section 2.4, and the manifold
-    intrusion of Guo, Mao and Zhang 2019.
-
-    Example:
-        >>> from kmix_tf.analysis.intrusion import label_conflicts
-        >>> x, y = np.arange(60.0)[:, np.newaxis] // 20, np.arange(60) // 20  # classes at 0, 1 and 2
-        >>> found = label_conflicts(x, y, alpha=1.0, mixtures=1000)
-        >>> [(kind.first_class, kind.second_class, kind.nearest_class) for kind in found.triples]
-        [(0, 2, 1)]
-        >>> found.triples[0].low < 0.5 < found.triples[0].high
-        True
-    """
-    alpha, mixtures = _checks.number("alpha", alpha), _checks.integer("mixtures", mixtures, minimum=1)
-    if not 0 < _checks.probability("confidence", confidence) < 1:
-        _checks.refuse("confidence", "in (0, 1)", confidence)
-    generator = np.random.default_rng(_checks.integer("seed", seed, minimum=0))
-    progress = _checks.function("progress", progress, lambda done, total: None)
-    x, classes, kinds = numbered(x, y, least=2)
-    if len(x) < 3:
-        raise _checks.problem(f"x must hold at least 3 samples: two to mix, and another. Received: {len(x)}.")
-    made = _pairs(len(x), mixtures, alpha, generator)
-
-    def points(these: slice) -> np.ndarray:
-        return _mix(x, Mixtures(*(values[these] for values in made)))
-
-    def forbid(scores: np.ndarray, these: slice) -> None:
-        for ends in (made.first, made.second):
-            scores[np.arange(len(scores)), ends[these]] = np.inf
-
-    nearest, _ = nearest_rows(points, mixtures, x, forbid, progress)
-    first, second = np.sort(np.stack([classes[made.first], classes[made.second]]), axis=0)
-    return _counted(first, second, classes[nearest], kinds, confidence)
 
 
 def _require_third_class(classes: np.ndarray, same_class: bool) -> None:
@@ -213,27 +111,6 @@ def _require_third_class(classes: np.ndarray, same_class: bool) -> None:
         )
 
 
-def _ratios(size: int, alpha: float, generator: np.random.Generator) -> np.ndarray:
-    return generator.beta(alpha, alpha, size) if alpha else np.ones(size)
-
-
-def _epoch(size: int, alpha: float, generator: np.random.Generator) -> Mixtures:
-    """Each sample mixed with one drawn from all, itself included."""
-    return Mixtures(np.arange(size), generator.integers(size, size=size), _ratios(size, alpha, generator))
-
-
-def _pairs(size: int, count: int, alpha: float, generator: np.random.Generator) -> Mixtures:
-    """Mixtures of two different samples."""
-    first = generator.integers(size, size=count)
-    second = (first + 1 + generator.integers(size - 1, size=count)) % size
-    return Mixtures(first, second, _ratios(count, alpha, generator))
-
-
-def _mix(x: np.ndarray, made: Mixtures) -> np.ndarray:
-    ratio = made.ratio[:, np.newaxis]
-    return ratio * x[made.first] + (1 - ratio) * x[made.second]
-
-
 def _improve(best: dict[str, np.ndarray], made: Mixtures, x: np.ndarray, classes: np.ndarray) -> None:
     """Takes over those mixtures that are the nearest so far to a sample of a third class."""
     ends = classes[made.first], classes[made.second]
@@ -242,7 +119,7 @@ def _improve(best: dict[str, np.ndarray], made: Mixtures, x: np.ndarray, classes
         own = classes[these, np.newaxis]
         scores[(own == ends[0]) | (own == ends[1])] = np.inf
 
-    nearest, distance = nearest_rows(lambda these: x[these], len(x), _mix(x, made), forbid)
+    nearest, distance = nearest_rows(lambda these: x[these], len(x), mixed(x, made), forbid)
     nearer = np.flatnonzero(distance < best["distance"])
     best["distance"][nearer] = distance[nearer]
     for name in ("first", "second", "ratio"):
@@ -269,28 +146,3 @@ def _summary(best: dict[str, np.ndarray], classes: np.ndarray, count: int, offen
         distances,
         nearest,
     )
-
-
-def _counted(
-    first: np.ndarray, second: np.ndarray, nearest: np.ndarray, names: np.ndarray, confidence: float
-) -> LabelConflicts:
-    classes, wrong = len(names), (nearest != first) & (nearest != second)
-    pairs = dict(zip(*np.unique(first * classes + second, return_counts=True), strict=True))
-    keys = np.ravel_multi_index((first[wrong], second[wrong], nearest[wrong]), (classes,) * 3)
-    kinds, counts = np.unique(keys, return_counts=True)
-    triples = []
-    for i in np.argsort(-counts, kind="stable"):
-        a, b, c = (int(part) for part in np.unravel_index(kinds[i], (classes,) * 3))
-        conflicts, of = int(counts[i]), int(pairs[a * classes + b])
-        one, other, met = names[[a, b, c]].tolist()
-        triples.append(Conflict(one, other, met, conflicts, of, *_share(conflicts, of, confidence)))
-    conflicts = int(wrong.sum())
-    return LabelConflicts(*_share(conflicts, len(wrong), confidence), conflicts, len(wrong), tuple(triples))
-
-
-def _share(hits: int, of: int, confidence: float) -> tuple[float, float, float]:
-    """A share and its Clopper-Pearson interval."""
-    tail = (1 - confidence) / 2
-    low = betaincinv(hits, of - hits + 1, tail) if hits else 0.0
-    high = betaincinv(hits + 1, of - hits, 1 - tail) if hits < of else 1.0
-    return hits / of, float(low), float(high)

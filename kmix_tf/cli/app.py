@@ -65,6 +65,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
     "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
     metavar="PIXELS",
 )  # fmt: skip
+@click.option(
+    "--alpha", type=click.FloatRange(0.01, 1000), metavar="ALPHA", default=1.0, help="Of the mixup that is judged."
+)
 @click.option("--standardize", is_flag=True, help="Divide each feature by its spread before distances are taken.")
 @_number("--max-samples", 3, 1_000_000, "Measure at most so many, drawn at random; fewer if they are large.", 10_000)
 @_number("--seed", 0, 2**32 - 1, "Of all draws.", 0)
@@ -79,8 +82,9 @@ def audit(**options: Any) -> None:
 
 audit.help = f"""{audit.help}
 
-Gives a verdict, a layer to start with, and warnings: in the terminal, as a page (report.html) and for programs
-(report.json). DATA is {FORMATS}."""
+Gives a verdict, why, and a layer to start with: in the terminal, with figures and warnings as a page (report.html),
+and for programs (report.json). Samples whose labels contradict one another are listed in report-contradictions.csv.
+DATA is {FORMATS}."""
 
 
 @commands.command(short_help="Does a mix help on my data? A small network tries several.")

@@ -29,6 +29,10 @@ class UserError(click.ClickException):
     """Data or an option that a command cannot use; the message says what would do."""
 
 
+class CannotSay(UserError):
+    """Data that were read, but of which the question asked has no answer: all of one class, say."""
+
+
 def plain(words: str) -> str:
     """Words in which control characters are spelt out: names in data must not command the terminal."""
     return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), words)

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import cdist
 
-from kmix_tf.analysis import intrusion, nearest
-from kmix_tf.analysis.intrusion import intrusion_distances, label_conflicts
+from kmix_tf.analysis import conflicts, intrusion, mixtures, nearest
+from kmix_tf.analysis.conflicts import label_conflicts
+from kmix_tf.analysis.intrusion import intrusion_distances
 
 # The chance that one statistical assertion fails for a right share, were its seeds chosen anew.
 FALSE_ALARM = 1e-5
@@ -26,14 +27,14 @@ def clusters(size, dimension, classes, seed):
 def recorded(monkeypatch):
     """Keeps what is drawn, in order: indices of the first and second, and ratios."""
     drawn = []
-    for name in ("_epoch", "_pairs"):
-        draw = getattr(intrusion, name)
+    for module, name in ((intrusion, "epoch_of"), (conflicts, "pairs_of")):
+        draw = getattr(module, name)
 
         def drawing(*arguments, draw=draw):
             drawn.append(draw(*arguments))
             return drawn[-1]
 
-        monkeypatch.setattr(intrusion, name, drawing)
+        monkeypatch.setattr(module, name, drawing)
     return drawn
 
 
@@ -169,7 +170,7 @@ def test_mixtures_of_one_class_meet_the_other():
 
 
 def test_pairs_are_of_two_different_samples_and_uniform():
-    made = intrusion._pairs(5, 100_000, 1.0, np.random.default_rng(0))
+    made = mixtures.pairs_of(5, 100_000, 1.0, np.random.default_rng(0))
     counts = np.zeros((5, 5), int)
     np.add.at(counts, (made.first, made.second), 1)
     assert not np.diag(counts).any()
@@ -178,7 +179,7 @@ def test_pairs_are_of_two_different_samples_and_uniform():
 
 @pytest.mark.parametrize("alpha", [1e-3, 0.2, 1.0, 1e6])
 def test_ratios_have_their_distribution(alpha):
-    ratios = intrusion._ratios(50_000, alpha, np.random.default_rng(1))
+    ratios = mixtures._ratios(50_000, alpha, np.random.default_rng(1))
     # By the smaller of ratio and complement, which tells small alphas apart too; its scale by the cdf itself.
     assert np.isfinite(ratios).all()
     for at in (0.01, 0.3, 0.4995, 0.5):

@@ -55,7 +55,11 @@ def test_an_audit_that_cannot_be_written_leaves_the_last_one(after, full, tmp_pa
     full(after)
     message = refused(capsys, "audit", tmp_path / "d.npz", "--out", out, "--seed", "1", "--json")
     assert str(out / ("report.json", "report.html")[after]) in message and "No space left on device" in message
-    assert contents(tmp_path) == before and set(os.listdir(out)) == {"report.json", "report.html"}
+    assert contents(tmp_path) == before and set(os.listdir(out)) == {
+        "report.json",
+        "report.html",
+        "report-contradictions.csv",
+    }
 
 
 def test_a_gallery_that_cannot_be_written_leaves_the_last_one(full, tmp_path, capsys, monkeypatch):

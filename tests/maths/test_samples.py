@@ -11,8 +11,9 @@ matplotlib.use("Agg")
 
 from kmix_tf import analysis, plot
 from kmix_tf.analysis.collinearity import collinear_samples
+from kmix_tf.analysis.conflicts import label_conflicts
 from kmix_tf.analysis.flip import flip_threshold
-from kmix_tf.analysis.intrusion import intrusion_distances, label_conflicts
+from kmix_tf.analysis.intrusion import intrusion_distances
 from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
 from kmix_tf.maths import samples
 

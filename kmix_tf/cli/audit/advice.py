@@ -1,20 +1,7 @@
-"""What the measures mean: a verdict, what to start with, and warnings, by the rules below and no others.
+"""What to start with, by the rules below and no others.
 
-Verdict, the first that holds:
-
-- "labels contradict one another": at least `COPIES` of the samples have an equal one of another class. Those cannot
-  be asked what mixing does to their labels, and mixing cannot mend them.
-- "mixup fails here": the label of at least `FAILS` of the samples asked is contradicted at an alpha up to 1, or of at
-  least `FAILS_STRONG` at any alpha: a model that fits all mixtures is wrong on the training data.
-- "mix locally / with care": at least `CARE` are contradicted at an alpha up to 1 or `CARE_STRONG` at any; or, at
-  alpha 1, `CONFLICTS` more mixtures than unmixed samples have their nearest neighbour in a class not theirs.
-- "mix locally / with care", too, where no sample could be asked for another reason.
-- "safe".
-
-Start with:
-
-- alpha 1 where it is safe, 0.2 where mixup fails; else the largest alpha measured, up to 1, that by itself gives no
-  cause for care, or 0.2.
+- alpha: the one asked for where it is safe; the smallest measured where mixup fails; else the largest measured, up to
+  the one asked for, at which it is safe, or the smallest.
 - k: the largest up to 16, or 64 where care is due, whose matches still join different classes `KEPT` as often as
   random pairs do: beyond, labels are hardly mixed and little is regularised. Two groups are at most a quarter of
   the samples measured, for larger ones are nearly all of them. 1 if there is none.
@@ -27,23 +14,9 @@ Start with:
 import re
 from typing import Any
 
-from kmix_tf.cli.audit.report.wording import number, percent
+from kmix_tf.cli.audit.judging import CONTRADICTORY, FAILING, SAFE, judged, row_at
+from kmix_tf.cli.audit.wording import number, percent
 
-SAFE, CARE_DUE, FAILING = "safe", "mix locally / with care", "mixup fails here"
-CONTRADICTORY = "labels contradict one another"
-
-# What holds for the smaller half of the samples is no verdict on the data.
-COPIES = 0.5
-
-# A training error of 5 % that mixing alone causes is more than mixup usually gains in test error.
-FAILS = 0.05
-# Strong mixing is a choice, so more is needed; but a quarter of all labels shows classes that lie between others.
-FAILS_STRONG = 0.25
-# Of 150 samples asked, 2 % are three: fewer may be outliers.
-CARE = 0.02
-CARE_STRONG = 0.05
-# Mixtures in conflict act as wrong labels: one in twenty more than the data have is about what noise robustly bears.
-CONFLICTS = 0.05
 KEPT = 0.25
 LARGEST_K, LARGEST_K_WITH_CARE = 16, 64
 LARGEST_ALPHA = 4.0
@@ -51,35 +24,21 @@ LARGEST_ALPHA = 4.0
 LEAST_BATCH = 1 / 16
 
 
-def verdict(measures: dict[str, Any]) -> dict[str, Any]:
-    """level: one of the four. reasons: sentences with the numbers behind it."""
-    reasons = [_of_contradictions(measures), _of_conflicts(measures), *_of_steepness(measures)]
-    return {"level": _level(measures), "reasons": reasons}
-
-
-def _level(measures: dict[str, Any]) -> str:
-    if _copies(measures) >= COPIES:
-        return CONTRADICTORY
-    weak, strong = _worst(measures, 1.0), _worst(measures, float("inf"))
-    if weak is None or strong is None:
-        return CARE_DUE
-    if weak >= FAILS or strong >= FAILS_STRONG:
-        return FAILING
-    if weak >= CARE or strong >= CARE_STRONG or _excess(measures, 1.0) >= CONFLICTS:
-        return CARE_DUE
-    return SAFE
-
-
 def suggestion(
-    measures: dict[str, Any], level: str, classes: int, standardized: bool, prepare: str | None = None
+    measures: dict[str, Any],
+    judgement: dict[str, Any],
+    classes: int,
+    standardized: bool,
+    prepare: str | None = None,
 ) -> dict[str, Any]:
     """prepare (a line before, that encodes labels, or None), k, alpha, epsilon, rate, `code` to copy, why,
-    alternatives (code and why) and notes.
+    alternatives (code and why) and notes; for the verdict of `judging.verdict`.
     """
-    base = _base_alpha(measures, level)
+    level = judgement["level"]
+    base = _base_alpha(measures, level, judgement["alpha"])
     k, alpha = _k(measures, level), base
     row = next((row for row in measures["matching"]["by_k"] if row["k"] == k), None)
-    matched = _row(row["alphas"], base)["alpha_k"] if row else None
+    matched = row_at(row["alphas"], base)["alpha_k"] if row else None
     if level == SAFE and matched is not None and matched <= LARGEST_ALPHA:
         alpha = matched
     code = f"KMixupLayer({k}, alpha={alpha:.2g}, num_classes={classes})"
@@ -93,17 +52,15 @@ def suggestion(
         "epsilon": measures["locality"]["epsilon"],
         "rate": measures["locality"]["rate"],
         "alternatives": ordered[1:],
-        "notes": _notes(ordered, level, standardized),
+        "notes": _notes(ordered, standardized),
     }
 
 
-def _notes(suggested: list[dict[str, str]], level: str, standardized: bool) -> list[str]:
+def _notes(suggested: list[dict[str, str]], standardized: bool) -> list[str]:
     names = sorted({name for one in suggested for name in re.findall(r"\w+(?=\()", one["code"])})
     notes = {
-        "Mend the labels first, and audit again: no way of mixing can.": level == CONTRADICTORY,
         f"Import {', '.join(names)} from kmix_tf, and map the layer over batches: dataset.batch(128).map(layer). "
         "Labels become soft, so train with CategoricalCrossentropy.": True,
-        "Train without mixing, too, and compare.": level == FAILING,
         "Bring features to one scale before the layer, as the audit did; epsilon and rate need it.": standardized,
     }
     return [note for note, is_due in notes.items() if is_due]
@@ -126,39 +83,14 @@ def _local(found: dict[str, Any], alpha: float, classes: int) -> list[dict[str, 
     return [{"code": layer.format(alpha, weight, classes), "why": why} for weight, why in weights.items()]
 
 
-def _copies(measures: dict[str, Any]) -> float:
-    """The share of samples with an equal one of another class, of all searched or of those about to be asked."""
-    asked, scanned = measures["contradictions"], measures["copies"]
-    return max(asked["copies"] / asked["samples"], scanned["found"] / scanned["searched"])
-
-
-def _worst(measures: dict[str, Any], largest: float) -> float | None:
-    """The largest share contradicted at any alpha up to `largest`; None if no sample could be asked."""
-    rows = measures["contradictions"]["by_alpha"]
-    shares = [row["share"] for row in rows if row["alpha"] <= largest and row["share"] is not None]
-    return max(shares, default=None)
-
-
-def _row(rows: list[dict[str, Any]], alpha: float) -> dict[str, Any]:
-    return next(row for row in rows if row["alpha"] == alpha)
-
-
-def _excess(measures: dict[str, Any], alpha: float) -> float:
-    """By how much mixing raises the share whose nearest sample is of a foreign class."""
-    share = _row(measures["conflicts"]["by_alpha"], alpha)["share"]
-    return share - measures["closeness"]["nearest_is_other"]
-
-
-def _base_alpha(measures: dict[str, Any], level: str) -> float:
+def _base_alpha(measures: dict[str, Any], level: str, alpha: float) -> float:
     if level == SAFE:
-        return 1.0
+        return alpha
+    alphas = sorted(row["alpha"] for row in measures["contradictions"]["by_alpha"])
     if level in (FAILING, CONTRADICTORY):
-        return measures["contradictions"]["by_alpha"][0]["alpha"]
-    for row in reversed(measures["contradictions"]["by_alpha"]):
-        alpha = row["alpha"]
-        if alpha <= 1 and row["share"] is not None and row["share"] < CARE and _excess(measures, alpha) < CONFLICTS:
-            return alpha
-    return measures["contradictions"]["by_alpha"][0]["alpha"]
+        return alphas[0]
+    fitting = [other for other in alphas if other <= alpha and judged(measures, other)[0] == SAFE]
+    return max(fitting, default=alphas[0])
 
 
 def _k(measures: dict[str, Any], level: str) -> int:
@@ -176,46 +108,3 @@ def _why_k(row: dict[str, Any] | None, k: int, base: float, alpha: float) -> str
     if alpha != base:
         return f"{crossing}, and alpha = {alpha:.2g} perturbs as much as plain mixup at alpha = {base:g}"
     return crossing
-
-
-def _of_contradictions(measures: dict[str, Any]) -> str:
-    found = measures["contradictions"]
-    copies = _copies(measures)
-    equal = f"{percent(copies)} of the samples have an equal one with another label"
-    if not found["asked"]:
-        reason = f"{equal}. Mixing cannot mend that" if found["copies"] else found["by_alpha"][0]["reason"]
-        return f"No sample could be asked whether mixing contradicts its label: {reason}."
-    if not copies:
-        return _asked(measures)
-    return f"{equal}, which mixing cannot mend; only drawn samples without such a copy were asked. {_asked(measures)}"
-
-
-def _asked(measures: dict[str, Any]) -> str:
-    found = measures["contradictions"]
-    if not _worst(measures, float("inf")):
-        alphas = ", ".join(f"{row['alpha']:g}" for row in found["by_alpha"])
-        return f"A model that fits all mixtures agrees with all {found['asked']} labels asked, at alpha = {alphas}."
-    shares = [f"{percent(row['share'])} at alpha = {row['alpha']:g}" for row in found["by_alpha"]]
-    joined = " and ".join([", ".join(shares[:-1]), shares[-1]])
-    return f"Of the labels of {found['asked']} training samples, a model that fits all mixtures contradicts {joined}."
-
-
-def _of_conflicts(measures: dict[str, Any]) -> str:
-    found = _row(measures["conflicts"]["by_alpha"], 1.0)
-    baseline = measures["closeness"]["nearest_is_other"]
-    return (
-        f"At alpha = 1, {percent(found['share'])} of mixtures lie nearest, their own two samples aside, to a sample "
-        f"of a class that has no part in them; of the unmixed samples, {percent(baseline)} have their nearest "
-        "neighbour in another class."
-    )
-
-
-def _of_steepness(measures: dict[str, Any]) -> list[str]:
-    found = measures["steepness"]
-    if found["full"] is None:
-        return []
-    return [
-        f"A model right on all mixtures within classes must change by this much per unit of distance at least: "
-        f"{number(found['vanilla'])} without mixing, {number(found['local'])} mixing only what is at most epsilon = "
-        f"{number(found['epsilon'])} apart, {number(found['full'])} mixing all (of {found['samples']} samples)."
-    ]

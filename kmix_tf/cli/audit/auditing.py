@@ -1,6 +1,7 @@
 """The audit's course: read, measure, judge, and write it down."""
 
 import dataclasses
+import pathlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +9,16 @@ from typing import Any
 import click
 
 from kmix_tf._writing import write_files
+from kmix_tf.cli.audit.contradicting import FILE, table
 from kmix_tf.cli.audit.measuring import STEPS, measure
 from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading.sample import Sample, collect
-from kmix_tf.cli.audit.report import build, figures, strict_json
-from kmix_tf.cli.audit.report.page import report_page
+from kmix_tf.cli.audit.reading.source import printable
+from kmix_tf.cli.audit.report import build, build_unknown, figures, strict_json
+from kmix_tf.cli.audit.report.page import report_page, unknown_page
 from kmix_tf.cli.audit.report.text import report_text
 from kmix_tf.cli.places import writable_folder
-from kmix_tf.cli.terminal import WIDTH, UserError, console, progress, show
+from kmix_tf.cli.terminal import WIDTH, CannotSay, UserError, console, progress, show
 
 # How often it is tried again with half of the samples where memory is short.
 _HALVINGS = 2
@@ -34,28 +37,44 @@ class AuditRequest:
     seed: int
     out: str
     as_json: bool
+    alpha: float = 1.0
+
+    def setting(self) -> dict[str, Any]:
+        """What the report says of it."""
+        names = ("seed", "max_samples", "standardize", "alpha")
+        return {name: getattr(self, name) for name in names}
 
 
 def run_audit(request: AuditRequest) -> None:
-    """Audits a dataset, writes report.html and report.json, and prints the report."""
+    """Audits a dataset, writes report.html, report.json and a list of labels to mend, and prints the verdict."""
     started = time.monotonic()
     # Before the work, not after it.
     out = writable_folder(request.out)
     figures.need()
     try:
         report, html = _audit(request)
+    except CannotSay as error:
+        report, html = _without_answer(request, error.format_message())
     except MemoryError as error:
         raise UserError(
             f"there is not enough memory for {request.max_samples:,} samples of these data. Lower --max-samples"
             + (" or --image-size." if request.image_size else ".")
         ) from error
-    write_files({out / "report.json": strict_json(report) + "\n", out / "report.html": html})
+    contents = {"report.json": strict_json(report) + "\n", "report.html": html, FILE: table(report["contradicting"])}
+    write_files({out / name: content for name, content in contents.items()})
     if request.as_json:
         click.echo(strict_json(report, ascii_only=True))
         return
-    files = f"\nThe report: {out / 'report.html'}, and for programs {out / 'report.json'}."
-    width = min(WIDTH, console().width)
-    show("", *report_text(report, width), files, f"{time.monotonic() - started:.0f} seconds.")
+    files = (
+        f"The report: {out / 'report.html'}, and for programs report.json; {time.monotonic() - started:.0f} seconds."
+    )
+    show(*report_text(report, min(WIDTH, console().width)), files)
+
+
+def _without_answer(request: AuditRequest, reason: str) -> tuple[dict[str, Any], str]:
+    name = ", ".join(printable(pathlib.Path(path).name) for path in request.data)
+    report = build_unknown(name, reason, request.setting())
+    return report, unknown_page(report)
 
 
 def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
@@ -67,8 +86,7 @@ def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
         sample = collect(source, request.max_samples, request.seed, advance)
     with progress("measuring", STEPS, request.as_json) as advance:
         sample, measures = _measured(sample, request, lambda what, done: advance(int(done > 0), what))
-    setting = {"seed": request.seed, "max_samples": request.max_samples, "standardize": request.standardize}
-    report = build(sample, measures, setting)
+    report = build(sample, measures, request.setting())
     return report, report_page(report, sample, measures["intrusion"]["examples"])
 
 
@@ -83,7 +101,7 @@ def _measured(
     read, notes = len(sample.x), sample.notes
     for _ in range(_HALVINGS):
         try:
-            return sample, measure(sample, request.standardize, request.seed, tell)
+            return sample, measure(sample, request.standardize, request.seed, tell, request.alpha)
         except MemoryError:
             fewer = sample.thinned(len(sample.x) // 2, request.seed)
             if not fewer.is_enough:
@@ -91,4 +109,4 @@ def _measured(
         # Outside, where the error no longer holds what did not fit.
         note = f"Memory was short, so that {len(fewer.x):,} samples were measured of the {read:,} read."
         sample = dataclasses.replace(fewer, notes=[*notes, note])
-    return sample, measure(sample, request.standardize, request.seed, tell)
+    return sample, measure(sample, request.standardize, request.seed, tell, request.alpha)

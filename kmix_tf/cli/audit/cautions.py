@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kmix_tf.cli.audit.reading.sample import Sample
-from kmix_tf.cli.audit.report.wording import count, listed, number, percent
+from kmix_tf.cli.audit.wording import count, listed, number, percent
 
 # Mixtures of two classes of which so many fall to a third are worth a line, and so many lines are read.
 _CONFLICT, _CONFLICTS_NAMED = 0.05, 4
@@ -16,11 +16,13 @@ _DOMINANT, _FEW_FEATURES = 0.5, 3
 _OVERLAP = 0.2
 
 
-def cautions(sample: Sample, measures: dict[str, Any], standardized: bool) -> list[dict[str, str]]:
-    """A list of {about, text}."""
+def cautions(
+    sample: Sample, measures: dict[str, Any], standardized: bool, alpha: float = 1.0
+) -> list[dict[str, str]]:
+    """A list of {about, text}. alpha: the one asked for."""
     found = {
         "equal samples with different labels": _contradictory_copies(sample),
-        "mixtures that fall to another class": _conflicts(sample.classes, measures),
+        "mixtures that fall to another class": _conflicts(sample.classes, measures, alpha),
         "classes that overlap": _overlap(measures["closeness"]["nearest_is_other"]),
         "mixtures that touch": _crossing(measures["steepness"]),
         "features of different scales": _scales(measures["scales"], standardized),
@@ -42,15 +44,17 @@ def _contradictory_copies(sample: Sample) -> Iterator[str]:
         )
 
 
-def _conflicts(classes: list[str], measures: dict[str, Any]) -> Iterator[str]:
-    row = next(row for row in measures["conflicts"]["by_alpha"] if row["alpha"] == 1)
-    named = [pair for pair in row["worst"] if pair["share"] >= _CONFLICT and pair["low"] >= _CONFLICT / 2]
+def _conflicts(classes: list[str], measures: dict[str, Any], alpha: float) -> Iterator[str]:
+    row = next(row for row in measures["conflicts"]["by_alpha"] if row["alpha"] == alpha)
+    # What mixing adds, and surely at least half of it.
+    enough = (("share", _CONFLICT), ("low", _CONFLICT / 2))
+    named = [pair for pair in row["worst"] if all(pair[at] - pair["baseline"] >= least for at, least in enough)]
     for pair in named[:_CONFLICTS_NAMED]:
         a, b, third = (classes[i] for i in (*pair["classes"], pair["third"]))
         mixed, own = (f"within class {a}", "of its own") if a == b else (f"of classes {a} and {b}", f"of {a} or {b}")
         yield (
-            f"At alpha = 1, {percent(pair['share'])} of the mixtures {mixed} are nearer to a sample of class {third} "
-            f"than to any other sample {own}."
+            f"At alpha = {alpha:g}, {percent(pair['share'])} of the mixtures {mixed} are nearer to a sample of class "
+            f"{third} than to any other sample {own}; of the same samples unmixed, {percent(pair['baseline'])} are."
         )
 
 

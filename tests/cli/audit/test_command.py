@@ -20,11 +20,18 @@ def refuse_constant(name):
     raise AssertionError(f"{name} is no strict JSON")
 
 
-def test_the_alternating_line_is_told_that_mixup_fails(audit):
+def test_the_alternating_line_is_told_that_strong_mixing_fails(audit):
     for n in (3, 9, 40):
-        _, report = audit(f"line{n}", *alternating_line(n))
-        assert report["verdict"]["level"] == "mixup fails here"
+        _, report = audit(f"line{n}", *alternating_line(n), "--alpha", "32")
+        assert report["verdict"]["level"] == "mixup fails here" and report["verdict"]["alpha"] == 32
+        assert report["verdict"]["rule"]["name"] == "labels contradicted"
         assert report["suggestion"]["code"].startswith("LocalMixupLayer(alpha=0.2, weight=")
+        if n == 40:  # whose ends are contradicted at alpha = 1, too
+            continue
+        # Which decides nothing where another alpha is asked for.
+        _, weak = audit(f"line{n}", *alternating_line(n))
+        assert weak["verdict"]["level"] != "mixup fails here" and weak["verdict"]["alpha"] == 1
+        assert any(remark.startswith("At alpha = 32 it would fail") for remark in weak["verdict"]["remarks"])
         assert report["measures"]["steepness"]["full"] == "infinity"
         assert any("meet in a point" in warning["text"] for warning in report["warnings"])
 
@@ -61,23 +68,26 @@ def test_what_is_suggested_runs_on_the_data(audit, digits):
 def test_the_command_writes_a_page_and_strict_json_and_prints_a_table(tmp_path, capfd):
     x, y = alternating_line(9)
     np.savez(tmp_path / "line.npz", x=x, y=y)
-    command = [sys.executable, "-m", "kmix_tf", "audit", "line.npz"]
+    command = [sys.executable, "-m", "kmix_tf", "audit", "line.npz", "--alpha", "32"]
     # Without a screen, whatever backend figures elsewhere have.
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": "gtk3agg"}
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
     assert shown.returncode == 0, shown.stderr
-    assert "Verdict: mixup fails here" in shown.stdout and "ThresholdWeight(1)" in shown.stdout
+    assert "Verdict at alpha = 32: mixup fails here" in shown.stdout and "ThresholdWeight(1)" in shown.stdout
+    assert shown.stdout.count("\n") <= 15
     # No one watches.
     assert "measured" not in shown.stderr and "%" not in shown.stderr
     written = (tmp_path / "audit" / "report.json").read_text()
     report = json.loads(written, parse_constant=refuse_constant)
     assert (tmp_path / "audit" / "report.html").stat().st_size > 5000
-    assert main(["audit", str(tmp_path / "line.npz"), "--out", str(tmp_path / "again"), "--json"]) == 0
+    assert (
+        main(["audit", str(tmp_path / "line.npz"), "--alpha", "32", "--out", str(tmp_path / "again"), "--json"]) == 0
+    )
     printed = capfd.readouterr()
     assert json.loads(printed.out, parse_constant=refuse_constant) == report
     assert "measured" not in printed.err
     # To the byte, in another process, figures included.
-    for name in ("report.json", "report.html"):
+    for name in ("report.json", "report.html", "report-contradictions.csv"):
         assert (tmp_path / "audit" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
 
 
@@ -149,15 +159,14 @@ def test_translation_and_scale_of_the_data_change_no_verdict(audit):
         (["{data}", "--seed", "-1"], "Invalid value for '--seed': -1 is not in the range 0<=x<=4294967295."),
         (["{data}", "--out", "{data}"], "data.npz, which is a file."),
         (["{data}", "--out", "/proc/none"], "--out: cannot write into /proc/none"),
-        (["{equal}"], "all samples are equal"),
+        (["{data}", "--alpha", "0"], "Invalid value for '--alpha': 0.0 is not in the range 0.01<=x<=1000."),
     ],
 )
 def test_what_the_caller_can_mend_is_one_line_and_status_2(arguments, message, tmp_path, capsys):
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
-    np.savez(tmp_path / "equal.npz", x=np.ones((6, 2)), y=np.arange(6) % 2)
     (tmp_path / "text.npz").write_text("x,y\n1,2\n")
     (tmp_path / "empty").mkdir()
-    places = {name: tmp_path / f"{name}.npz" for name in ("data", "equal", "text")} | {"empty": tmp_path / "empty"}
+    places = {name: tmp_path / f"{name}.npz" for name in ("data", "text")} | {"empty": tmp_path / "empty"}
     arguments = [argument.format(**places) for argument in arguments]
     out = [] if "--out" in arguments else ["--out", str(tmp_path / "out")]
     assert main(["audit", *arguments, *out, "--json"]) == 2
@@ -247,10 +256,10 @@ def test_a_table_of_strings_and_a_folder_of_images_are_audited_from_the_command_
     assert page.count("<img") % 4 == 0 and page.count("<img") > 0
 
 
-def run(tmp_path, *options):
+def run(tmp_path, *options, name="data.npz"):
     x = np.random.default_rng(0).normal(size=(24, 3))
-    np.savez(tmp_path / "data.npz", x=x, y=np.array(["katze", "犬"])[np.arange(24) % 2])
-    return main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path / "out"), *options])
+    np.savez(tmp_path / name, x=x, y=np.array(["katze", "犬"])[np.arange(24) % 2])
+    return main(["audit", str(tmp_path / name), "--out", str(tmp_path / "out"), *options])
 
 
 def test_a_terminal_that_lacks_letters_shows_question_marks_and_json_escapes(tmp_path, monkeypatch):
@@ -258,10 +267,10 @@ def test_a_terminal_that_lacks_letters_shows_question_marks_and_json_escapes(tmp
     for option in ((), ("--json",)):
         raw = io.BytesIO()
         monkeypatch.setattr("sys.stdout", io.TextIOWrapper(raw, encoding="ascii"))
-        assert run(tmp_path, *option) == 0
+        assert run(tmp_path, *option, name="犬.npz") == 0
         sys.stdout.flush()
         shown[option] = raw.getvalue().decode("ascii")
-    assert "'katze' is 0, '?' is 1" in shown[()]
+    assert shown[()].startswith("?.npz: 24 samples")
     report = json.loads(shown["--json",])
     assert report["data"]["classes"] == ["katze", "犬"]
     assert report == json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))

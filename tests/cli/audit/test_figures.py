@@ -24,7 +24,12 @@ def measures():
     ]
     return {
         "contradictions": {"by_alpha": [{"alpha": a, "share": s} for a, s in ((0.2, None), (1.0, 0.1), (32.0, 0.3))]},
-        "conflicts": {"by_alpha": [{"alpha": a, "share": s} for a, s in ((0.2, 0.05), (1.0, 0.2), (32.0, 0.4))]},
+        "conflicts": {
+            "by_alpha": [
+                {"alpha": a, "share": s, "baseline": b}
+                for a, s, b in ((0.2, 0.05, 0.15), (1.0, 0.2, 0.16), (32.0, 0.4, 0.14))
+            ]
+        },
         "closeness": {"nearest_is_other": 0.15},
         "matching": {"by_k": rows},
         "balance": {
@@ -55,7 +60,7 @@ def texts(svg):
     return [node.text for node in xml.etree.ElementTree.fromstring(svg.replace("xlink:", "")).iter() if node.text]
 
 
-def test_the_bars_of_harm_are_the_shares_and_the_dashed_line_the_samples_own(measures, axes_of):
+def test_the_bars_of_harm_are_the_shares_and_the_dashed_lines_the_samples_own(measures, axes_of):
     axes = axes_of(figures.harm, measures)
     contradicted, conflict = axes.containers
     assert [bar.get_height() for bar in contradicted] == [0.1, 0.3]
@@ -65,7 +70,11 @@ def test_the_bars_of_harm_are_the_shares_and_the_dashed_line_the_samples_own(mea
         ("contradicted: not measured", -0.16)
     ]
     assert [bar.get_height() for bar in conflict] == [0.05, 0.2, 0.4]
-    assert set(axes.lines[0].get_ydata()) == {0.15} and axes.get_ylim()[1] > 0.4
+    (dashes,) = [lines for lines in axes.collections if len(lines.get_segments()) == 3]
+    assert [set(line[:, 1]) for line in dashes.get_segments()] == [{0.15}, {0.16}, {0.14}]
+    # Each above its bar.
+    assert [line[:, 0].mean().round(6) for line in dashes.get_segments()] == [0.16, 1.16, 2.16]
+    assert axes.get_ylim()[1] > 0.4
     assert [label.get_text() for label in axes.get_xticklabels()] == ["alpha = 0.2", "alpha = 1", "alpha = 32"]
 
 

@@ -85,7 +85,7 @@ def test_conflicts_between_three_points_on_a_line_are_what_the_ratio_says():
     y = np.array([0, 0, 1, 1, 2, 2])
     told = measure_conflicts(x, y, [1.0, 8.0], 0)
     for row in told["by_alpha"]:
-        shares = [pair["share"] for pair in row["worst"]]
+        shares = [pair["share"] - pair["baseline"] for pair in row["worst"]]
         assert shares == sorted(shares, reverse=True) and shares[0] > shares[-1]
         (worst,) = (pair for pair in row["worst"] if pair["classes"] == [0, 2])
         assert worst["third"] == 1

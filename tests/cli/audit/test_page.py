@@ -15,7 +15,7 @@ from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.reading.sample import collect
 from kmix_tf.cli.audit.report import strict_json
 from kmix_tf.cli.audit.report.page import is_images, strips
-from kmix_tf.cli.audit.report.wording import count, kept_together, listed, number, percent
+from kmix_tf.cli.audit.wording import count, kept_together, listed, number, percent
 from kmix_tf.cli.pages import png_uri
 
 VOID = {"meta", "img", "br"}

@@ -44,8 +44,8 @@ def test_of_data_without_fault_there_is_no_warning():
     assert told() == {}
 
 
-def pair(share, low=0.2, classes=(0, 1), third=2):
-    return {"classes": list(classes), "third": third, "share": share, "low": low}
+def pair(share, low=0.2, classes=(0, 1), third=2, baseline=0.0):
+    return {"classes": list(classes), "third": third, "share": share, "low": low, "baseline": baseline}
 
 
 @pytest.mark.parametrize(
@@ -56,6 +56,20 @@ def test_mixtures_that_fall_to_a_third_class_are_named_if_they_are_many_and_sure
     assert ("mixtures that fall to another class" in found) is warned
 
 
+@pytest.mark.parametrize(("baseline", "warned"), [(0.24, True), (0.255, False), (0.3, False)])
+def test_what_the_same_samples_do_unmixed_is_no_reason_for_a_warning(baseline, warned):
+    found = told(sample_of((40, 40, 40)), worst=[pair(0.3, 0.275, baseline=baseline)])
+    assert ("mixtures that fall to another class" in found) is warned
+
+
+def test_mixtures_are_warned_of_at_the_alpha_asked_for():
+    measures = measures_of()
+    measures["conflicts"]["by_alpha"][0]["worst"] = [pair(0.3)]
+    assert cautions(sample_of((40, 40, 40)), measures, False) == []
+    (found,) = cautions(sample_of((40, 40, 40)), measures, False, alpha=0.2)
+    assert found["text"].startswith("At alpha = 0.2, 30.0 %")
+
+
 def test_the_worst_mixtures_are_named_with_their_classes_and_share():
     found = cautions(
         sample_of((40, 40, 40)),
@@ -64,7 +78,7 @@ def test_the_worst_mixtures_are_named_with_their_classes_and_share():
     )
     assert found[0]["text"] == (
         "At alpha = 1, 12.3 % of the mixtures of classes kind 0 and kind 1 are nearer to a sample of class kind 2 "
-        "than to any other sample of kind 0 or kind 1."
+        "than to any other sample of kind 0 or kind 1; of the same samples unmixed, 0 % are."
     )
     assert "10.0 % of the mixtures within class kind 1 are nearer to a sample of class kind 0" in found[1]["text"]
     assert len(found) == 4

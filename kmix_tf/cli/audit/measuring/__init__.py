@@ -7,13 +7,14 @@ import numpy as np
 
 from kmix_tf.cli.audit.measuring.distances import measure_closeness, measure_locality, measure_matching
 from kmix_tf.cli.audit.measuring.harm import (
+    in_typical_slopes,
     measure_conflicts,
     measure_contradictions,
     measure_intrusion,
     measure_steepness,
 )
 from kmix_tf.cli.audit.reading.sample import Sample
-from kmix_tf.cli.terminal import UserError
+from kmix_tf.cli.terminal import CannotSay, UserError
 
 # Weak, the common default, and strong: On Mixup's data dependency, Section 2.3, fails its toy at 32.
 ALPHAS = (0.2, 1.0, 32.0)
@@ -33,19 +34,25 @@ def flattened(x: np.ndarray, standardize: bool) -> np.ndarray:
 
 
 def measure(
-    sample: Sample, standardize: bool, seed: int, tell: Callable[[str, int], object] = lambda what, done: None
+    sample: Sample,
+    standardize: bool,
+    seed: int,
+    tell: Callable[[str, int], object] = lambda what, done: None,
+    alpha: float = 1.0,
 ) -> dict[str, Any]:
     """Measures a sample. Rows in what comes back are those of the sample.
 
     Args:
         standardize: divides features by their spread first.
         tell: is called with the name of each measure before it begins, and how many of `STEPS` are done.
+        alpha: is measured besides `ALPHAS`.
     """
-    x, y = flattened(sample.x, standardize), sample.y
+    x, y, alphas = flattened(sample.x, standardize), sample.y, tuple(sorted({*ALPHAS, alpha}))
     unit = float(np.abs(x).max())
     if not _SMALLEST <= unit <= 1 / _SMALLEST:
         received = "all samples are equal" if unit == 0 else f"values of size {unit:g}"
-        raise UserError(f"{sample.source.name}: distances must be measurable. Received: {received}.")
+        error = UserError if unit else CannotSay
+        raise error(f"{sample.source.name}: distances must be measurable. Received: {received}.")
     # Of size 1, so that squares in float32 neither over- nor underflow.
     near = (x / unit).astype(np.float32)
     copies = {"searched": sample.searched, "found": sum(map(len, sample.contradictions))}
@@ -53,18 +60,23 @@ def measure(
     # What is said meanwhile, and what is measured; later ones look at what earlier ones found.
     course: dict[str, tuple[str, Callable[[], Any]]] = {
         "closeness": ("nearest samples", lambda: measure_closeness(near, y, unit)),
-        "contradictions": ("contradicted labels", lambda: measure_contradictions(near, y, ALPHAS, seed)),
-        "conflicts": ("conflicts", lambda: measure_conflicts(x, y, ALPHAS, seed)),
-        "intrusion": ("nearest mixtures", lambda: measure_intrusion(x, y, ALPHAS, seed)),
-        "matching": ("matching", lambda: measure_matching(x, y, ALPHAS, seed)),
+        "contradictions": ("contradicted labels", lambda: measure_contradictions(near, y, alphas, seed)),
+        "conflicts": ("conflicts", lambda: measure_conflicts(x, y, alphas, seed)),
+        "intrusion": ("nearest mixtures", lambda: measure_intrusion(x, y, alphas, seed)),
+        "matching": ("matching", lambda: measure_matching(x, y, alphas, seed)),
         "locality": ("distances", lambda: measure_locality(x, y, seed)),
-        "steepness": ("steepness", lambda: measure_steepness(x, y, measures["locality"]["epsilon"], seed)),
+        "steepness": ("steepness", lambda: _steepness(x, y, measures, seed)),
     }
     for done, (name, (words, ask)) in enumerate(course.items()):
         tell(words, done)
         measures[name] = ask()
     tell("measured", STEPS)
     return measures
+
+
+def _steepness(x: np.ndarray, y: np.ndarray, measures: dict[str, Any], seed: int) -> dict[str, Any]:
+    found = measure_steepness(x, y, measures["locality"]["epsilon"], seed)
+    return in_typical_slopes(found, measures["closeness"]["median"])
 
 
 def _balance(sample: Sample) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from kmix_tf.analysis.conflicts import Conflict, conflicts_by_alpha
 from kmix_tf.analysis.flip import contradictions
-from kmix_tf.analysis.intrusion import Conflict, IntrusionDistances, intrusion_distances, label_conflicts
+from kmix_tf.analysis.intrusion import IntrusionDistances, intrusion_distances
 from kmix_tf.analysis.lipschitz import lipschitz_lower_bounds
 from kmix_tf.cli.audit.measuring.distances import nearest
 
@@ -77,20 +78,20 @@ def measure_conflicts(x: np.ndarray, y: np.ndarray, alphas: Sequence[float], see
         x: `(n, d)`. y: int `(n,)`.
 
     Returns:
-        mixtures: how many for each alpha. by_alpha: the share in conflict with its 95 % interval, and the worst pairs
-        of classes.
+        mixtures: how many for each alpha. by_alpha: the share in conflict with its 95 % interval low, high; baseline:
+        the same of the samples mixed, unmixed; excess, what mixing adds, with its interval; and the worst pairs of
+        classes, by what mixing adds.
     """
-    rows = []
-    for alpha in alphas:
-        found = label_conflicts(x, y, alpha, mixtures=_MIXTURES, seed=seed)
+    rows, named = [], ("share", "low", "high", "baseline", "excess", "excess_low", "excess_high")
+    for alpha, found in zip(alphas, conflicts_by_alpha(x, y, alphas, mixtures=_MIXTURES, seed=seed), strict=True):
         worst = [_conflict(kind) for kind in found.triples if kind.mixtures >= _LEAST_MIXTURES]
-        worst = sorted(worst, key=lambda pair: -pair["share"])[:_PAIRS_NAMED]
-        rows.append({"alpha": alpha, "share": found.share, "low": found.low, "high": found.high, "worst": worst})
+        worst = sorted(worst, key=lambda pair: pair["baseline"] - pair["share"])[:_PAIRS_NAMED]
+        rows.append({"alpha": alpha, **{name: getattr(found, name) for name in named}, "worst": worst})
     return {"mixtures": _MIXTURES, "by_alpha": rows}
 
 
 def _conflict(kind: Conflict) -> dict[str, Any]:
-    told = {name: getattr(kind, name) for name in ("conflicts", "mixtures", "share", "low")}
+    told = {name: getattr(kind, name) for name in ("conflicts", "mixtures", "share", "low", "baseline")}
     return {"classes": [kind.first_class, kind.second_class], "third": kind.nearest_class, **told}
 
 
@@ -145,3 +146,19 @@ def measure_steepness(x: np.ndarray, y: np.ndarray, epsilon: float, seed: int) -
         return {**told, "vanilla": None, "local": None, "full": None, "reason": "the subset is of one class"}
     bounds = lipschitz_lower_bounds(x[chosen], classes, [0.0, epsilon, np.inf])
     return {**told, **dict(zip(("vanilla", "local", "full"), map(float, bounds), strict=True))}
+
+
+def in_typical_slopes(found: dict[str, Any], median: float) -> dict[str, Any]:
+    """Q of `measure_steepness` with a scale that no unit of the data changes.
+
+    Args:
+        median: of the distances of samples to the nearest of another class. One over it is the slope with which a
+            typical label changes, and what a model must do anyhow.
+
+    Returns:
+        the same, with unit_slope, and relative: vanilla, local and full in that slope. None where there is none.
+    """
+    if found["full"] is None or not median:
+        return {**found, "unit_slope": None, "relative": None}
+    relative = {name: median * found[name] for name in ("vanilla", "local", "full")}
+    return {**found, "unit_slope": 1 / median, "relative": relative}

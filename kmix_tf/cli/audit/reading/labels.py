@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmix_tf.cli.terminal import UserError
+from kmix_tf.cli.terminal import CannotSay, UserError
 
 # Below this many different values, every one may be a class, however few samples there are.
 _FEW = 20
@@ -43,12 +43,12 @@ def encode(labels: np.ndarray, target: str, known: list[str] | None = None) -> C
         labels = _whole_numbers(labels, target)
     names, y = np.unique(labels, return_inverse=True)
     if len(names) == 1:
-        raise UserError(
+        raise CannotSay(
             f"{target}: all {len(labels)} samples are of class {names[0]!s}. Mixing within one class changes no "
             "label, so there is nothing to audit; bring at least two classes."
         )
     if len(names) > max(_FEW, len(labels) // 2):
-        raise UserError(
+        raise CannotSay(
             f"{target} must hold classes: the audit is about classes. Received: {len(names)} different values in "
             f"{len(labels)} samples, e.g. {names[0]!s}, which looks like an identifier or a measurement."
         )
@@ -83,7 +83,7 @@ def _whole_numbers(labels: np.ndarray, target: str) -> np.ndarray:
         raise UserError(f"{target} must be finite. Received: {labels[bad[0]]} at sample {bad[0]}.")
     broken = np.flatnonzero(labels != np.round(labels))
     if len(broken):
-        raise UserError(
+        raise CannotSay(
             f"{target} must hold classes: the audit is about classes, not about regression. Received: "
             f"{labels[broken[0]]:g} at sample {broken[0]}. To look at a regression target, cut it into bins first, "
             "for instance with np.digitize."

@@ -7,7 +7,7 @@ import numpy as np
 
 from kmix_tf.cli.audit.reading.labels import encode, labels_as_written, preparation
 from kmix_tf.cli.audit.reading.source import Reservoir, Scanner, Source, joined, printable
-from kmix_tf.cli.terminal import UserError
+from kmix_tf.cli.terminal import CannotSay, UserError
 
 # Values of a sample: 400 MB at 8 bytes each. Measures hold two or three copies of it.
 MOST_VALUES = 50_000_000
@@ -23,7 +23,7 @@ class Sample:
     classes: names. counts: samples of each class in the whole dataset, int `(classes,)`. total: samples in all.
     prepare: a line of Python that encodes labels as `y`, or None if they are so already. constant: features that
     never change, of `scanned` samples. contradictions: groups of places (see `place`) with equal features and
-    different labels, of `searched` samples.
+    different labels, of `searched` samples. contradiction_labels: their labels, in the same groups.
     """
 
     source: Source
@@ -39,6 +39,7 @@ class Sample:
     searched: int
     notes: list[str]
     prepare: str | None = None
+    contradiction_labels: list[list[str]] = dataclasses.field(default_factory=list)
 
     @property
     def is_enough(self) -> bool:
@@ -82,10 +83,15 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
         raise UserError(f"{source.name} is empty: it holds no samples.")
     sample = _sample(source, scanner, reservoir, np.concatenate(labels))
     if not sample.is_enough:
-        raise UserError(
+        raise CannotSay(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
             f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. "
             "Raise --max-samples or bring more data."
+        )
+    if np.bincount(sample.y).max() < 2:
+        raise CannotSay(
+            f"{source.name}: a class must have two samples that are measured. Received: {len(sample.x)} samples, "
+            "each of a class of its own. Bring more of each class, or raise --max-samples."
         )
     return sample
 
@@ -109,9 +115,7 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
         notes += of_labels
     y, names = encode(labels, target, list(source.counts) if source.counts else None)
     x, index = reservoir.sample()
-    groups = scanner.contradictions(y)
-    if source.names:
-        groups = joined([[source.names[i] for i in group] for group in groups] + source.copies)
+    groups, labelled = _contradictory(source, scanner.contradictions(y), names, y)
     return Sample(
         source=source,
         x=x,
@@ -121,9 +125,20 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
         counts=np.array([source.counts[name] for name in names]) if source.counts else np.bincount(y),
         total=source.total or len(y),
         constant=scanner.constant(),
-        contradictions=[list(group) for group in groups],
+        contradictions=groups,
+        contradiction_labels=labelled,
         scanned=len(y),
         searched=max(len(y), source.searched),
         notes=notes,
         prepare=preparation(labels, names, source.kind),
     )
+
+
+def _contradictory(
+    source: Source, groups: list[list[int]], names: np.ndarray, y: np.ndarray
+) -> tuple[list[list[int | str]], list[list[str]]]:
+    """Groups of equal samples by place or file, and their labels, which are the folders of files."""
+    if not source.names:
+        return [list(group) for group in groups], [[printable(str(names[y[i]])) for i in group] for group in groups]
+    files = joined([[source.names[i] for i in group] for group in groups] + source.copies)
+    return files, [[file.partition("/")[0] for file in group] for group in files]

@@ -1,31 +1,34 @@
 """The report as a plain dictionary: what report.json holds, and what the text and the page are made of.
 
-Keys: `format` (2); `data`: name, kind, samples, measured, scanned (for features that never change), searched (for
+Keys: `format` (3); `data`: name, kind, samples, measured, scanned (for features that never change), searched (for
 equal samples with different labels), shape, classes, encoding, notes; `setting`: seed, max_samples, standardize,
-alphas; `verdict`: level, reasons; `suggestion`: prepare, code, why, k, alpha, epsilon, rate, alternatives, notes;
-`warnings`: about, text; `measures`, as the modules of `measuring` return them. Distances are in
-the units of the data. Samples are named by their number in the dataset, from 0, or by their file. What could not be
-measured is null, with a `reason` beside it; infinity is the string "infinity".
+alpha, alphas; `verdict`: as `judging.verdict` gives it, and reasons; `suggestion`: prepare, code, why, k, alpha,
+epsilon, rate, alternatives, notes; `warnings`: about, text; `contradicting`: as the module of that name gives it;
+`measures`, as the modules of `measuring` return them. Distances are in the units of the data. Samples are named by
+their number in the dataset, from 0, or by their file. What could not be measured is null, with a `reason` beside it;
+infinity is the string "infinity". Where nothing could be measured, the verdict is "cannot say", `data` holds the name
+only, `suggestion` and `measures` are null, and the lists are empty.
 """
 
 import json
 from typing import Any
 
-from kmix_tf.cli.audit import advice
+from kmix_tf.cli.audit import advice, judging
 from kmix_tf.cli.audit.cautions import cautions
-from kmix_tf.cli.audit.measuring import ALPHAS
+from kmix_tf.cli.audit.contradicting import contradicting
 from kmix_tf.cli.audit.reading.sample import Sample
+from kmix_tf.cli.audit.reasons import reasons
 from kmix_tf.cli.terminal import escaped
 
-FORMAT = 2
+FORMAT = 3
 # Keys of measures that hold rows of the sample.
 _ROWS = {"first", "second", "sample"}
 
 
 def build(sample: Sample, measures: dict[str, Any], setting: dict[str, Any]) -> dict[str, Any]:
     """The whole report."""
-    standardized = setting["standardize"]
-    judged = advice.verdict(measures)
+    standardized, alpha = setting["standardize"], setting["alpha"]
+    judgement = judging.verdict(measures, alpha)
     data = {
         "name": sample.source.name,
         "kind": sample.source.kind,
@@ -38,14 +41,30 @@ def build(sample: Sample, measures: dict[str, Any], setting: dict[str, Any]) -> 
         "encoding": {name: i for i, name in enumerate(sample.classes)} if sample.encoded else None,
         "notes": sample.notes,
     }
+    alphas = [row["alpha"] for row in measures["contradictions"]["by_alpha"]]
     return {
         "format": FORMAT,
         "data": data,
-        "setting": {**setting, "alphas": list(ALPHAS)},
-        "verdict": judged,
-        "suggestion": advice.suggestion(measures, judged["level"], len(sample.classes), standardized, sample.prepare),
-        "warnings": cautions(sample, measures, standardized),
+        "setting": {**setting, "alphas": alphas},
+        "verdict": {**judgement, "reasons": reasons(measures, alpha)},
+        "suggestion": advice.suggestion(measures, judgement, len(sample.classes), standardized, sample.prepare),
+        "warnings": cautions(sample, measures, standardized, alpha),
+        "contradicting": contradicting(sample, measures["closeness"]),
         "measures": _located(measures, sample),
+    }
+
+
+def build_unknown(name: str, reason: str, setting: dict[str, Any]) -> dict[str, Any]:
+    """The report of data of which nothing could be measured, and why."""
+    return {
+        "format": FORMAT,
+        "data": {"name": name},
+        "setting": {**setting, "alphas": []},
+        "verdict": {**judging.unknown(reason, setting["alpha"]), "reasons": [reason]},
+        "suggestion": None,
+        "warnings": [],
+        "contradicting": [],
+        "measures": None,
     }
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from kmix_tf import _extras
 from kmix_tf.analysis.crossing import CrossMatchShare, cross_match_bound
 from kmix_tf.analysis.locality import DistanceProfile
-from kmix_tf.cli.audit.report.wording import percent
+from kmix_tf.cli.audit.wording import percent
 from kmix_tf.cli.terminal import in_one_line
 from kmix_tf.plot import plot_cross_matches, plot_distances
 
@@ -96,7 +96,7 @@ def _settings() -> Iterator[ModuleType]:
 def harm(measures: dict[str, Any]) -> Markup:
     """Contradicted labels and conflicts at each alpha."""
     labels, mixtures = measures["contradictions"]["by_alpha"], measures["conflicts"]["by_alpha"]
-    baseline, places = measures["closeness"]["nearest_is_other"], np.arange(len(labels))
+    baseline, places = [row["baseline"] for row in mixtures], np.arange(len(labels))
     asked = {place - 0.16: row["share"] for place, row in enumerate(labels) if row["share"] is not None}
     conflicts = [row["share"] for row in mixtures]
 
@@ -104,12 +104,12 @@ def harm(measures: dict[str, Any]) -> Markup:
         if asked:
             axes.bar(list(asked), list(asked.values()), 0.3, color=ORANGE, label="contradicted")
         axes.bar(places + 0.16, conflicts, 0.3, color=BLUE, label="in conflict")
-        axes.axhline(baseline, color=GREY, linestyle="--", linewidth=1.2, label="unmixed")
+        axes.hlines(baseline, places, places + 0.32, GREY, "--", linewidth=1.8, label="unmixed")
         axes.set_xticks(places, [f"alpha = {row['alpha']:g}" for row in labels])
         look = {"rotation": 90, "ha": "center", "va": "bottom", "fontsize": 8, "color": ORANGE}
         for place in set((places - 0.16).tolist()) - set(asked):
             axes.text(place, 0, " contradicted: not measured", **look)
-        highest = max(*asked.values(), *conflicts, baseline, 0.05)
+        highest = max(*asked.values(), *conflicts, *baseline, 0.05)
         axes.set(ylabel="share", xlim=(-0.5, len(labels) - 0.5), ylim=(0, 1.08 * highest))
         axes.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.3g} %")
         _legend_above(axes, 3)
@@ -149,7 +149,8 @@ def alphas(measures: dict[str, Any]) -> Markup:
     rows = measures["matching"]["by_k"]
 
     def draw(axes: Any) -> None:
-        for place, color in ((0, GREEN), (1, BLUE)):
+        common = [place for place, one in enumerate(rows[0]["alphas"]) if one["alpha"] <= 1]
+        for place, color in zip(common, (GREEN, BLUE, ORANGE), strict=False):
             reached = [(row["k"], row["alphas"][place]["alpha_k"]) for row in rows]
             reached = [(k, alpha) for k, alpha in reached if alpha is not None and alpha < 1000]
             label = f"as mixup at {rows[0]['alphas'][place]['alpha']:g}"

@@ -7,18 +7,23 @@ import numpy as np
 
 from kmix_tf._version import __version__
 from kmix_tf.cli import pages
-from kmix_tf.cli.audit import advice
+from kmix_tf.cli.audit import judging, wording
+from kmix_tf.cli.audit.contradicting import FILE
 from kmix_tf.cli.audit.reading.sample import Sample
-from kmix_tf.cli.audit.report import figures, wording
+from kmix_tf.cli.audit.reasons import steepness
+from kmix_tf.cli.audit.report import figures
 
+# Groups of samples whose labels contradict one another, of those that the file has, and samples of a group.
+_GROUPS, _MEMBERS = 8, 6
 # Pixels of a picture's longer side, at least one half of it.
 _SIDE = 96
 # The colour of a verdict and its words.
 _HEADLINES = {
-    advice.SAFE: ("good", "Safe: mixing does no harm that was found here"),
-    advice.CARE_DUE: ("fair", "Mix locally, or with care"),
-    advice.FAILING: ("bad", "Mixup fails here"),
-    advice.CONTRADICTORY: ("bad", "Labels contradict one another, which mixing cannot mend"),
+    judging.SAFE: ("good", "Safe: no harm to labels was found"),
+    judging.CARE_DUE: ("fair", "Mix locally, or with care"),
+    judging.FAILING: ("bad", "Mixup fails here"),
+    judging.CONTRADICTORY: ("bad", "Labels contradict one another, which mixing cannot mend"),
+    judging.UNKNOWN: ("fair", "It cannot be said whether mixing hurts here"),
 }
 _FILTERS: dict[str, Callable[..., Any]] = {
     "number": wording.number,
@@ -42,12 +47,35 @@ def report_page(report: dict[str, Any], sample: Sample, examples: list[dict[str,
         by_alpha=wording.by_alpha(measures),
         by_k=wording.by_k(measures),
         near_other=wording.near_other(measures["closeness"]),
+        steepness=steepness(measures),
+        contradictions_file=FILE,
+        listed=_listed(report["contradicting"]),
         class_sizes=wording.class_sizes(measures["balance"]["classes"]),
         most_named=figures.NAMED,
         figures=_figures(report, sample),
         strips=strips(sample, examples),
         version=__version__,
     )
+
+
+def unknown_page(report: dict[str, Any]) -> str:
+    """HTML of a report that holds no measures."""
+    tone, headline = _HEADLINES[report["verdict"]["level"]]
+    shown = {"report": report, "tone": tone, "headline": headline, "version": __version__}
+    return pages.render("audit_unknown.html", _FILTERS, **shown)
+
+
+def _listed(groups: list[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The first groups of samples that contradict one another, as rows of a table."""
+    return [
+        (
+            wording.listed([str(place) for place in group["samples"]], _MEMBERS),
+            wording.listed(group["labels"], _MEMBERS),
+            group["kind"],
+            wording.number(group["distance"]),
+        )
+        for group in groups[:_GROUPS]
+    ]
 
 
 def _figures(report: dict[str, Any], sample: Sample) -> dict[str, Any]:

@@ -1,76 +1,51 @@
-"""The report for a terminal: a verdict, lines to copy, tables and warnings."""
+"""The report for a terminal: the verdict, why, what to do, and the line to copy. The rest is on the page."""
 
 import textwrap
 from typing import Any
 
 from rich.text import Text
 
-from kmix_tf.cli.audit import advice
-from kmix_tf.cli.audit.report import wording
-from kmix_tf.cli.terminal import WIDTH, Grid, heading, plain
+from kmix_tf.cli.audit import judging, wording
+from kmix_tf.cli.audit.contradicting import described
+from kmix_tf.cli.terminal import WIDTH, heading, in_one_line, plain
 
-_STYLES = {advice.SAFE: "bold green", advice.CARE_DUE: "bold yellow"}
-_ON_ALPHA = (
-    "Contradicted: where a model that fits all mixtures predicts another class at the sample itself. In conflict: a "
-    "mixture whose nearest sample, its own two aside, is of a class that has no part in it. Distance: of a sample to "
-    "the nearest mixture of other classes, the least and the mean."
-)
-_ON_K = (
-    "±: the standard error of an estimate from random groups. At least: what any matching of such groups has on "
-    "average, exactly. Distance: of matched pairs, root mean square. alpha_k: with it, k-mixup perturbs as much as "
-    "mixup at the alpha named, if there is one; far above 4, it is not worth having."
-)
+_STYLES = {judging.SAFE: "bold green", judging.CARE_DUE: "bold yellow", judging.UNKNOWN: "bold yellow"}
+# Of each part at most, so that they are 15 with the verdict, two lines of code and the files.
+_LINES = {"why": 2, "would change": 2, "to do": 2, "remark": 1, "warnings": 1, "to mend": 1}
 
 
-def report_text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text | Grid]:
-    """The parts of the report, one below another; only code is longer than `width`."""
-    level, measures = report["verdict"]["level"], report["measures"]
+def report_text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text]:
+    """The parts of the report, one below another, at most 14 lines; only code is longer than `width`."""
+    judged, suggested = report["verdict"], report["suggestion"]
     told = {
-        "Warnings": [warning["text"] for warning in report["warnings"]],
-        "Notes": report["data"]["notes"],
+        "why": judged["why"],
+        "would change": judged["would_change"],
+        "to do": judged["to_do"],
+        "remark": (judged["remarks"] or [None])[0],
+        "warnings": _warnings(report["warnings"]),
+        "to mend": described(report["contradicting"]),
     }
+    lines = [] if suggested is None else [code for code in (suggested["prepare"], suggested["code"]) if code]
     return [
-        textwrap.fill(plain(wording.described(report)), width),
-        heading(f"\nVerdict: {level}", _STYLES.get(level, "bold red")),
-        *_items(report["verdict"]["reasons"], width),
-        heading("\nStart with"),
-        *_suggested(report["suggestion"], width),
-        heading("\nClasses"),
-        *_items(_classes(report), width),
-        wording.by_alpha(measures),
-        textwrap.fill(_ON_ALPHA, width),
-        wording.by_k(measures),
-        textwrap.fill(_ON_K, width),
-        *_told(told, width),
+        *([] if suggested is None else [_filled(wording.described(report), width, 2, "")]),
+        heading(
+            f"Verdict at alpha = {judged['alpha']:g}: {judged['level']}", _STYLES.get(judged["level"], "bold red")
+        ),
+        *(
+            _filled(f"{name}: {wording.sentence(words)}", width, _LINES[name])
+            for name, words in told.items()
+            if words
+        ),
+        *(f"    {in_one_line(line)}" for line in lines),
     ]
 
 
-def _classes(report: dict[str, Any]) -> list[str]:
-    words = [wording.class_sizes(report["measures"]["balance"]["classes"])]
-    if report["data"]["encoding"]:
-        numbered = [f"{name!r} is {place}" for name, place in report["data"]["encoding"].items()]
-        words.append(f"Labels are numbered: {wording.listed(numbered)}.")
-    return [*words, wording.near_other(report["measures"]["closeness"])]
+def _warnings(warnings: list[dict[str, str]]) -> str | None:
+    """What there are warnings about; their sentences are on the page."""
+    return wording.listed([*dict.fromkeys(warning["about"] for warning in warnings)], most=2) if warnings else None
 
 
-def _suggested(found: dict[str, Any], width: int) -> list[str]:
-    lines = [f"    {found['prepare']}"] if found["prepare"] else []
-    lines += [f"    {found['code']}", *_items([found["why"]], width)]
-    for other in found["alternatives"]:
-        lines += [f"  or {other['code']}", *_items([other["why"]], width)]
-    return lines + _items(found["notes"], width)
-
-
-def _told(lists: dict[str, list[str]], width: int) -> list[str | Text | Grid]:
-    """Each list that is not empty, under its title."""
-    parts: list[str | Text | Grid] = []
-    for title, found in lists.items():
-        if found:
-            parts += [heading(f"\n{title}"), *_items(found, width)]
-    return parts
-
-
-def _items(told: list[str], width: int) -> list[str]:
-    filler = textwrap.TextWrapper(width, initial_indent="  - ", subsequent_indent="    ", break_long_words=False)
-    kept = (wording.kept_together(plain(wording.sentence(words))) for words in told)
-    return [filler.fill(words).replace("\N{NO-BREAK SPACE}", " ") for words in kept]
+def _filled(words: str, width: int, lines: int, indent: str = "  ") -> str:
+    filler = textwrap.TextWrapper(width, initial_indent=indent, subsequent_indent=2 * indent, break_long_words=False)
+    filler.max_lines, filler.placeholder = lines, " ..."
+    return filler.fill(wording.kept_together(plain(words))).replace("\N{NO-BREAK SPACE}", " ")

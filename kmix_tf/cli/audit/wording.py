@@ -27,6 +27,11 @@ def percent(share: float | None) -> str:
     return f"{100 * share:.1f} %" if share < 0.999 else "> 99.9 %"
 
 
+def points(share: float) -> str:
+    """A difference of shares, with its sign."""
+    return f"{100 * share:.1f} points"
+
+
 def estimate(share: float, error: float) -> str:
     """A share in percent, with its standard error if it has one."""
     digits = ".1f" if error >= 0.0005 else ".1g"
@@ -89,12 +94,20 @@ def near_other(closeness: dict[str, Any]) -> str:
 def by_alpha(measures: dict[str, Any]) -> Grid:
     """Contradicted labels, conflicts and distances, a row for each alpha."""
     found = (measures[name]["by_alpha"] for name in ("contradictions", "conflicts", "intrusion"))
-    head = ("alpha", "labels contradicted", "mixtures in conflict", "least distance", "mean distance")
+    head = (
+        "alpha",
+        "labels contradicted",
+        "mixtures in conflict",
+        "more than unmixed",
+        "least distance",
+        "mean distance",
+    )
     rows = [
         (
             f"{one['alpha']:g}",
             percent(one["share"]),
             percent(two["share"]),
+            points(two["excess"]),
             number(three["least"]),
             number(three["mean"]),
         )
