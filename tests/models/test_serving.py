@@ -383,19 +383,19 @@ def test_tf2onnx_converts_the_saved_model(tmp_path):
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32"])
-def test_integer_inputs_that_would_be_cut_off_are_refused(dtype):
+def test_integer_inputs_are_shrunk_in_floats_and_served(dtype, tmp_path):
     model = single(dtype=dtype)
-    with pytest.raises(
-        ValueError, match=rf"RescaledModel: the model's inputs are of dtypes \['{dtype}'\] and cannot"
-    ):
-        RescaledModel(model, 1.0)
     x = np.random.default_rng(0).integers(0, 9, (SIZE, 3)).astype(dtype)
     rescaled = RescaledModel(model, 0.0)  # which shrinks nothing
     rescaled.adapt(x, np.arange(SIZE) % 3)
     np.testing.assert_allclose(rescaled.predict(x, verbose=0), model.predict(x, verbose=0), atol=1e-6)
-    # The remedy: a floating input takes integers, too, and is served with them.
-    rescaled = RescaledModel(single(), 1.0)
-    rescaled.adapt(x, np.arange(SIZE) % 3)
+    # The same network on floating inputs, which shrunk integers are: its input would cut them off.
     shrunk = (0.75 * x + 0.25 * x.mean(axis=0)).astype("f4")
-    expected = rescaled.model.predict(shrunk, verbose=0) / 0.75 - 1 / 9
-    np.testing.assert_allclose(rescaled.predict(x, verbose=0), expected, atol=1e-5)
+    expected = single().predict(shrunk, verbose=0) / 0.75 - 1 / 9
+    for wrapped in (model, single()):
+        rescaled = RescaledModel(wrapped, 1.0)
+        rescaled.adapt(x, np.arange(SIZE) % 3)
+        np.testing.assert_allclose(rescaled.predict(x, verbose=0), expected, atol=1e-5)
+        rescaled.export(tmp_path / "served")
+        loaded = tf.saved_model.load(str(tmp_path / "served"))
+        np.testing.assert_allclose(loaded.serve(x).numpy(), expected, atol=1e-5)
