@@ -62,11 +62,11 @@ def run(tasks: Sequence[Task], jobs: int) -> Generator[Done, None, None]:
 
 
 def _end_children() -> None:
-    """Ends all processes of the pool, those too that its thread has begun meanwhile."""
+    """Ends all processes of the pool, those begun meanwhile too; they keep nothing, so by force."""
     for _ in range(_TRIES):
         children = multiprocessing.active_children()
         for process in children:
-            process.terminate()
+            process.kill()
         for process in children:
             process.join(0.2)
         if not children:
