@@ -152,12 +152,13 @@ def _judged(
     better = [each for each in made if each.verdict == intervals.BETTER]
     best = min(better, key=lambda each: each.differences["error"].mean, default=None)
     splits = len(outcomes[PLAIN])
+    verdict = _verdict(made)
     return Trial(
-        verdict=findings.HELPS if best else findings.NONE_BETTER,
+        verdict=verdict,
         reason=_reason(best, made),
         findings=made,
         best=best.name if best else None,
-        code=best.code if best else f"# {findings.NONE_BETTER}",
+        code=best.code if best else f"# {verdict}",
         task=problem.task,
         is_balanced=problem.is_balanced,
         splits=splits,
@@ -166,6 +167,14 @@ def _judged(
         seconds=seconds,
         notes=(*problem.notes, *_notes(arms, splits, steps, len(problem.x)), *_doubts(made, splits, steps)),
     )
+
+
+def _verdict(made: tuple[Finding, ...]) -> str:
+    """Of all mixes together."""
+    verdicts = {each.verdict for each in made[1:]}
+    if intervals.BETTER in verdicts:
+        return findings.HELPS
+    return findings.UNDECIDED if intervals.UNDECIDED in verdicts else findings.NONE_BETTER
 
 
 def _unseen(problem: Problem, splits: int) -> float:

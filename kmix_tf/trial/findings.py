@@ -11,6 +11,8 @@ from kmix_tf.trial.problem import CLASSES, REGRESSION
 
 FORMAT = 1
 HELPS, NONE_BETTER, CANNOT_SAY = "mixing helps", "none is better: don't mix", "cannot say"
+# Not to have shown that a mix is better is not to have shown that it is not.
+UNDECIDED = "undecided: mixing may help or not"
 _MEASURES = {
     CLASSES: ("error, %", "loss", "calibration error, %"),
     "multilabel": ("error, % of labels", "loss", "calibration error, %"),
@@ -42,9 +44,10 @@ class Finding:
 class Trial:
     """Networks trained with and without mixing, compared; prints as a table.
 
-    verdict: "mixing helps", "none is better: don't mix" or "cannot say". reason: a sentence. findings: no mixing
+    verdict: "mixing helps"; "none is better: don't mix", where each mix is worse or makes no difference; "undecided:
+    mixing may help or not", where that is not shown of all; or "cannot say". reason: a sentence. findings: no mixing
     first. best: the name of the mix that is better by most, or None. code: a line that makes it, or a comment that
-    says not to mix. task: "classes", "multilabel" or "regression". is_balanced: whether the error counts all rows
+    is the verdict. task: "classes", "multilabel" or "regression". is_balanced: whether the error counts all rows
     alike, not all classes. splits, steps, rows: how much was trained. notes: what else must be known.
     """
 

@@ -10,10 +10,10 @@ from kmix_tf.cli import pages
 from kmix_tf.cli.audit.report import figures
 from kmix_tf.cli.compare.text import all_notes, described
 from kmix_tf.trial import Trial
-from kmix_tf.trial.findings import CANNOT_SAY, HELPS
+from kmix_tf.trial.findings import CANNOT_SAY, HELPS, UNDECIDED
 from kmix_tf.trial.intervals import BETTER, WITHIN, WORSE
 
-_TONES = {HELPS: "good", CANNOT_SAY: "fair"}
+_TONES = {HELPS: "good", CANNOT_SAY: "fair", UNDECIDED: "fair"}
 _COLOURS = {BETTER: figures.GREEN, WORSE: figures.ORANGE}
 
 

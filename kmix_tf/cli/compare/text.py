@@ -7,9 +7,9 @@ from rich.text import Text
 
 from kmix_tf.cli.terminal import Grid, heading, plain
 from kmix_tf.trial import Trial
-from kmix_tf.trial.findings import CANNOT_SAY, HELPS
+from kmix_tf.trial.findings import CANNOT_SAY, HELPS, UNDECIDED
 
-_STYLES = {HELPS: "bold green", CANNOT_SAY: "bold yellow"}
+_STYLES = {HELPS: "bold green", CANNOT_SAY: "bold yellow", UNDECIDED: "bold yellow"}
 
 
 def described(report: dict[str, Any]) -> str:
