@@ -6,9 +6,8 @@ from collections.abc import Callable
 import numpy as np
 
 from kmix_tf.cli.audit.reading.labels import labels_as_written, preparation
-from kmix_tf.cli.audit.reading.sample import MOST_VALUES
-from kmix_tf.cli.audit.reading.source import Reservoir, Scanner, Source
-from kmix_tf.cli.terminal import UserError
+from kmix_tf.cli.audit.reading.sample import look_through
+from kmix_tf.cli.audit.reading.source import Source
 
 
 @dataclasses.dataclass
@@ -31,27 +30,10 @@ def read_rows(source: Source, limit: int, seed: int, on_rows: Callable[[int], ob
     """All of a source looked through, and at most `limit` rows kept, drawn at random.
 
     Raises:
-        UserError: for features that are not finite, samples of several shapes, or none.
+        UserError: as `look_through`.
     """
-    scanner, reservoir, labels = Scanner(source.name, source.columns), None, []
-    for x, y in source.blocks:
-        if reservoir is None:
-            shape, values = x.shape[1:], x[0].size
-            if not 0 < values <= MOST_VALUES // 2:
-                raise UserError(
-                    f"{source.name}: a sample must hold 1 to {MOST_VALUES // 2:,} values. Received: {values}."
-                )
-            reservoir = Reservoir(min(limit, MOST_VALUES // values), seed)
-        if x.shape[1:] != shape:
-            raise UserError(f"{source.name}: samples must have one shape. Received: {shape} and {x.shape[1:]}.")
-        scanner.add(x)
-        reservoir.add(x)
-        labels.append(y)
-        on_rows(len(x))
-    if reservoir is None:
-        raise UserError(f"{source.name} is empty: it holds no samples.")
-    kept, index = reservoir.sample()
-    return _rows(source, kept, index, np.concatenate(labels))
+    _, reservoir, labels = look_through(source, limit, seed, on_rows)
+    return _rows(source, *reservoir.sample(), labels)
 
 
 def _rows(source: Source, x: np.ndarray, index: np.ndarray, y: np.ndarray) -> Rows:

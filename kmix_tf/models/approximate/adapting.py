@@ -17,7 +17,8 @@ from kmix_tf.batch.leaf import FEATURES, MIXED, Leaf
 from kmix_tf.maths.losses import LOSSES, targets_of
 from kmix_tf.maths.moments import StreamingMoments
 from kmix_tf.models.approximate.kinds import CROSS_ENTROPIES
-from kmix_tf.models.approximate.outputs import Outputs, several
+from kmix_tf.models.approximate.outputs import Outputs
+from kmix_tf.models.arrays import several
 from kmix_tf.models.endings import are_probabilities
 from kmix_tf.models.lookups import input_specs, require_no_lookups, specs_of
 

@@ -129,12 +129,6 @@ def outputs_of(model: Any) -> Outputs | None:
     return Outputs.of(outputs[0] if answers_one else model.output, model)
 
 
-def several(arrays: Any, model: Any, ends: str) -> Any:
-    """A list of arrays as a tuple, where the model has as many inputs or outputs; `tf.data` would stack a list."""
-    count = len(tf.nest.flatten(getattr(model, ends, None) or []))
-    return tuple(arrays) if isinstance(arrays, list) and len(arrays) == count > 1 else arrays
-
-
 def side_by_side(answer: Any) -> tf.Tensor:
     """All outputs in one tensor `(batch, outputs)`, in float32 or wider."""
     leaves = [at_least_float32(leaf) for leaf in tf.nest.flatten(answer)]

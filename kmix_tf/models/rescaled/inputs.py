@@ -237,8 +237,10 @@ def require_floating(specs: Any, averaged: Sequence[bool]) -> None:
 
 
 def first_sample(x: Any) -> Any:
+    """A batch of the first sample of a batch."""
     return tf.nest.map_structure(lambda leaf: leaf[:1], x)
 
 
 def shapes_of(x: Any) -> tuple[tuple[int, ...], ...]:
+    """The shape of a row of each leaf."""
     return tuple(tuple(leaf.shape[1:]) for leaf in tf.nest.flatten(x))

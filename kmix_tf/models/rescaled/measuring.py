@@ -25,7 +25,7 @@ from kmix_tf.models.rescaled.places import PlaceMeans, Shape, opened, present_at
 from kmix_tf.models.rescaled.rows import like_outputs, require_finite, require_weights, sample_count
 
 
-class Rows(NamedTuple):
+class CheckedBatch(NamedTuple):
     """A batch, checked.
 
     features: its leaves. targets: of each output, in its form. weight: float64 `(batch,)` or `(batch, *places)`.
@@ -99,7 +99,7 @@ class Measuring:
         for leaf, means, there in zip(rows.targets, self.targets, rows.targets_present, strict=True):
             _add(means, leaf, rows.weight, there)
 
-    def rows(self, number: int, x: Any, y: Any, weights: list[Any]) -> Rows:
+    def rows(self, number: int, x: Any, y: Any, weights: list[Any]) -> CheckedBatch:
         """A batch as it is measured, checked; of the means, it opens the axes along which the batch differs.
 
         Raises:
@@ -117,7 +117,7 @@ class Measuring:
         masked = self._ask(x) if self._is_masked else answer
         present = present_in(x, self.shapes, self._masks, self._values)
         present_targets = present_outputs(x, self.shapes, self._masks, masked)
-        return Rows([leaf for _, leaf in leaf_paths(x)], targets, weight, present, present_targets)
+        return CheckedBatch([leaf for _, leaf in leaf_paths(x)], targets, weight, present, present_targets)
 
     def require_elements(self, x: Any) -> None:
         """Refuses data of which nothing is there, all being padding."""

@@ -13,6 +13,7 @@ from kmix_tf._ops import Tensor, ops
 from kmix_tf._paths import as_selectors, is_selected, leaf_paths
 from kmix_tf.batch.categories import Once
 from kmix_tf.layers.options import KerasOptions
+from kmix_tf.models.arrays import several
 from kmix_tf.models.calibrating.seen import Seen
 from kmix_tf.models.lookups import input_specs
 from kmix_tf.models.rescaled.calibrating import Calibrates, Fitted
@@ -270,7 +271,7 @@ class RescaledModel(Calibrates, Compares, Measures, Looks, Saves, Exports, keras
         return tf.data.Dataset.from_tensor_slices(self._parts(data, y, sample_weight)).batch(batch_size)
 
     def _parts(self, data: Any, y: Any, sample_weight: Any) -> tuple[Any, ...]:
-        parts = _several(data, self.model, "inputs"), _several(y, self.model, "outputs")
+        parts = several(data, self.model, "inputs"), several(y, self.model, "outputs")
         return parts if sample_weight is None else (*parts, sample_weight)
 
     def _ask(self, x: Any) -> Any:
@@ -310,12 +311,6 @@ class RescaledModel(Calibrates, Compares, Measures, Looks, Saves, Exports, keras
 
     def build(self, input_shape: Any = None) -> None:
         self._require_adapted()
-
-
-def _several(arrays: Any, model: Any, ends: str) -> Any:
-    """A list of arrays as a tuple, where the model has as many inputs or outputs; `tf.data` would stack a list."""
-    count = len(tf.nest.flatten(getattr(model, ends, None) or []))
-    return tuple(arrays) if isinstance(arrays, list) and len(arrays) == count > 1 else arrays
 
 
 def _as_float(leaf: Any) -> Tensor:

@@ -12,7 +12,7 @@ from kmix_tf._ops import ops
 from kmix_tf._progress import progress
 from kmix_tf.layers.adaptation import ClassesOfBatches
 from kmix_tf.models.rescaled.means import TrainingMeans
-from kmix_tf.models.rescaled.measuring import Measuring, Rows
+from kmix_tf.models.rescaled.measuring import CheckedBatch, Measuring
 from kmix_tf.models.rescaled.mixtures import Mixtures, mixtures_of
 from kmix_tf.models.rescaled.places import present_at, weights_at
 from kmix_tf.models.rescaled.slopes import Slope, Slopes
@@ -100,7 +100,7 @@ def _weighs(training: Training) -> bool:
     return any(member.class_weight is not None or not member.weight.counts_alike for member in members)
 
 
-def _as_outputs(rows: Rows, y: Any) -> Any:
+def _as_outputs(rows: CheckedBatch, y: Any) -> Any:
     """Targets in the form of the model's outputs, as tensors."""
     leaves = [tf.convert_to_tensor(np.asarray(leaf, np.float32)) for leaf in rows.targets]
     return tf.nest.pack_sequence_as(y, leaves)
@@ -110,7 +110,7 @@ def _weights(weights: list[Any]) -> tuple[Any]:
     return (weights[0] if weights else None,)
 
 
-def _add(slopes: Slopes, rows: Rows, mixtures: Mixtures) -> None:
+def _add(slopes: Slopes, rows: CheckedBatch, mixtures: Mixtures) -> None:
     """Adds mixtures of a batch."""
     near = mixtures.near
     slopes.mixtures += len(near)

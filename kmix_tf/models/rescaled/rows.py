@@ -82,6 +82,7 @@ def _require_dense(name: str, spec: Any, any_dtype: bool) -> None:
 
 
 def require_finite(number: int, name: str, values: np.ndarray) -> None:
+    """Refuses NaN and infinity. number: of the batch. name: of the leaf."""
     is_exact = np.issubdtype(values.dtype, np.integer) or values.dtype == bool
     if not is_exact and not np.isfinite(values.astype(np.float64)).all():
         raise _checks.problem(

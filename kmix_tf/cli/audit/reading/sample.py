@@ -67,6 +67,29 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
     Args:
         on_rows: is called with the number of samples of each block read.
     """
+    sample = _sample(source, *look_through(source, limit, seed, on_rows))
+    if not sample.is_enough:
+        raise CannotSay(
+            f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
+            f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. "
+            "Raise --max-samples or bring more data."
+        )
+    if np.bincount(sample.y).max() < 2:
+        raise CannotSay(
+            f"{source.name}: a class must have two samples that are measured. Received: {len(sample.x)} samples, "
+            "each of a class of its own. Bring more of each class, or raise --max-samples."
+        )
+    return sample
+
+
+def look_through(
+    source: Source, limit: int, seed: int, on_rows: Callable[[int], object]
+) -> tuple[Scanner, Reservoir, np.ndarray]:
+    """All of a source: what was seen of features, at most `limit` samples drawn at random, and all labels as found.
+
+    Raises:
+        UserError: for features that are not finite, samples of several shapes or too many values, or none.
+    """
     scanner = Scanner(source.name, source.columns)
     reservoir, labels, shape = None, [], None
     for x, y in source.blocks:
@@ -81,19 +104,7 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
         on_rows(len(x))
     if reservoir is None:
         raise UserError(f"{source.name} is empty: it holds no samples.")
-    sample = _sample(source, scanner, reservoir, np.concatenate(labels))
-    if not sample.is_enough:
-        raise CannotSay(
-            f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
-            f"{len(sample.x)} of {len(np.unique(sample.y))} after drawing from {sample.total}. "
-            "Raise --max-samples or bring more data."
-        )
-    if np.bincount(sample.y).max() < 2:
-        raise CannotSay(
-            f"{source.name}: a class must have two samples that are measured. Received: {len(sample.x)} samples, "
-            "each of a class of its own. Bring more of each class, or raise --max-samples."
-        )
-    return sample
+    return scanner, reservoir, np.concatenate(labels)
 
 
 def _allowed(source: Source, limit: int, values: int) -> int:
