@@ -15,11 +15,13 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from kmix_tf import RescaledModel
+from kmix_tf.models.calibrating.comparing import _recommended
 from kmix_tf.models.calibrating.fits import fit
 from kmix_tf.models.calibrating.held_out import warn_of_doubts
 from kmix_tf.models.calibrating.maps import Temperature
 from kmix_tf.models.calibrating.rows import Rows
-from kmix_tf.models.calibrating.scores import scored
+from kmix_tf.models.calibrating.scores import Scored, Scores, scored
+from kmix_tf.models.calibrating.seen import Seen, hashes_of
 
 SIZE, CLASSES = 400, 4
 ENDINGS = {
@@ -272,6 +274,21 @@ class TestComparison:
         assert f"Take {comparison.recommended}" in str(comparison)
         assert comparison.fitted["temperature"].temperature == pytest.approx(1 / sharpness, rel=0.05)
 
+    @pytest.mark.parametrize(("gain", "expected"), ((0.001, "temperature"), (0.1, "both")))
+    def test_inputs_are_only_shrunk_where_that_is_clearly_better(self, gain, expected):
+        # Losses of 400 samples that differ by `gain` on average, with a standard error of about 0.01.
+        noise = 0.2 * np.random.default_rng(0).normal(size=400)
+        losses = {
+            "plain": np.full(400, 0.9),
+            "temperature": np.full(400, 0.5),
+            "both": 0.5 - gain + noise - noise.mean(),
+        }
+        made = {
+            name: Scored(Scores(0.1, float(each.mean()), None, None, None), None, each, np.ones(400))
+            for name, each in losses.items()
+        }
+        assert _recommended(made)[0] == expected
+
     def test_the_noise_floor_is_the_calibration_error_of_true_confidences(self):
         errors, floors = [], []
         for seed in range(200):
@@ -382,6 +399,13 @@ class TestRefusals:
         with pytest.raises(TypeError, match="held_out must be a dataset or an array where method='temperature'"):
             passing().calibrate()
 
+    def test_samples_without_a_weight_are_none(self):
+        x, y = drawn()
+        with pytest.raises(ValueError, match=r"at least two samples\. Received: 1 with a weight"):
+            passing().calibrate(x, y, sample_weight=np.eye(SIZE, dtype="f4")[0])
+        found = passing().calibrate(x, y, sample_weight=(np.arange(SIZE) < 300).astype("f4"))
+        assert vars(found) == vars(passing().calibrate(x[:300], y[:300]))
+
     def test_before_adapt(self):
         model = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(4)])
         with pytest.raises(ValueError, match=r"adapt\(dataset\) must come first"):
@@ -479,6 +503,14 @@ class TestDoubts:
         assert "calibrated" not in self.said(lambda: rescaled.fit(x, y, verbose=0))
         rescaled.calibrate(x, y)
         assert "Calibrate again after it" in self.said(lambda: rescaled.fit(x, y, verbose=0))
+
+    @pytest.mark.parametrize(("shared", "known"), ((0, False), (2, False), (30, True)))
+    def test_a_sample_or_two_that_come_again_are_chance(self, shared, known):
+        x = np.random.default_rng(0).normal(size=(160, 3))
+        seen = Seen()
+        seen.add(x[:100])
+        share = seen.share_of(hashes_of(x[100 - shared : 130 - shared]))
+        assert share == (pytest.approx(shared / 30) if known else None)
 
     def test_classes_that_are_missing(self):
         x, y = drawn()
