@@ -1,13 +1,16 @@
 """Calibrated models in another process: from `.keras` files with us, from exports with TensorFlow alone."""
 
 import json
+import warnings
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from kmix_tf import RescaledModel
 from tests.models.test_calibrating import CLASSES, ENDINGS, drawn, passing, several
+from tests.models.test_serving import adapted, every_format, on_keras_3, require_same, served_as, written
 
 RELOADED = """
 import sys
@@ -67,6 +70,49 @@ def test_it_predicts_the_same_elsewhere(output, method, units, shrink, tmp_path,
     if method not in (None, "theta"):
         rescaled.calibrate(method=None, shrink=shrink)
         assert not np.allclose(rescaled.predict(x, verbose=0), expected, atol=1e-3), "the case must show a difference"
+
+
+def two_headed():
+    """A model of two outputs, each calibrated in a way of its own, and features for it."""
+    rescaled, x = adapted("dict")
+    generator = np.random.default_rng(1)
+    answers = rescaled.predict(x, verbose=0)
+    y = {"q": answers["q"].argmax(axis=1), "p": 2 * answers["p"] + generator.normal(size=answers["p"].shape)}
+    y["q"][:6] = (y["q"][:6] + 1) % 3  # a quarter of them is wrong
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of so few samples, which are those adapted to
+        rescaled.calibrate(x, y, method={"q": "temperature", "p": "vector"}, shrink=True)
+    return "dict", rescaled, x
+
+
+def one_label():
+    """A model of one probability, which an isotonic map corrects."""
+    rescaled = passing(1, "sigmoid", "probabilities")
+    x, y = held_out("probabilities", 1)
+    rescaled.calibrate(x, y, method="isotonic")
+    return "probabilities", rescaled, x
+
+
+def test_several_outputs_are_the_same_elsewhere(tmp_path):
+    kind, rescaled, x = two_headed()
+    expected = rescaled.predict(x, verbose=0)
+    rescaled.save(tmp_path / "model.keras")
+    rescaled.export(tmp_path / "served")
+    inputs, outputs = served_as(kind, rescaled, x)
+    require_same(keras.models.load_model(tmp_path / "model.keras").predict(x, verbose=0), expected)
+    signature = tf.saved_model.load(str(tmp_path / "served")).signatures["serving_default"]
+    require_same(signature(**{name: tf.constant(values) for name, values in inputs.items()}), outputs, atol=1e-5)
+
+
+@pytest.mark.representatives("format, made", [("onnx", two_headed), ("litert", one_label)])
+@on_keras_3
+@every_format
+@pytest.mark.parametrize("made", (two_headed, one_label))
+def test_every_format_holds_the_map(format, made, tmp_path):
+    kind, rescaled, x = made()
+    path, run = written(rescaled, format, tmp_path)
+    inputs, outputs = served_as(kind, rescaled, x)
+    require_same(run(path, inputs), outputs, atol=2e-5)
 
 
 def test_files_of_before_calibration_are_read(tmp_path):
