@@ -32,10 +32,10 @@ CARE = 0.02
 CONFLICTS = 0.05
 
 _TO_DO = {
-    SAFE: "Start with the line of code. That labels are not harmed is no promise of a lower error: train with and "
-    "without it, and compare",
-    CARE_DUE: "Mix near samples only, or with a smaller alpha, as the line of code does; train without mixing, too, "
-    "and compare",
+    SAFE: "Start with the line of code. That labels are not harmed is no promise of a lower error: kmix-tf compare "
+    "trains with and without mixing",
+    CARE_DUE: "Mix near samples only, or with a smaller alpha, as the line of code does; kmix-tf compare trains with "
+    "and without mixing",
     FAILING: "Do not mix at this alpha. If at all, mix near samples only, as the line of code does, and keep it only "
     "where it beats training without mixing",
     CONTRADICTORY: "Mend the labels first, and audit again: the rows are in report-contradictions.csv",
