@@ -1,5 +1,6 @@
 """`kmix-tf reproduce` on experiments of the tests: seeds are kept, resumed, judged, and not mixed with others."""
 
+import functools
 import json
 import os
 import signal
@@ -195,7 +196,11 @@ def test_an_interrupted_run_goes_on(reproduce, place):
     module.write_text(EXPERIMENT.replace('"wait_at": -1', '"wait_at": 1'))
     command = [sys.executable, "-m", "kmix_tf", "reproduce", "coins/edge", "--jobs", "2"]
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    process = subprocess.Popen(command, cwd=place, env=environment, stderr=subprocess.PIPE, text=True)
+    # Tests that run in the background ignore interrupts, and so would what they begin.
+    heed = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
+        command, cwd=place, env=environment, stderr=subprocess.PIPE, text=True, preexec_fn=heed
+    )
     path = place / "results" / "coins" / "edge.json"
     for _ in range(1200):
         if path.exists() and len(kept(place)["seeds"]) == 3:
@@ -211,7 +216,7 @@ def test_an_interrupted_run_goes_on(reproduce, place):
 
 
 INTERRUPTED = """
-import multiprocessing
+import multiprocessing, os, time
 from kmix_tf.cli import main
 from kmix_tf.cli.reproduce import command
 from kmix_tf.cli.reproduce.keeping import Kept
@@ -219,11 +224,20 @@ add, write_pages = Kept.add, command.write_pages
 def added(self, *arguments):
     add(self, *arguments)
     raise KeyboardInterrupt
+def is_there(process):
+    # Not is_alive, which may never learn of an end that another thread has waited for at the same time.
+    try:
+        os.kill(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
 def written(*arguments):
     # Those that were ended need a moment; those that were not are asleep for minutes.
-    for process in multiprocessing.active_children():
-        process.join(20)
-    print("left when pages are written:", [each for each in multiprocessing.active_children() if each.is_alive()])
+    left, until = True, time.monotonic() + 20
+    while left and time.monotonic() < until:
+        time.sleep(0.1)
+        left = [each for each in multiprocessing.active_children() if is_there(each)]
+    print("left when pages are written:", left)
     write_pages(*arguments)
 Kept.add, command.write_pages = added, written
 print(main(["reproduce", "coins/edge", "--jobs", "2"]))

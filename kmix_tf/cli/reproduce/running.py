@@ -18,9 +18,6 @@ from kmix_tf.paired import Cells, Runs
 # One is enough for networks as small as here; what two processes ask of two cores is then about two cores' work.
 _THREADS = 1
 
-# How often processes are told to end, a fifth of a second each time.
-_TRIES = 50
-
 
 class Task(NamedTuple):
     """One seed of one experiment. folder: that of `experiments`."""
@@ -57,20 +54,9 @@ def run(tasks: Sequence[Task], jobs: int) -> Generator[Done, None, None]:
         except BaseException:
             # What has begun cannot be stopped, but by ending its process; nothing waits for it.
             pool.shutdown(wait=False, cancel_futures=True)
-            _end_children()
+            for process in multiprocessing.active_children():
+                process.terminate()
             raise
-
-
-def _end_children() -> None:
-    """Ends all processes of the pool, those begun meanwhile too; they keep nothing, so by force."""
-    for _ in range(_TRIES):
-        children = multiprocessing.active_children()
-        for process in children:
-            process.kill()
-        for process in children:
-            process.join(0.2)
-        if not children:
-            return
 
 
 def _ended(future: concurrent.futures.Future, task: Task) -> Done:
