@@ -8,8 +8,8 @@ import click
 import tensorflow as tf
 
 from kmix_tf._version import __version__
-from kmix_tf.cli.audit.reading import FORMATS
-from kmix_tf.cli.audit.reading.source import first_line
+from kmix_tf.cli.reading import FORMATS
+from kmix_tf.cli.reading.source import first_line
 from kmix_tf.cli.terminal import refuse
 
 # As in `kmix_tf.trial`, which would take its time to import.

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from kmix_tf.cli.audit.reading import image_folder, table_file
 from kmix_tf.cli.gallery import images
+from kmix_tf.cli.reading import image_folder, table_file
 
 
 class Name(str):

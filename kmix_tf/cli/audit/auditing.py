@@ -11,13 +11,13 @@ import click
 from kmix_tf._writing import write_files
 from kmix_tf.cli.audit.contradicting import FILE, table
 from kmix_tf.cli.audit.measuring import STEPS, measure
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading.sample import Sample, collect
-from kmix_tf.cli.audit.reading.source import printable
 from kmix_tf.cli.audit.report import build, build_unknown, figures, strict_json
 from kmix_tf.cli.audit.report.page import report_page, unknown_page
 from kmix_tf.cli.audit.report.text import report_text
 from kmix_tf.cli.places import writable_folder
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading.sample import Sample, collect
+from kmix_tf.cli.reading.source import printable
 from kmix_tf.cli.terminal import WIDTH, CannotSay, UserError, console, progress, show
 
 # How often it is tried again with half of the samples where memory is short.

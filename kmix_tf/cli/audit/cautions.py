@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from kmix_tf.cli.audit.reading.sample import Sample
 from kmix_tf.cli.audit.wording import count, listed, number, percent
+from kmix_tf.cli.reading.sample import Sample
 
 # Mixtures of two classes of which so many fall to a third are worth a line, and so many lines are read.
 _CONFLICT, _CONFLICTS_NAMED = 0.05, 4

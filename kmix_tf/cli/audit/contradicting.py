@@ -4,7 +4,7 @@ import csv
 import io
 from typing import Any
 
-from kmix_tf.cli.audit.reading.sample import Sample
+from kmix_tf.cli.reading.sample import Sample
 
 FILE = "report-contradictions.csv"
 HEAD = ("group", "kind", "sample", "label", "distance")

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from kmix_tf._writing import write_files
-from kmix_tf.cli.audit.reading import Options, open_data
 from kmix_tf.cli.audit.report import figures, strict_json
 from kmix_tf.cli.compare.page import compare_page
 from kmix_tf.cli.compare.reading import Rows, read_rows
 from kmix_tf.cli.compare.text import compare_text
 from kmix_tf.cli.places import writable_folder
+from kmix_tf.cli.reading import Options, open_data
 from kmix_tf.cli.terminal import WIDTH, UserError, console, progress, show
 from kmix_tf.trial import Trial, compare_mixes
 from kmix_tf.trial.comparing import rows_in

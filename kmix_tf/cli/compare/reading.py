@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kmix_tf.cli.audit.reading.labels import labels_as_written, preparation
-from kmix_tf.cli.audit.reading.sample import look_through
-from kmix_tf.cli.audit.reading.source import Source
+from kmix_tf.cli.reading.labels import labels_as_written, preparation
+from kmix_tf.cli.reading.sample import look_through
+from kmix_tf.cli.reading.source import Source
 
 
 @dataclasses.dataclass

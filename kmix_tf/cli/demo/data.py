@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kmix_tf import _extras
-from kmix_tf.cli.audit.reading.arrays import open_npz
+from kmix_tf.cli.reading.arrays import open_npz
 from kmix_tf.cli.terminal import UserError
 
 # Of x: volumes with channels. TensorFlow has no kernels for many more.

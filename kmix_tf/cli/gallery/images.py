@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _extras
-from kmix_tf.cli.audit.reading.image_folder import decode_image
+from kmix_tf.cli.reading.image_folder import decode_image
 from kmix_tf.cli.terminal import UserError
 
 # Two groups of 16, so that k = 16 has full groups.

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmix_tf.cli.audit.reading import Options, image_folder, open_data
-from kmix_tf.cli.audit.reading.sample import collect
-from kmix_tf.cli.audit.reading.source import joined
+from kmix_tf.cli.reading import Options, image_folder, open_data
+from kmix_tf.cli.reading.sample import collect
+from kmix_tf.cli.reading.source import joined
 from kmix_tf.cli.terminal import UserError
 
 X, Y = np.arange(12.0).reshape(6, 2), np.arange(6) % 2

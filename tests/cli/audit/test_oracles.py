@@ -13,8 +13,8 @@ from kmix_tf.analysis.optimal_classifier import mixup_optimal_classifier
 from kmix_tf.cli.audit.measuring import ALPHAS, STEPS, flattened, harm, measure
 from kmix_tf.cli.audit.measuring.distances import measure_locality, measure_matching, sizes
 from kmix_tf.cli.audit.measuring.harm import measure_conflicts, measure_contradictions, measure_steepness
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading.sample import collect
 from kmix_tf.cli.terminal import UserError
 
 

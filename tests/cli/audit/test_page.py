@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from kmix_tf.analysis.toys import alternating_line
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading.sample import collect
 from kmix_tf.cli.audit.report import strict_json
 from kmix_tf.cli.audit.report.page import is_images, strips
 from kmix_tf.cli.audit.wording import count, kept_together, listed, number, percent
 from kmix_tf.cli.pages import png_uri
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading.sample import collect
 
 VOID = {"meta", "img", "br"}
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)

@@ -5,8 +5,8 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import KMixupLayer
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading.sample import collect
 
 COUNT = 24
 PLACES = np.arange(COUNT) % 3

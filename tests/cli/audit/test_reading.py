@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading.sample import collect
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading.sample import collect
 from kmix_tf.cli.terminal import UserError
 
 

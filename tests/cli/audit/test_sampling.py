@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading import sample as sample_module
-from kmix_tf.cli.audit.reading import source as source_module
-from kmix_tf.cli.audit.reading.labels import encode
-from kmix_tf.cli.audit.reading.sample import collect
-from kmix_tf.cli.audit.reading.source import Reservoir, Scanner
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading import sample as sample_module
+from kmix_tf.cli.reading import source as source_module
+from kmix_tf.cli.reading.labels import encode
+from kmix_tf.cli.reading.sample import collect
+from kmix_tf.cli.reading.source import Reservoir, Scanner
 from kmix_tf.cli.terminal import UserError
 
 

@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from kmix_tf.cli.audit.reading import Options, open_data
-from kmix_tf.cli.audit.reading.sample import collect
 from kmix_tf.cli.audit.report import build, build_unknown, strict_json
 from kmix_tf.cli.audit.report.text import report_text
 from kmix_tf.cli.audit.wording import by_alpha, by_k, described
+from kmix_tf.cli.reading import Options, open_data
+from kmix_tf.cli.reading.sample import collect
 from kmix_tf.cli.terminal import written
 
 

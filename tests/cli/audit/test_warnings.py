@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from kmix_tf.cli.audit.cautions import cautions
-from kmix_tf.cli.audit.reading.sample import Sample
-from kmix_tf.cli.audit.reading.source import Source
+from kmix_tf.cli.reading.sample import Sample
+from kmix_tf.cli.reading.source import Source
 
 
 def sample_of(counts=(50, 50), measured=None, shape=(4,), constant=(), contradictions=(), names=None):

@@ -13,7 +13,7 @@ from kmix_tf.cli.audit.measuring.harm import (
     measure_intrusion,
     measure_steepness,
 )
-from kmix_tf.cli.audit.reading.sample import Sample
+from kmix_tf.cli.reading.sample import Sample
 from kmix_tf.cli.terminal import CannotSay, UserError
 
 # Weak, the common default, and strong: On Mixup's data dependency, Section 2.3, fails its toy at 32.

@@ -16,8 +16,8 @@ from typing import Any
 from kmix_tf.cli.audit import advice, judging
 from kmix_tf.cli.audit.cautions import cautions
 from kmix_tf.cli.audit.contradicting import contradicting
-from kmix_tf.cli.audit.reading.sample import Sample
 from kmix_tf.cli.audit.reasons import reasons
+from kmix_tf.cli.reading.sample import Sample
 from kmix_tf.cli.terminal import escaped
 
 FORMAT = 3

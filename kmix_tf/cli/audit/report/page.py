@@ -9,9 +9,9 @@ from kmix_tf._version import __version__
 from kmix_tf.cli import pages
 from kmix_tf.cli.audit import judging, wording
 from kmix_tf.cli.audit.contradicting import FILE
-from kmix_tf.cli.audit.reading.sample import Sample
 from kmix_tf.cli.audit.reasons import steepness
 from kmix_tf.cli.audit.report import figures
+from kmix_tf.cli.reading.sample import Sample
 
 # Groups of samples whose labels contradict one another, of those that the file has, and samples of a group.
 _GROUPS, _MEMBERS = 8, 6

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import tensorflow as tf
 
-from kmix_tf.cli.audit.reading.source import Block, Source, first_line, printable, rows_of_a_block
+from kmix_tf.cli.reading.source import Block, Source, first_line, printable, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}

@@ -3,11 +3,11 @@
 import pathlib
 from typing import NamedTuple
 
-from kmix_tf.cli.audit.reading.arrays import read_npy_pair, read_npz
-from kmix_tf.cli.audit.reading.image_folder import read_images
-from kmix_tf.cli.audit.reading.saved_dataset import SPEC, read_saved
-from kmix_tf.cli.audit.reading.source import Source
-from kmix_tf.cli.audit.reading.table_file import read_csv
+from kmix_tf.cli.reading.arrays import read_npy_pair, read_npz
+from kmix_tf.cli.reading.image_folder import read_images
+from kmix_tf.cli.reading.saved_dataset import SPEC, read_saved
+from kmix_tf.cli.reading.source import Source
+from kmix_tf.cli.reading.table_file import read_csv
 from kmix_tf.cli.terminal import UserError
 
 FORMATS = (

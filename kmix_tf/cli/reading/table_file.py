@@ -10,8 +10,8 @@ from typing import NamedTuple, TextIO
 
 import numpy as np
 
-from kmix_tf.cli.audit.reading.labels import is_number
-from kmix_tf.cli.audit.reading.source import Block, Source, rows_of_a_block
+from kmix_tf.cli.reading.labels import is_number
+from kmix_tf.cli.reading.source import Block, Source, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 _NAMED = 20

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.reading.source import Block, Source, first_line, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 SPEC = "dataset_spec.pb"

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from kmix_tf.cli.audit.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.reading.source import Block, Source, first_line, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.

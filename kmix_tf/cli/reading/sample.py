@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kmix_tf.cli.audit.reading.labels import encode, labels_as_written, preparation
-from kmix_tf.cli.audit.reading.source import Reservoir, Scanner, Source, joined, printable
+from kmix_tf.cli.reading.labels import encode, labels_as_written, preparation
+from kmix_tf.cli.reading.source import Reservoir, Scanner, Source, joined, printable
 from kmix_tf.cli.terminal import CannotSay, UserError
 
 # Values of a sample: 400 MB at 8 bytes each. Measures hold two or three copies of it.
