@@ -2,8 +2,8 @@
 
 import collections
 import dataclasses
-import time
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from kmix_tf import _checks
 from kmix_tf.trial import findings, intervals, scoring
 from kmix_tf.trial.arms import PLAIN, Arm, arms_of, default_arms
+from kmix_tf.trial.dependent import WINDOWS
 from kmix_tf.trial.findings import Finding, Trial
 from kmix_tf.trial.networks import require_linear_ending
 from kmix_tf.trial.problem import CLASSES, MULTILABEL, TASKS, CannotSay, Problem, make_problem
@@ -34,6 +35,8 @@ def compare_mixes(
     optimizer: Callable[[], Any] | None = None,
     task: str = "auto",
     sample_weight: Any = None,
+    groups: Any = None,
+    time: Any = None,
     standardize: bool = True,
     seed: int = 0,
     progress: Callable[[float, str], None] | None = None,
@@ -63,6 +66,10 @@ def compare_mixes(
         task: "auto", "classes", "multilabel" or "regression". "auto" takes whole numbers for classes, unless they are
             more than twenty with fewer than five rows each, and fractions for regression.
         sample_weight: `(n,)`, >= 0; counts in training, in when to stop, in error and in loss.
+        groups: `(n,)`, names or numbers: rows of one group, such as a patient or a photograph, are never in two
+            parts; at least 8 groups.
+        time: `(n,)`, numbers or dates: what is trained on is earlier than what is tested on, in five windows of half
+            of the rows each, whose test parts have no row in common. Not together with groups.
         standardize: whether features (of images, channels) are brought to mean 0 and spread 1 by the training part.
         seed: of splits, weights, batches and mixes, an integer >= 0.
         progress: is called with the share that is done, from 0 to 1, and what is done next.
@@ -84,20 +91,22 @@ def compare_mixes(
         >>> [each.name for each in found.findings], found.splits
         (['no mixing', 'mixup'], 2)
     """
-    began = time.monotonic()
+    began = monotonic()
     minutes, seed = _checks.positive("minutes", minutes), _checks.integer("seed", seed, minimum=0)
     splits = None if splits is None else _checks.integer("splits", splits, minimum=2)
     steps = None if steps is None else _checks.integer("steps", steps, minimum=1)
     task = _checks.choice("task", task, TASKS)
     asked = None if mixes is None else arms_of(mixes)
     try:
-        problem = make_problem(x, y, task, sample_weight, standardize)
+        problem = make_problem(x, y, task, sample_weight, standardize, groups, time)
+        if problem.time is not None and splits is not None and splits > WINDOWS:
+            raise _checks.problem(f"splits must be at most {WINDOWS} with time. Received: splits={splits}.")
         # Without a limit in time there is none in rows.
         most = len(problem.x) if splits and steps else rows_in(minutes)
         course = Course(problem.thinned(most, seed), seed, standardize, _checked(model_fn, problem), optimizer)
         return _tried(course, asked, minutes, splits, steps, seed, began, progress or (lambda share, what: None))
     except CannotSay as error:
-        return Trial(findings.CANNOT_SAY, f"{error}.", seconds=time.monotonic() - began)
+        return Trial(findings.CANNOT_SAY, f"{error}.", seconds=monotonic() - began)
 
 
 def rows_in(minutes: float) -> int:
@@ -127,10 +136,10 @@ def _tried(
     arms = asked or default_arms(train, course.problem.task, course.batch, seed)
     ends_at = began + 60 * minutes
     if steps is None:
-        steps, rows = planned(course, arms, ends_at - time.monotonic())
+        steps, rows = planned(course, arms, ends_at - monotonic())
         course.problem = _fewer(course.problem, rows, seed)
     outcomes = run_splits(course, arms, steps, splits, ends_at, tell)
-    trial = _judged(course.problem, arms, outcomes, steps, time.monotonic() - began)
+    trial = _judged(course.problem, arms, outcomes, steps, monotonic() - began)
     if splits is None and trial.seconds > 1.2 * 60 * minutes:
         late = f"It took {trial.seconds:.0f} seconds, more than asked for: three splits at least are done."
         return dataclasses.replace(trial, notes=(*trial.notes, late))
@@ -165,7 +174,11 @@ def _judged(
         steps=steps,
         rows=len(problem.x),
         seconds=seconds,
-        notes=(*problem.notes, *_notes(arms, splits, steps, len(problem.x)), *_doubts(made, splits, steps)),
+        notes=(
+            *problem.notes,
+            *_notes(arms, splits, steps, len(problem.x)),
+            *_doubts(made, splits, steps, problem.time is not None),
+        ),
     )
 
 
@@ -241,7 +254,7 @@ def _notes(arms: list[Arm], splits: int, steps: int, rows: int) -> list[str]:
     ]
 
 
-def _doubts(made: tuple[Finding, ...], splits: int, steps: int) -> list[str]:
+def _doubts(made: tuple[Finding, ...], splits: int, steps: int, is_timed: bool) -> list[str]:
     """What may be otherwise with more time, or elsewhere."""
     verdicts = {each.verdict for each in made}
     told = {
@@ -249,7 +262,7 @@ def _doubts(made: tuple[Finding, ...], splits: int, steps: int) -> list[str]:
             steps < 2 * LEAST_STEPS
         ),
         "More minutes make more splits, and narrower intervals, which may decide what is undecided.": (
-            intervals.UNDECIDED in verdicts and splits < MOST_SPLITS
+            intervals.UNDECIDED in verdicts and splits < MOST_SPLITS and not is_timed
         ),
         "The best of several looks better here than it will elsewhere. Try it on your own network.": (
             intervals.BETTER in verdicts

@@ -28,6 +28,8 @@ class Problem:
 
     strata: int64 `(n,)`, of which all parts of the data have alike. weight: float32 `(n,)` or None. names: of
     classes. is_balanced: whether errors count every row alike, and not every class. notes: what was done to the data.
+    groups: int64 `(n,)`, rows that belong together. time: float64 `(n,)`, when rows were. Both None where rows do not
+    depend on one another.
     """
 
     x: np.ndarray
@@ -38,11 +40,14 @@ class Problem:
     names: tuple[str, ...] = ()
     is_balanced: bool = True
     notes: tuple[str, ...] = ()
+    groups: np.ndarray | None = None
+    time: np.ndarray | None = None
 
     def taken(self, rows: np.ndarray) -> "Problem":
         """Some of the rows."""
-        weight = None if self.weight is None else self.weight[rows]
-        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], strata=self.strata[rows], weight=weight)
+        columns = {name: getattr(self, name) for name in ("x", "y", "strata", "weight", "groups", "time")}
+        taken: dict[str, Any] = {name: None if each is None else each[rows] for name, each in columns.items()}
+        return dataclasses.replace(self, **taken)
 
     def noted(self, *notes: str) -> "Problem":
         """With more notes."""
@@ -57,7 +62,15 @@ class Problem:
         return _without_rare(self.taken(rows).noted(note))
 
 
-def make_problem(x: Any, y: Any, task: str = "auto", sample_weight: Any = None, standardize: bool = True) -> Problem:
+def make_problem(
+    x: Any,
+    y: Any,
+    task: str = "auto",
+    sample_weight: Any = None,
+    standardize: bool = True,
+    groups: Any = None,
+    time: Any = None,
+) -> Problem:
     """Arrays as a network takes them; with `standardize`, tables in units in which float32 loses nothing.
 
     Raises:
@@ -67,14 +80,20 @@ def make_problem(x: Any, y: Any, task: str = "auto", sample_weight: Any = None, 
     x, y = _features(x, standardize), _targets(y)
     if len(x) != len(y):
         raise _checks.problem(f"x and y must be equally long. Received: {len(x)} and {len(y)} rows.")
-    weight = _weights(sample_weight, len(x))
+    beside: dict[str, Any] = {
+        "weight": _weights(sample_weight, len(x)),
+        "groups": _groups(groups, len(x)),
+        "time": _times(time, len(x)),
+    }
+    if groups is not None and time is not None:
+        raise _checks.problem("groups and time must not both be given. Received: both. Split by one of them.")
     if len(x) < LEAST_ROWS:
         raise CannotSay(f"there are {len(x)} rows, and a trial needs at least {LEAST_ROWS}")
     if (x == x[:1]).all():
         raise CannotSay("all features are constant, so that there is nothing to tell rows apart by")
     task, notes = _task_of(y, task)
     make = {CLASSES: _of_classes, MULTILABEL: _of_labels, REGRESSION: _of_numbers}[task]
-    return make(x, y, weight).noted(*notes)
+    return make(x, y, beside).noted(*notes, *_of_splits(beside))
 
 
 def _features(x: Any, standardize: bool) -> np.ndarray:
@@ -135,6 +154,38 @@ def _weights(given: Any, rows: int) -> np.ndarray | None:
     return (weight / weight.mean()).astype(np.float32)
 
 
+def _of_splits(beside: dict[str, Any]) -> list[str]:
+    told = {
+        "groups": "Splits keep groups whole: none of a group's rows is tested on where others are trained on.",
+        "time": "Splits are by time: what is tested on comes after what is trained on.",
+    }
+    return [words for name, words in told.items() if beside[name] is not None]
+
+
+def _groups(given: Any, rows: int) -> np.ndarray | None:
+    if given is None:
+        return None
+    groups = np.asarray(given)
+    if groups.shape != (rows,) or groups.dtype.kind not in "fiubUSO":
+        raise _checks.problem(
+            f"groups must be names or numbers ({rows},). Received: shape {groups.shape}, dtype {groups.dtype}."
+        )
+    groups = groups.astype(str) if groups.dtype.kind == "O" else groups
+    return np.unique(groups, return_inverse=True)[1].reshape(-1).astype(np.int64)
+
+
+def _times(given: Any, rows: int) -> np.ndarray | None:
+    if given is None:
+        return None
+    time = np.asarray(given)
+    time = time.astype("datetime64[ns]").astype(np.int64) if time.dtype.kind == "M" else time
+    if time.shape != (rows,) or time.dtype.kind not in "fiu" or not np.isfinite(time.astype(np.float64)).all():
+        raise _checks.problem(
+            f"time must be finite numbers or dates ({rows},). Received: shape {time.shape}, dtype {time.dtype}."
+        )
+    return time.astype(np.float64)
+
+
 def _task_of(y: np.ndarray, task: str) -> tuple[str, tuple[str, ...]]:
     """The task that targets are of, and what must be said of that; a task that was asked for must fit them."""
     if task != "auto":
@@ -166,7 +217,7 @@ def _require_fit(y: np.ndarray, task: str) -> None:
         raise _checks.problem(f"y must be (n,), or one-hot, for task='classes'. Received: shape {y.shape}.")
 
 
-def _of_classes(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Problem:
+def _of_classes(x: np.ndarray, y: np.ndarray, beside: dict[str, Any]) -> Problem:
     y = y.argmax(axis=1) if y.ndim == 2 else y
     names, places = np.unique(y, return_inverse=True)
     places = places.reshape(-1).astype(np.int64)
@@ -179,7 +230,7 @@ def _of_classes(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Prob
             f"all {len(y):,} labels are distinct (for example {_shown(names[0])}), which looks like an identifier; "
             "if it is a measurement, ask for the task regression"
         )
-    made = Problem(x, _one_hot(places, len(names)), places, weight, CLASSES, tuple(map(_shown, names)))
+    made = Problem(x, _one_hot(places, len(names)), places, task=CLASSES, names=tuple(map(_shown, names)), **beside)
     return _without_rare(made)
 
 
@@ -220,7 +271,7 @@ def _without_rare(problem: Problem) -> Problem:
     )
 
 
-def _of_labels(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Problem:
+def _of_labels(x: np.ndarray, y: np.ndarray, beside: dict[str, Any]) -> Problem:
     counts = y.sum(axis=0)
     rare = np.minimum(counts, len(y) - counts)
     told = rare >= LEAST_OF_A_CLASS
@@ -233,12 +284,14 @@ def _of_labels(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Probl
     has = y[:, order].astype(bool)
     strata = np.where(has.any(axis=1), has.argmax(axis=1), len(order))
     is_balanced = bool((len(y) < (1 + UNBALANCED) * rare).all())
-    return Problem(x, y.astype(np.float32), strata, weight, MULTILABEL, (), is_balanced, left_out)
+    return Problem(
+        x, y.astype(np.float32), strata, task=MULTILABEL, is_balanced=is_balanced, notes=left_out, **beside
+    )
 
 
-def _of_numbers(x: np.ndarray, y: np.ndarray, weight: np.ndarray | None) -> Problem:
+def _of_numbers(x: np.ndarray, y: np.ndarray, beside: dict[str, Any]) -> Problem:
     y = _centred(y.astype(np.float64).reshape(len(y), -1))
     if not y.any(axis=0).all():
         raise CannotSay("the target is the same in all rows, so that there is nothing to learn")
     strata = np.searchsorted(np.quantile(y[:, 0], [0.2, 0.4, 0.6, 0.8]), y[:, 0])
-    return Problem(x, y.astype(np.float32), strata, weight, REGRESSION)
+    return Problem(x, y.astype(np.float32), strata, task=REGRESSION, **beside)

@@ -10,9 +10,10 @@ import numpy as np
 from kmix_tf.paired import Trainer, batches
 from kmix_tf.trial import scoring
 from kmix_tf.trial.arms import Arm
+from kmix_tf.trial.dependent import WINDOWS
 from kmix_tf.trial.networks import RATE, small_network
 from kmix_tf.trial.problem import CLASSES, MULTILABEL, REGRESSION, CannotSay, Problem
-from kmix_tf.trial.splits import TRAIN, Part, Parts, parts, split
+from kmix_tf.trial.splits import TRAIN, Part, Parts, parts, split_of
 
 BATCH = 64
 # Looks at the validation part, in as many steps as training may take; and those without gain after which it stops.
@@ -65,13 +66,18 @@ class Course:
         )
 
     @property
+    def most_splits(self) -> int:
+        """How many splits there may be: of time as many as there are windows."""
+        return MOST_SPLITS if self.problem.time is None else WINDOWS
+
+    @property
     def batch(self) -> int:
         """Rows of a batch: as many as there are for two, at most 64."""
         return max(2, min(BATCH, int(TRAIN * len(self.problem.x)) // 2))
 
     def parts(self, number: int) -> Parts:
         """The parts of a split."""
-        return parts(self.problem, split(self.problem.strata, self._seed, number), self._standardize)
+        return parts(self.problem, split_of(self.problem, self._seed, number), self._standardize)
 
     def train(self, arm: Arm, data: Parts, number: int, steps: int) -> Outcome:
         """Trains by an arm, stops where the validation loss has not fallen for long, and scores the best weights.
@@ -183,10 +189,11 @@ def run_splits(
     """
     outcomes: dict[str, list[Outcome]] = {arm.name: [] for arm in arms}
     begun = time.monotonic()
-    for number in range(splits or MOST_SPLITS):
+    most = splits or course.most_splits
+    for number in range(most):
         data = course.parts(number)
         for place, arm in enumerate(arms):
-            tell(_done(number + place / len(arms), begun, splits, ends_at), f"split {number + 1}, {arm.name}")
+            tell(_done(number + place / len(arms), begun, splits, most, ends_at), f"split {number + 1}, {arm.name}")
             outcomes[arm.name].append(course.train(arm, data, number, steps))
         now = time.monotonic()
         if splits is None and number + 1 >= LEAST_SPLITS and now + (now - begun) / (number + 1) > ends_at:
@@ -195,9 +202,9 @@ def run_splits(
     return outcomes
 
 
-def _done(count: float, begun: float, splits: int | None, ends_at: float) -> float:
+def _done(count: float, begun: float, splits: int | None, most: int, ends_at: float) -> float:
     """By splits if their number is known; else by the time, or by splits where there are as many as there may be."""
     if splits is not None:
         return count / splits
     spent = (time.monotonic() - begun) / max(1e-9, ends_at - begun)
-    return min(1.0, max(min(spent, count / LEAST_SPLITS), count / MOST_SPLITS))
+    return min(1.0, max(min(spent, count / LEAST_SPLITS), count / most))

@@ -4,19 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kmix_tf.trial.dependent import split_groups, split_times
+from kmix_tf.trial.parting import TEST, TRAIN, VALIDATION, Split
 from kmix_tf.trial.problem import CLASSES, REGRESSION, Problem
 
-# Shares of the rows.
-TEST, VALIDATION = 0.25, 0.15
-TRAIN = 1 - TEST - VALIDATION
-
-
-class Split(NamedTuple):
-    """Rows, int64, in order; no row is in two parts."""
-
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
+__all__ = ["TEST", "TRAIN", "VALIDATION", "Part", "Parts", "Split", "parts", "split", "split_of"]
 
 
 class Part(NamedTuple):
@@ -37,6 +29,15 @@ class Parts(NamedTuple):
     train: Part
     validation: Part
     test: Part
+
+
+def split_of(problem: Problem, seed: int, number: int) -> Split:
+    """A split of a problem: by time or by groups if it has them, else of rows that do not depend on one another."""
+    if problem.time is not None:
+        return split_times(problem.time, number)
+    if problem.groups is not None:
+        return split_groups(problem.groups, seed, number)
+    return split(problem.strata, seed, number)
 
 
 def split(strata: np.ndarray, seed: int, number: int) -> Split:

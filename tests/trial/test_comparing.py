@@ -194,6 +194,8 @@ def test_what_may_hide_is_counted_in_the_smallest_class_where_errors_are_balance
 class Clock:
     """A course whose runs take a second each, by a clock of its own."""
 
+    most_splits = 15
+
     def __init__(self, monkeypatch):
         self.now = 0.0
         monkeypatch.setattr(running.time, "monotonic", lambda: self.now)
