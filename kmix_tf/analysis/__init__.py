@@ -24,6 +24,7 @@ from kmix_tf.analysis.flip import Contradicted, FlipThreshold, contradicted, con
 from kmix_tf.analysis.gradient_variance import GradientVariance, gradient_variance
 from kmix_tf.analysis.interpolant import local_mixup_interpolant
 from kmix_tf.analysis.intrusion import Intrusion, IntrusionDistances, intrusion_distances
+from kmix_tf.analysis.label_distance import LabelDistance, label_distance
 from kmix_tf.analysis.least_squares import LinearModel, linear_mixup_risk, mols
 from kmix_tf.analysis.lipschitz import (
     NearestSegments,
@@ -84,6 +85,7 @@ __all__ = [
     "IntrusionDistances",
     "KMixupRegularization",
     "LabelConflicts",
+    "LabelDistance",
     "LinearModel",
     "Locality",
     "MatchedAlpha",
@@ -122,6 +124,7 @@ __all__ = [
     "kmixup_perturbation_covariance",
     "kmixup_regularization",
     "label_conflicts",
+    "label_distance",
     "linear_mixup_risk",
     "lipschitz_lower_bound",
     "lipschitz_lower_bounds",

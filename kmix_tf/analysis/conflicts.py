@@ -139,15 +139,15 @@ def conflicts_by_alpha(
     if len(x) < 3:
         raise _checks.problem(f"x must hold at least 3 samples: two to mix, and another. Received: {len(x)}.")
     drawn = [pairs_of(len(x), mixtures, alpha, np.random.default_rng(seed)) for alpha in alphas]
-    beside, ends = classes[_nearest_to_ends(x, drawn[0])], classes[np.stack(drawn[0][:2])]
+    beside, ends = classes[nearest_to_ends(x, drawn[0])], classes[np.stack(drawn[0][:2])]
     found = []
     for made in drawn:
-        nearest = classes[_nearest_to_mixtures(x, made, progress)]
+        nearest = classes[nearest_to_mixtures(x, made, progress)]
         found.append(_counted(_Met(ends, made.ratio, nearest, beside), kinds, confidence))
     return found
 
 
-def _nearest_to_mixtures(x: np.ndarray, made: Mixtures, progress: Progress) -> np.ndarray:
+def nearest_to_mixtures(x: np.ndarray, made: Mixtures, progress: Progress = lambda done, total: None) -> np.ndarray:
     """Of each mixture the nearest row of x but its two ends, `(m,)`."""
 
     def points(these: slice) -> np.ndarray:
@@ -160,7 +160,7 @@ def _nearest_to_mixtures(x: np.ndarray, made: Mixtures, progress: Progress) -> n
     return nearest_rows(points, len(made.first), x, forbid, progress)[0]
 
 
-def _nearest_to_ends(x: np.ndarray, made: Mixtures) -> np.ndarray:
+def nearest_to_ends(x: np.ndarray, made: Mixtures) -> np.ndarray:
     """Of both ends of each mixture the nearest row of x but the two, `(2, m)`."""
     ends, partners = np.concatenate(made[:2]), np.concatenate(made[1::-1])
     own, places = np.unique(ends, return_inverse=True)
