@@ -57,7 +57,7 @@ def _number(name: str, least: int, most: int | None, words: str, default: Any = 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, no progress bar.")
 
 
-@commands.command(short_help="Will mixing hurt on my data, and with which k and alpha to start?")
+@commands.command(short_help="Will mixing help or hurt on my data, and why?")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels.")
 @click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
@@ -69,12 +69,23 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
     "--alpha", type=click.FloatRange(0.01, 1000), metavar="ALPHA", default=1.0, help="Of the mixup that is judged."
 )
 @click.option("--standardize", is_flag=True, help="Divide each feature by its spread before distances are taken.")
+@click.option("--task", type=click.Choice(TASKS), default="auto", help="What the target is.")
+@click.option(
+    "--trial/--no-trial", default=True, help="Train a small network with and without mixing, and judge by it."
+)
+@click.option(
+    "--minutes",
+    type=click.FloatRange(0, 10_000, min_open=True),
+    metavar="N",
+    default=0.5,
+    help="What a trial may take.",
+)
 @_number("--max-samples", 3, 1_000_000, "Measure at most so many, drawn at random; fewer if they are large.", 10_000)
 @_number("--seed", 0, 2**32 - 1, "Of all draws.", 0)
 @click.option("--out", metavar="DIR", default="audit", help="Folder for the report.")
 @_JSON
 def audit(**options: Any) -> None:
-    """Read a dataset with classes and report what mixing does to its labels."""
+    """Say whether mixing helps or hurts on a dataset: what it does to labels, and what a short trial finds."""
     from kmix_tf.cli.audit.auditing import AuditRequest, run_audit
 
     run_audit(AuditRequest(**options))

@@ -91,7 +91,7 @@ def make_problem(
         raise CannotSay(f"there are {len(x)} rows, and a trial needs at least {LEAST_ROWS}")
     if (x == x[:1]).all():
         raise CannotSay("all features are constant, so that there is nothing to tell rows apart by")
-    task, notes = _task_of(y, task)
+    task, notes = task_of(y, task)
     make = {CLASSES: _of_classes, MULTILABEL: _of_labels, REGRESSION: _of_numbers}[task]
     return make(x, y, beside).noted(*notes, *_of_splits(beside))
 
@@ -186,7 +186,7 @@ def _times(given: Any, rows: int) -> np.ndarray | None:
     return time.astype(np.float64)
 
 
-def _task_of(y: np.ndarray, task: str) -> tuple[str, tuple[str, ...]]:
+def task_of(y: np.ndarray, task: str) -> tuple[str, tuple[str, ...]]:
     """The task that targets are of, and what must be said of that; a task that was asked for must fit them."""
     if task != "auto":
         _require_fit(y, task)

@@ -83,7 +83,7 @@ def test_names_in_data_do_not_command_the_terminal(tmp_path, capsys):
     names = np.array(["a\x1b[31m", "b\x1b]0;title\a"])[np.arange(30) % 2]
     np.savez(tmp_path / "d.npz", x=generator.normal(size=(30, 2)), y=names)
     for option in ([], ["--json"]):
-        assert main(["audit", str(tmp_path / "d.npz"), "--out", str(tmp_path / "out"), *option]) == 0
+        assert main(["audit", "--no-trial", str(tmp_path / "d.npz"), "--out", str(tmp_path / "out"), *option]) == 0
         printed = capsys.readouterr()
         assert "\x1b" not in printed.out + printed.err and "\a" not in printed.out
     assert main(["audit", "no\x1b[31m\nfile.npz"]) == 2

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from kmix_tf.cli import main
+from kmix_tf.cli import main, trials
 from kmix_tf.cli.compare import comparing
 from kmix_tf.cli.compare.page import compare_page, differences
 from kmix_tf.paired import Difference
@@ -161,7 +161,7 @@ def test_the_interrupt_key_ends_with_one_line(tmp_path, capsys, monkeypatch):
 
 def test_progress_ends_at_the_end_and_never_goes_back():
     steps = []
-    tell = comparing._teller(lambda count, what: steps.append(count))
+    tell = trials._teller(lambda count, what: steps.append(count))
     for share in (0.0, 0.3, 0.2, 0.999, 1.0):
         tell(share, "x")
     assert sum(steps) == 100 and min(steps) >= 0

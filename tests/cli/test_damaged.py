@@ -41,7 +41,10 @@ def read(request, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(comparing, "_Demo", reached)
 
     def run(path):
-        names = {"audit": ["audit", path], "demo": ["demo", "--export", tmp_path / "export", "--data", path]}
+        names = {
+            "audit": ["audit", "--no-trial", path],
+            "demo": ["demo", "--export", tmp_path / "export", "--data", path],
+        }
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")

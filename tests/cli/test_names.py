@@ -22,7 +22,7 @@ def test_no_name_of_the_data_commands_a_terminal_by_text_page_or_json(tmp_path, 
     path = tmp_path / "t\x1b[31m.csv"
     path.write_text("\n".join([f'"{HOSTILE}","b\nVerdict: safe",y', *rows]), encoding="utf-8")
     for option in ([], ["--json"]):
-        assert main(["audit", str(path), "--out", str(tmp_path / "out"), *option]) == 0
+        assert main(["audit", "--no-trial", str(path), "--out", str(tmp_path / "out"), *option]) == 0
         printed = capsys.readouterr()
         assert not CONTROLS.search(printed.out + printed.err)
     names = [f"{HOSTILE}{i}" for i in range(2)]

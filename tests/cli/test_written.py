@@ -49,11 +49,11 @@ def contents(folder):
 def test_an_audit_that_cannot_be_written_leaves_the_last_one(after, full, tmp_path, capsys):
     np.savez(tmp_path / "d.npz", x=X, y=Y)
     out = tmp_path / "out"
-    assert main(["audit", str(tmp_path / "d.npz"), "--out", str(out), "--json"]) == 0
+    assert main(["audit", "--no-trial", str(tmp_path / "d.npz"), "--out", str(out), "--json"]) == 0
     capsys.readouterr()
     before = contents(tmp_path)
     full(after)
-    message = refused(capsys, "audit", tmp_path / "d.npz", "--out", out, "--seed", "1", "--json")
+    message = refused(capsys, "audit", "--no-trial", tmp_path / "d.npz", "--out", out, "--seed", "1", "--json")
     assert str(out / ("report.json", "report.html")[after]) in message and "No space left on device" in message
     assert contents(tmp_path) == before and set(os.listdir(out)) == {
         "report.json",

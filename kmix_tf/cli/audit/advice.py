@@ -14,7 +14,9 @@
 import re
 from typing import Any
 
-from kmix_tf.cli.audit.judging import CONTRADICTORY, FAILING, SAFE, judged, row_at
+from kmix_tf.cli.audit.geometry import CONTRADICTORY, FAILING, SAFE, judged, row_at
+from kmix_tf.cli.audit.judging import FAILS, HELPS, HURTS, NO_DIFFERENCE
+from kmix_tf.cli.audit.trying import code_of
 from kmix_tf.cli.audit.wording import number, percent
 
 KEPT = 0.25
@@ -32,7 +34,7 @@ def suggestion(
     prepare: str | None = None,
 ) -> dict[str, Any]:
     """prepare (a line before, that encodes labels, or None), k, alpha, epsilon, rate, `code` to copy, why,
-    alternatives (code and why) and notes; for the verdict of `judging.verdict`.
+    alternatives (code and why) and notes; for the verdict of `geometry.verdict`.
     """
     level = judgement["level"]
     base = _base_alpha(measures, level, judgement["alpha"])
@@ -54,6 +56,35 @@ def suggestion(
         "alternatives": ordered[1:],
         "notes": _notes(ordered, standardized),
     }
+
+
+def after_trial(suggested: dict[str, Any], judgement: dict[str, Any], classes: int) -> dict[str, Any]:
+    """What geometry suggests, behind what was tried; unchanged where the trial does not tell.
+
+    Args:
+        suggested: of `suggestion`. judgement: of `judging.verdict`.
+    """
+    first = _first(judgement, classes)
+    if first is None:
+        return suggested
+    rest = [{name: suggested[name] for name in ("code", "why")}, *suggested["alternatives"]]
+    rest = [one for one in rest if one["code"] != first["code"]]
+    return {**suggested, **first, "alternatives": rest}
+
+
+def of_numbers(judgement: dict[str, Any]) -> dict[str, Any] | None:
+    """The same where targets are no classes; None where the trial does not tell."""
+    first = _first(judgement, None)
+    return None if first is None else {"prepare": None, **first, "alternatives": [], "notes": []}
+
+
+def _first(judgement: dict[str, Any], classes: int | None) -> dict[str, str] | None:
+    level, alpha = judgement["level"], judgement["alpha"]
+    if level == HELPS:
+        return {"code": code_of(alpha, classes), "why": "this was tried; what follows was not"}
+    if level in (HURTS, FAILS, NO_DIFFERENCE):
+        return {"code": "# train without mixing", "why": f"at alpha = {alpha:g}; what follows was not tried"}
+    return None
 
 
 def _notes(suggested: list[dict[str, str]], standardized: bool) -> list[str]:

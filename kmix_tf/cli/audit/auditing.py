@@ -7,18 +7,26 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+import numpy as np
 
 from kmix_tf._writing import write_files
 from kmix_tf.cli.audit.contradicting import FILE, table
-from kmix_tf.cli.audit.measuring import STEPS, measure
-from kmix_tf.cli.audit.report import build, build_unknown, figures, strict_json
-from kmix_tf.cli.audit.report.page import report_page, unknown_page
+from kmix_tf.cli.audit.measuring import ALPHAS, STEPS, measure
+from kmix_tf.cli.audit.numbers import measure_numbers, task_for
+from kmix_tf.cli.audit.report import build, build_numbers, build_unknown, figures, strict_json
+from kmix_tf.cli.audit.report.page import numbers_page, report_page, unknown_page
 from kmix_tf.cli.audit.report.text import report_text
+from kmix_tf.cli.audit.trying import tried
 from kmix_tf.cli.places import writable_folder
 from kmix_tf.cli.reading import Options, open_data
-from kmix_tf.cli.reading.sample import Sample, collect
+from kmix_tf.cli.reading.labels import labels_as_written
+from kmix_tf.cli.reading.rows import Rows, rows_of
+from kmix_tf.cli.reading.sample import Sample, look_through, sample_of
 from kmix_tf.cli.reading.source import printable
 from kmix_tf.cli.terminal import WIDTH, CannotSay, UserError, console, progress, show
+from kmix_tf.cli.trials import run_trial
+from kmix_tf.trial import Trial
+from kmix_tf.trial.problem import CLASSES
 
 # How often it is tried again with half of the samples where memory is short.
 _HALVINGS = 2
@@ -38,10 +46,13 @@ class AuditRequest:
     out: str
     as_json: bool
     alpha: float = 1.0
+    task: str = "auto"
+    trial: bool = True
+    minutes: float = 0.5
 
     def setting(self) -> dict[str, Any]:
         """What the report says of it."""
-        names = ("seed", "max_samples", "standardize", "alpha")
+        names = ("seed", "max_samples", "standardize", "alpha", "trial", "minutes")
         return {name: getattr(self, name) for name in names}
 
 
@@ -83,11 +94,36 @@ def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
     source = open_data(list(request.data), options)
     total = len(source.names) if source.names else source.total
     with progress("reading", total, request.as_json) as advance:
-        sample = collect(source, request.max_samples, request.seed, advance)
+        scanner, reservoir, labels = look_through(source, request.max_samples, request.seed, advance)
+    written = labels_as_written(labels, source.target)[0] if source.kind == "table" else labels
+    task = task_for(request.task, written)
+    if task != CLASSES:
+        return _audit_numbers(request, rows_of(source, *reservoir.sample(), labels), task)
+    sample = sample_of(source, scanner, reservoir, labels)
     with progress("measuring", STEPS, request.as_json) as advance:
         sample, measures = _measured(sample, request, lambda what, done: advance(int(done > 0), what))
-    report = build(sample, measures, request.setting())
-    return report, report_page(report, sample, measures["intrusion"]["examples"])
+    trial = _tried(request, source.name, sample.x, sample.y, task)
+    report = build(sample, measures, request.setting(), trial)
+    return report, report_page(report, sample, measures["intrusion"]["examples"], trial)
+
+
+def _audit_numbers(request: AuditRequest, rows: Rows, task: str) -> tuple[dict[str, Any], str]:
+    alphas = tuple(sorted({*ALPHAS, request.alpha}))
+    measures = measure_numbers(rows, task, request.standardize, request.seed, alphas)
+    trial = _tried(request, rows.source.name, rows.x, rows.y, task)
+    report = build_numbers(rows, task, measures, request.setting(), trial)
+    return report, numbers_page(report, trial)
+
+
+def _tried(request: AuditRequest, name: str, x: np.ndarray, y: np.ndarray, task: str) -> Trial | None:
+    """What a trial says, unless there is to be none."""
+    if not request.trial:
+        return None
+
+    def ask(tell: Callable[[float, str], None]) -> Trial:
+        return tried(x, y, task, request.alpha, request.minutes, request.seed, tell)
+
+    return run_trial(name, "trying", request.as_json, ask)
 
 
 def _measured(

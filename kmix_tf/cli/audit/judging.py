@@ -1,177 +1,158 @@
-"""The verdict: what the measures say of mixing at the alpha asked for, by the rules below and no others.
+"""The verdict: what a trial says, and what geometry says where there was no trial; by the rules below and no others.
 
-The first rule that holds decides. Each compares a number with its threshold, from which on it holds:
+The trial trains a small network with and without mixup at the alpha asked for, in repeated splits. The 95 % interval
+of the difference in test error decides, first rule first:
 
-- "labels contradict one another": the share of samples that have an equal one of another class, `COPIES`. Those
-  cannot be asked what mixing does to their labels, and mixing cannot mend them.
-- "mixup fails here": the share of the samples asked whose label is contradicted, `FAILS`: a model that fits all
-  mixtures is wrong on the training data.
-- "mix locally / with care": the same share, `CARE`; or by how much more often mixtures have their nearest sample in a
-  class not theirs than the samples they are made of have unmixed, `CONFLICTS`.
-- "safe": none of them.
+- "mixup fails": it lies above 0, and mixing contradicts training labels, as geometry's rule of that name says.
+- "mixup hurts": it lies above 0. "mixup helps": it lies below 0.
+- "makes no difference": it lies within half a point of 0.
+- "cannot say": none of them, or no trial could be made of these data.
 
-"cannot say" stands where no sample could be asked for another reason than copies, or there is nothing to measure.
-What other alphas would do is told as a remark, and decides nothing.
+The probability of a verdict is that of `kmix_tf.trial.outlook`: of what a larger network would find.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
-from kmix_tf.cli.audit.wording import percent, points
+from kmix_tf.cli.audit import geometry
+from kmix_tf.cli.audit.trying import MIXUP
+from kmix_tf.cli.audit.wording import chance_of, points_of
+from kmix_tf.paired import Difference
+from kmix_tf.trial import Trial
+from kmix_tf.trial.findings import Finding
+from kmix_tf.trial.intervals import BETTER, SAME, WITHIN, WORSE
+from kmix_tf.trial.outlook import Outlook, outlook
 
-SAFE, CARE_DUE, FAILING = "safe", "mix locally / with care", "mixup fails here"
-CONTRADICTORY, UNKNOWN = "labels contradict one another", "cannot say"
-
-# What holds for the smaller half of the samples is no verdict on the data.
-COPIES = 0.5
-# A training error of 5 % that mixing alone causes is more than mixup usually gains in test error.
-FAILS = 0.05
-# Of 150 samples asked, 2 % are three: fewer may be outliers.
-CARE = 0.02
-# Mixtures in conflict act as wrong labels: one in twenty more than the data have is about what noise robustly bears.
-CONFLICTS = 0.05
+HELPS, HURTS, FAILS = "mixup helps", "mixup hurts", "mixup fails"
+NO_DIFFERENCE, UNKNOWN = "makes no difference", geometry.UNKNOWN
+# What geometry would have mixing do, by its words.
+_WARNS = {geometry.FAILING, geometry.CARE_DUE}
 
 _TO_DO = {
-    SAFE: "Start with the line of code. That labels are not harmed is no promise of a lower error: kmix-tf compare "
-    "trains with and without mixing",
-    CARE_DUE: "Mix near samples only, or with a smaller alpha, as the line of code does; kmix-tf compare trains with "
-    "and without mixing",
-    FAILING: "Do not mix at this alpha. If at all, mix near samples only, as the line of code does, and keep it only "
-    "where it beats training without mixing",
-    CONTRADICTORY: "Mend the labels first, and audit again: the rows are in report-contradictions.csv",
+    HELPS: "Mix, by the line of code that was tried; kmix-tf compare tells whether another mix does better",
+    HURTS: "Do not mix at this alpha; kmix-tf compare tells whether a gentler mix does better than none",
+    FAILS: "Do not mix at this alpha; kmix-tf compare tells whether a mix of near samples does better than none",
+    NO_DIFFERENCE: "Leave it out, unless you mix for calibration, which kmix-tf compare measures",
+    UNKNOWN: "Give a trial more time: kmix-tf compare with more --minutes, or --minutes here",
+}
+_WORDS = {
+    HELPS: "the difference in error below 0",
+    HURTS: "the difference in error above 0",
+    FAILS: "the difference in error above 0, and labels contradicted",
+    NO_DIFFERENCE: f"the difference in error within {WITHIN:g} points",
+    UNKNOWN: "the difference in error neither above nor below 0 nor near it",
+}
+_WHY_OTHERWISE = {
+    (
+        HELPS,
+        True,
+    ): "the network does not fit mixtures so closely that it is led astray at the samples themselves, and "
+    "gains elsewhere",
+    (NO_DIFFERENCE, True): "the network does not fit mixtures so closely that it is led astray at the samples "
+    "themselves",
+    (HURTS, False): "no training label is harmed, but between samples the right label is none that mixing teaches, "
+    "which geometry does not see",
 }
 
 
-class Rule(NamedTuple):
-    """level: the verdict, from `threshold` on. number: of the measures at an alpha, or None. words: what it is.
+def verdict(by_geometry: dict[str, Any] | None, trial: Trial | None, alpha: float) -> dict[str, Any]:
+    """What is said of mixing at an alpha.
 
-    shown: the number in words.
-    """
-
-    name: str
-    level: str
-    threshold: float
-    words: str
-    number: Callable[[dict[str, Any], float], float | None]
-    shown: Callable[[float], str] = percent
-
-
-def row_at(rows: list[dict[str, Any]], alpha: float) -> dict[str, Any]:
-    """The row of an alpha that was measured."""
-    return next(row for row in rows if row["alpha"] == alpha)
-
-
-def copies(measures: dict[str, Any], alpha: float = 0.0) -> float:
-    """The share of samples with an equal one of another class, of all searched or of those about to be asked."""
-    asked, scanned = measures["contradictions"], measures["copies"]
-    return max(asked["copies"] / asked["samples"], scanned["found"] / scanned["searched"])
-
-
-def contradicted(measures: dict[str, Any], alpha: float) -> float | None:
-    """The share of labels contradicted; None if no sample could be asked."""
-    return row_at(measures["contradictions"]["by_alpha"], alpha)["share"]
-
-
-def excess(measures: dict[str, Any], alpha: float) -> float:
-    """By how much mixing raises the share whose nearest sample is of a foreign class."""
-    return row_at(measures["conflicts"]["by_alpha"], alpha)["excess"]
-
-
-_COPIED = "of the samples have an equal one of another class"
-_CONTRADICTED = "of the training labels asked are contradicted by a model that fits all mixtures"
-_IN_CONFLICT = "more of the mixtures than of the same samples unmixed lie nearest to a class that has no part in them"
-
-RULES = (
-    Rule("equal samples", CONTRADICTORY, COPIES, _COPIED, copies),
-    Rule("labels contradicted", FAILING, FAILS, _CONTRADICTED, contradicted),
-    Rule("labels contradicted", CARE_DUE, CARE, _CONTRADICTED, contradicted),
-    Rule("mixtures in conflict", CARE_DUE, CONFLICTS, _IN_CONFLICT, excess, points),
-)
-
-
-def verdict(measures: dict[str, Any], alpha: float) -> dict[str, Any]:
-    """What is said of mixing at an alpha that was measured.
+    Args:
+        by_geometry: `geometry.verdict` at that alpha; None where targets are no classes. trial: None if there was
+            none.
 
     Returns:
-        level: one of the five. alpha. rule: the one that held or, where it is safe, the one nearest to: name, number,
-        threshold, words; None if it cannot be said. why, would_change, to_do: sentences. remarks: of other alphas.
+        level, alpha, by ("trial" or "geometry"), probability (of the level, or None), outlook (lower, higher, within:
+        of the larger network's error; or None), rule (name, number, low, high, threshold, words; or None), why,
+        would_change, to_do, remarks.
     """
-    level, rule = judged(measures, alpha)
-    if level == UNKNOWN:
-        return unknown(_unasked(measures), alpha)
-    rule = rule or _nearest(measures, alpha)
-    number = _number(rule, measures, alpha)
+    if trial is None:
+        return _without_trial(by_geometry, alpha)
+    if not trial.findings:
+        return _untried(by_geometry, trial, alpha)
+    mixup = trial.findings[1]
+    difference = mixup.differences["error"]
+    level = _level(mixup.verdict, by_geometry)
+    expected = outlook(difference)
     return {
         "level": level,
         "alpha": alpha,
-        "rule": {"name": rule.name, "number": number, "threshold": rule.threshold, "words": rule.words},
-        "why": _why(rule, number, level),
-        "would_change": _would_change(rule, measures, alpha, level),
+        "by": "trial",
+        "probability": _probability(level, expected),
+        "outlook": None if expected is None else expected._asdict(),
+        "rule": _rule(level, difference),
+        "why": _why(level, trial, mixup, expected),
+        "would_change": _would_change(level, difference, trial),
         "to_do": _TO_DO[level],
-        "remarks": list(_remarks(measures, alpha, level)),
+        "remarks": [*_disagreement(level, by_geometry), *(by_geometry or {"remarks": []})["remarks"]],
     }
 
 
-def unknown(reason: str, alpha: float) -> dict[str, Any]:
-    """The verdict "cannot say", of the same keys; rule is None and would_change empty."""
-    told = {"level": UNKNOWN, "alpha": alpha, "rule": None, "why": reason, "would_change": ""}
-    return {**told, "to_do": "Bring data that can be measured, and audit again", "remarks": []}
+def _without_trial(by_geometry: dict[str, Any] | None, alpha: float) -> dict[str, Any]:
+    return by_geometry or geometry.unknown("Without a trial nothing is said of targets that are no classes", alpha)
 
 
-def judged(measures: dict[str, Any], alpha: float, without: tuple[Rule, ...] = ()) -> tuple[str, Rule | None]:
-    """The level at an alpha and the rule that holds, if there is one; `without` these rules."""
-    if copies(measures) < COPIES and contradicted(measures, alpha) is None:
-        return UNKNOWN, None
-    for rule in RULES:
-        if rule not in without and _number(rule, measures, alpha) >= rule.threshold:
-            return rule.level, rule
-    return SAFE, None
+def _untried(by_geometry: dict[str, Any] | None, trial: Trial, alpha: float) -> dict[str, Any]:
+    """No trial could be made: geometry alone decides nothing."""
+    remarks = [] if by_geometry is None else [f"Geometry says {by_geometry['level']!r}: {by_geometry['why']}"]
+    return {**geometry.unknown(trial.reason, alpha), "by": "trial", "remarks": remarks}
 
 
-def _number(rule: Rule, measures: dict[str, Any], alpha: float) -> float:
-    return rule.number(measures, alpha) or 0.0
+def _level(found: str, by_geometry: dict[str, Any] | None) -> str:
+    if found == WORSE and by_geometry is not None and by_geometry["level"] == geometry.FAILING:
+        return FAILS
+    return {BETTER: HELPS, WORSE: HURTS, SAME: NO_DIFFERENCE}.get(found, UNKNOWN)
 
 
-def _nearest(measures: dict[str, Any], alpha: float) -> Rule:
-    """Of the rules about mixing, none of which holds, the one that is nearest to it; of equals, the one for less."""
-    return max(reversed(RULES[1:]), key=lambda rule: _number(rule, measures, alpha) / rule.threshold)
+def _probability(level: str, expected: Outlook | None) -> float | None:
+    if expected is None or level == UNKNOWN:
+        return None
+    of = {HELPS: expected.lower, HURTS: expected.higher, FAILS: expected.higher, NO_DIFFERENCE: expected.within}
+    return of[level]
 
 
-def _why(rule: Rule, number: float, level: str) -> str:
-    if level == SAFE:
-        none = "No" if rule.words.startswith("more") else "None"
-        amount = f"Only {rule.shown(number)}" if number > 0 else none
-        return f"{amount} {rule.words}; {rule.level!r} holds from {rule.shown(rule.threshold)}"
-    return f"{rule.shown(number)} {rule.words}; {level!r} holds from {rule.shown(rule.threshold)}"
+def _rule(level: str, difference: Difference) -> dict[str, Any]:
+    told = {"name": "difference in test error", "number": difference.mean, "low": difference.low}
+    threshold = WITHIN if level == NO_DIFFERENCE else 0.0
+    return {**told, "high": difference.high, "threshold": threshold, "words": _WORDS[level]}
 
 
-def _would_change(rule: Rule, measures: dict[str, Any], alpha: float, level: str) -> str:
-    """Where the threshold is, and the nearest alpha measured at which the verdict is another."""
-    if level == SAFE:
-        told = f"{rule.shown(rule.threshold)} or more would make it {rule.level!r}"
-    else:
-        without = tuple(other for other in RULES if other.name == rule.name and other.threshold >= rule.threshold)
-        told = f"Below {rule.shown(rule.threshold)} it would be {judged(measures, alpha, without)[0]!r}"
-    others = [other for other in _weaker_first(measures) if other < alpha and judged(measures, other)[0] != level]
-    if level in (SAFE, CONTRADICTORY) or not others:
+def _why(level: str, trial: Trial, mixup: Finding, expected: Outlook | None) -> str:
+    plain, difference = trial.findings[0], mixup.differences["error"]
+    sign = "+" if difference.mean > 0 else ""
+    told = (
+        f"In {trial.splits} splits a small network has {_error(trial)} {points_of(plain.error)} % without mixing and "
+        f"{points_of(mixup.error)} % with {MIXUP}: {sign}{points_of(difference.mean)} points "
+        f"({points_of(difference.low)} to {points_of(difference.high)})"
+    )
+    if level != UNKNOWN or expected is None:
         return told
-    return f"{told}; at alpha = {others[-1]:g} it is {judged(measures, others[-1])[0]!r}"
+    side, chance = ("higher", expected.higher) if expected.higher >= 0.5 else ("lower", expected.lower)
+    return f"{told}; that a larger one's is {side} with {MIXUP} has a probability of {chance_of(chance)}"
 
 
-def _weaker_first(measures: dict[str, Any]) -> list[float]:
-    return sorted(row["alpha"] for row in measures["contradictions"]["by_alpha"])
+def _error(trial: Trial) -> str:
+    """As "error" or "RMSE"; of the trial's first measure, without its unit."""
+    return trial.measures[0].partition(",")[0]
 
 
-def _remarks(measures: dict[str, Any], alpha: float, level: str) -> Iterator[str]:
-    """Where mixing more strongly than asked for would be judged otherwise."""
-    for other in _weaker_first(measures):
-        found, rule = judged(measures, other)
-        if other > alpha and rule is not None and found != level:
-            number = rule.shown(_number(rule, measures, other))
-            words = {FAILING: "it would fail", CARE_DUE: "care would be due"}.get(found, f"it would be {found!r}")
-            yield f"At alpha = {other:g} {words}: {rule.name} {number}, limit {rule.shown(rule.threshold)}"
+def _would_change(level: str, difference: Difference, trial: Trial) -> str:
+    reach = f"the interval, now {points_of(difference.low)} to {points_of(difference.high)} points,"
+    if level == UNKNOWN:
+        return (
+            f"It would be a verdict if {reach} were above 0, below 0, or within {WITHIN:g} of it: more time, or rows"
+        )
+    if level == NO_DIFFERENCE:
+        return f"If {reach} reached beyond {WITHIN:g} on either side"
+    return f"If {reach} contained 0"
 
 
-def _unasked(measures: dict[str, Any]) -> str:
-    reason = measures["contradictions"]["by_alpha"][0]["reason"]
-    return f"No sample could be asked whether mixing contradicts its label: {reason}"
+def _disagreement(level: str, by_geometry: dict[str, Any] | None) -> list[str]:
+    """Where geometry expects otherwise than the trial finds, and why that may be."""
+    if by_geometry is None:
+        return []
+    warns = by_geometry["level"] in _WARNS
+    reason = _WHY_OTHERWISE.get((HURTS if level == FAILS else level, warns))
+    if reason is None or by_geometry["level"] not in (*_WARNS, geometry.SAFE):
+        return []
+    return [f"Geometry alone says {by_geometry['level']!r}: {reason}"]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from kmix_tf.cli.audit.judging import copies, row_at
+from kmix_tf.cli.audit.geometry import copies, row_at
 from kmix_tf.cli.audit.wording import number, percent, points
 
 
@@ -53,3 +53,16 @@ def steepness(measures: dict[str, Any]) -> str | None:
         f"epsilon = {number(found['epsilon'])} apart, {number(relative['full'])} mixing all (of {found['samples']} "
         "samples)."
     )
+
+
+def of_numbers(measures: dict[str, Any] | None, alpha: float) -> list[str]:
+    """What was found of targets that are numbers, at the alpha asked for; nothing of several labels."""
+    if measures is None:
+        return []
+    row = row_at(measures["by_alpha"], alpha)
+    return [
+        f"At alpha = {alpha:g}, labels of mixtures are {number(row['distance'])} spreads of the target away from "
+        f"those of the nearest samples; labels of the same samples unmixed {number(row['baseline'])}. What mixing "
+        f"adds, {number(row['excess'])} ({number(row['low'])} to {number(row['high'])}), is how much the target bends "
+        "between samples."
+    ]

@@ -32,6 +32,22 @@ def points(share: float) -> str:
     return f"{100 * share:.1f} points"
 
 
+def points_of(value: float) -> str:
+    """A number of points, or of percent, with one decimal place; two where it is small."""
+    return f"{value:.1f}" if abs(value) >= 1 else f"{value:.2f}"
+
+
+def chance_of(probability: float) -> str:
+    """A probability in two digits, never quite sure."""
+    return f"{min(max(probability, 0.01), 0.99):.2f}"
+
+
+def headed(verdict: dict[str, Any]) -> str:
+    """The level with its probability, if a trial gave one."""
+    chance = verdict["probability"]
+    return verdict["level"] if chance is None else f"{verdict['level']}, probability {chance_of(chance)}"
+
+
 def estimate(share: float, error: float) -> str:
     """A share in percent, with its standard error if it has one."""
     digits = ".1f" if error >= 0.0005 else ".1g"
@@ -72,6 +88,33 @@ def described(report: dict[str, Any]) -> str:
     if setting["standardize"]:
         words += " Features were divided by their spread."
     return words
+
+
+def described_numbers(report: dict[str, Any]) -> str:
+    """The same of data whose targets are no classes."""
+    data = report["data"]
+    shape = " x ".join(map(str, data["shape"])) or "1"
+    what = "numbers to predict" if data["task"] == "regression" else "several labels each"
+    words = f"{data['name']}: {count(data['samples'], 'sample')} of shape {shape}, {what}."
+    if data["measured"] < data["samples"]:
+        words += f" {data['measured']:,} of them were taken, drawn at random with seed {report['setting']['seed']}."
+    return words
+
+
+def of_numbers(measures: dict[str, Any]) -> Grid:
+    """How far labels of mixtures are from those near them, a row for each alpha."""
+    head = ("alpha", "mixtures", "unmixed", "mixing adds", "95 %")
+    rows = [
+        (
+            f"{row['alpha']:g}",
+            number(row["distance"]),
+            number(row["baseline"]),
+            number(row["excess"]),
+            f"{number(row['low'])} to {number(row['high'])}",
+        )
+        for row in measures["by_alpha"]
+    ]
+    return Grid(head, rows)
 
 
 def class_sizes(classes: list[dict[str, Any]]) -> str:

@@ -10,11 +10,12 @@ import click
 from kmix_tf._writing import write_files
 from kmix_tf.cli.audit.report import figures, strict_json
 from kmix_tf.cli.compare.page import compare_page
-from kmix_tf.cli.compare.reading import Rows, read_rows
 from kmix_tf.cli.compare.text import compare_text
 from kmix_tf.cli.places import writable_folder
 from kmix_tf.cli.reading import Options, open_data
-from kmix_tf.cli.terminal import WIDTH, UserError, console, progress, show
+from kmix_tf.cli.reading.rows import Rows, read_rows
+from kmix_tf.cli.terminal import WIDTH, console, progress, show
+from kmix_tf.cli.trials import run_trial
 from kmix_tf.trial import Trial, compare_mixes
 from kmix_tf.trial.comparing import rows_in
 from kmix_tf.trial.problem import CLASSES
@@ -64,32 +65,18 @@ def _read(request: CompareRequest) -> Rows:
 
 
 def _tried(rows: Rows, request: CompareRequest) -> Trial:
-    with progress("comparing", 100, request.as_json) as advance:
-        try:
-            return compare_mixes(
-                rows.x,
-                rows.y,
-                minutes=request.minutes,
-                task=request.task,
-                standardize=request.standardize,
-                seed=request.seed,
-                progress=_teller(advance),
-            )
-        except ValueError as error:
-            told = str(error).removeprefix("compare_mixes: ")
-            raise UserError(f"{rows.source.name}: {told}") from error
+    def ask(tell: Callable[[float, str], None]) -> Trial:
+        return compare_mixes(
+            rows.x,
+            rows.y,
+            minutes=request.minutes,
+            task=request.task,
+            standardize=request.standardize,
+            seed=request.seed,
+            progress=tell,
+        )
 
-
-def _teller(advance: Callable[..., None]) -> Callable[[float, str], None]:
-    done = 0
-
-    def tell(share: float, what: str) -> None:
-        nonlocal done
-        steps = max(0, int(100 * share) - done)
-        done += steps
-        advance(steps, what)
-
-    return tell
+    return run_trial(rows.source.name, "comparing", request.as_json, ask)
 
 
 def _report(rows: Rows, trial: Trial, request: CompareRequest) -> dict[str, Any]:

@@ -67,7 +67,16 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
     Args:
         on_rows: is called with the number of samples of each block read.
     """
-    sample = _sample(source, *look_through(source, limit, seed, on_rows))
+    return sample_of(source, *look_through(source, limit, seed, on_rows))
+
+
+def sample_of(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.ndarray) -> Sample:
+    """Of a source that was looked through, the sample, whose targets are classes.
+
+    Raises:
+        CannotSay: if they are none, or too few were kept.
+    """
+    sample = _sample(source, scanner, reservoir, labels)
     if not sample.is_enough:
         raise CannotSay(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "

@@ -19,7 +19,10 @@ def _ask_fewer_samples():
 
 @pytest.fixture(scope="session")
 def audit(tmp_path_factory):
-    """`audit(x, y, *options)`: the folder of a report and the report, made once for each data and options."""
+    """`audit(x, y, *options)`: the folder of a report and the report, made once for each data and options.
+
+    Without a trial, unless the options hold "--trial".
+    """
     made = {}
 
     def run(name, x, y, *options):
@@ -27,7 +30,20 @@ def audit(tmp_path_factory):
         if key not in made:
             folder = tmp_path_factory.mktemp("audit")
             np.savez(folder / f"{name}.npz", x=x, y=y)
-            assert main(["audit", str(folder / f"{name}.npz"), "--out", str(folder / "out"), "--json", *options]) == 0
+            assert (
+                main(
+                    [
+                        "audit",
+                        "--no-trial",
+                        str(folder / f"{name}.npz"),
+                        "--out",
+                        str(folder / "out"),
+                        "--json",
+                        *options,
+                    ]
+                )
+                == 0
+            )
             made[key] = folder / "out", json.loads((folder / "out" / "report.json").read_text())
         return made[key]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from kmix_tf.cli.audit.advice import suggestion as advised
-from kmix_tf.cli.audit.judging import CARE_DUE, CONTRADICTORY, FAILING, SAFE, verdict
+from kmix_tf.cli.audit.geometry import CARE_DUE, CONTRADICTORY, FAILING, SAFE, verdict
 
 
 def suggestion(measures, level, classes, standardized, prepare=None, alpha=1.0):

@@ -68,7 +68,7 @@ def test_what_is_suggested_runs_on_the_data(audit, digits):
 def test_the_command_writes_a_page_and_strict_json_and_prints_a_table(tmp_path, capfd):
     x, y = alternating_line(9)
     np.savez(tmp_path / "line.npz", x=x, y=y)
-    command = [sys.executable, "-m", "kmix_tf", "audit", "line.npz", "--alpha", "32"]
+    command = [sys.executable, "-m", "kmix_tf", "audit", "--no-trial", "line.npz", "--alpha", "32"]
     # Without a screen, whatever backend figures elsewhere have.
     environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"} | {"MPLBACKEND": "gtk3agg"}
     shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment)
@@ -81,7 +81,19 @@ def test_the_command_writes_a_page_and_strict_json_and_prints_a_table(tmp_path, 
     report = json.loads(written, parse_constant=refuse_constant)
     assert (tmp_path / "audit" / "report.html").stat().st_size > 5000
     assert (
-        main(["audit", str(tmp_path / "line.npz"), "--alpha", "32", "--out", str(tmp_path / "again"), "--json"]) == 0
+        main(
+            [
+                "audit",
+                "--no-trial",
+                str(tmp_path / "line.npz"),
+                "--alpha",
+                "32",
+                "--out",
+                str(tmp_path / "again"),
+                "--json",
+            ]
+        )
+        == 0
     )
     printed = capfd.readouterr()
     assert json.loads(printed.out, parse_constant=refuse_constant) == report
@@ -95,6 +107,7 @@ def test_a_seed_repeats_a_report_and_another_draws_another_sample(audit, digits,
     np.savez(tmp_path / "digits.npz", **dict(zip("xy", digits(300), strict=True)))
     arguments = [
         "audit",
+        "--no-trial",
         str(tmp_path / "digits.npz"),
         "--max-samples",
         "120",
@@ -181,14 +194,28 @@ def exhausted(*arguments, **options):
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [(measuring, "measure_closeness"), (auditing, "collect"), (auditing, "report_page"), (auditing, "build")],
+    [(measuring, "measure_closeness"), (auditing, "look_through"), (auditing, "report_page"), (auditing, "build")],
 )
 def test_running_out_of_memory_is_said_with_what_to_do_wherever_it_happens(
     place, name, tmp_path, capsys, monkeypatch
 ):
     monkeypatch.setattr(place, name, exhausted)
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
-    assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--max-samples", "5", "--json"]) == 2
+    assert (
+        main(
+            [
+                "audit",
+                "--no-trial",
+                str(tmp_path / "data.npz"),
+                "--out",
+                str(tmp_path),
+                "--max-samples",
+                "5",
+                "--json",
+            ]
+        )
+        == 2
+    )
     printed = capsys.readouterr()
     assert "not enough memory for 5 samples" in printed.err and "Lower --max-samples." in printed.err
     assert not (tmp_path / "report.json").exists() and printed.out == ""
@@ -201,7 +228,7 @@ def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(tmp_path
     monkeypatch.setattr(pathlib.Path, "touch", refused)
     monkeypatch.setattr(auditing, "_audit", lambda request: pytest.fail("it was worked in vain"))
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
-    assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
+    assert main(["audit", "--no-trial", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
     assert f"--out: cannot write into {tmp_path} (Permission denied)." in capsys.readouterr().err
 
 
@@ -211,7 +238,7 @@ def test_a_disk_that_fills_up_is_said_in_one_line(tmp_path, capsys, monkeypatch)
 
     monkeypatch.setattr(pathlib.Path, "write_text", full)
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
-    assert main(["audit", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
+    assert main(["audit", "--no-trial", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
     printed = capsys.readouterr()
     assert "No space left on device" in printed.err and printed.err.count("\n") == 1 and printed.out == ""
 
@@ -244,7 +271,7 @@ def test_a_table_of_strings_and_a_folder_of_images_are_audited_from_the_command_
             (tmp_path / "shades" / label / f"{i}.png").write_bytes(tf.io.encode_png(pixels).numpy())
     reports = {}
     for name in ("insects.csv", "shades"):
-        assert main(["audit", str(tmp_path / name), "--out", str(tmp_path / "out"), "--json"]) == 0
+        assert main(["audit", "--no-trial", str(tmp_path / name), "--out", str(tmp_path / "out"), "--json"]) == 0
         reports[name] = json.loads(capsys.readouterr().out)
     assert reports["insects.csv"]["data"]["encoding"] == {"fly": 0, "moth": 1}
     assert reports["insects.csv"]["measures"]["scales"]["widest"] == "width"
@@ -259,7 +286,7 @@ def test_a_table_of_strings_and_a_folder_of_images_are_audited_from_the_command_
 def run(tmp_path, *options, name="data.npz"):
     x = np.random.default_rng(0).normal(size=(24, 3))
     np.savez(tmp_path / name, x=x, y=np.array(["katze", "犬"])[np.arange(24) % 2])
-    return main(["audit", str(tmp_path / name), "--out", str(tmp_path / "out"), *options])
+    return main(["audit", "--no-trial", str(tmp_path / name), "--out", str(tmp_path / "out"), *options])
 
 
 def test_a_terminal_that_lacks_letters_shows_question_marks_and_json_escapes(tmp_path, monkeypatch):

@@ -181,7 +181,7 @@ def test_letters_that_the_font_lacks_are_no_warning(measures, recwarn):
 def test_without_matplotlib_the_extra_is_named_before_any_work(tmp_path, monkeypatch, capsys):
     np.savez(tmp_path / "d.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert main(["audit", str(tmp_path / "d.npz"), "--out", str(tmp_path / "out"), "--json"]) == 2
+    assert main(["audit", "--no-trial", str(tmp_path / "d.npz"), "--out", str(tmp_path / "out"), "--json"]) == 2
     printed = capsys.readouterr()
     assert "kmix-tf audit needs matplotlib" in printed.err and "pip install 'kmix_tf[cli]'" in printed.err
     assert printed.out == "" and not (tmp_path / "out" / "report.json").exists()

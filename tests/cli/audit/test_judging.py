@@ -1,133 +1,167 @@
-"""The rules of the verdict, from measures made by hand, and the sentences that carry their numbers."""
+"""The verdict where a trial was made: from differences made by hand, and through the command."""
 
-import re
+import json
 
+import numpy as np
 import pytest
+from scipy import stats
 
-from kmix_tf.cli.audit import judging
-from kmix_tf.cli.audit.judging import CARE_DUE, CONTRADICTORY, FAILING, SAFE, UNKNOWN, verdict
-from kmix_tf.cli.audit.reasons import reasons, steepness
+from kmix_tf.cli import main
+from kmix_tf.cli.audit import advice, geometry
+from kmix_tf.cli.audit.judging import FAILS, HELPS, HURTS, NO_DIFFERENCE, UNKNOWN, verdict
+from kmix_tf.paired import Difference
+from kmix_tf.trial import Trial
+from kmix_tf.trial.findings import Finding
+from kmix_tf.trial.intervals import judged
+from kmix_tf.trial.outlook import outlook
 
 
-@pytest.mark.parametrize("alpha", [0.2, 1.0, 32.0])
+def trial_of(mean, reach, splits=15):
+    """A trial that found this difference in error."""
+    difference = Difference(mean, mean - reach, mean + reach, 0.5, splits)
+    plain = Finding("no mixing", 10.0, 0.3, 2.0, 0.0, 100.0, {}, "", "")
+    found = {"error": difference, "loss": difference}
+    mixup = Finding("mixup", 10.0 + mean, 0.3, 2.0, 0.0, 100.0, found, judged(difference, 0.1), "mixup")
+    return Trial("x", "x", (plain, mixup), task="classes", splits=splits)
+
+
+def by(level, **told):
+    """A verdict of geometry's."""
+    return {**geometry.unknown("because of geometry", 1.0), "level": level, **told}
+
+
+SAFE = by(geometry.SAFE)
+
+
 @pytest.mark.parametrize(
-    ("share", "expected"), [(0.0, SAFE), (0.019, SAFE), (0.02, CARE_DUE), (0.049, CARE_DUE), (0.05, FAILING)]
-)
-def test_the_share_contradicted_at_the_alpha_asked_for_decides_and_no_other(made, alpha, share, expected):
-    # At all others everything is contradicted, or nothing.
-    for others in (0.0, 1.0):
-        shares = [share if other == alpha else others for other in (0.2, 1.0, 32.0)]
-        assert verdict(made(shares), alpha)["level"] == expected
-
-
-@pytest.mark.parametrize(("excess", "expected"), [(-0.2, SAFE), (0.049, SAFE), (0.05, CARE_DUE), (0.75, CARE_DUE)])
-def test_conflicts_count_by_what_mixing_adds(made, excess, expected):
-    # However many, only contradictions fail; and those at other alphas do not count.
-    assert verdict(made(conflict=(0.7, excess, 0.7)), 1.0)["level"] == expected
-
-
-def test_what_could_not_be_asked_is_not_called_safe(made):
-    found = verdict(made(contradicted=(None, None, None)), 1.0)
-    assert found["level"] == UNKNOWN and found["rule"] is None
-    assert found["why"] == "No sample could be asked whether mixing contradicts its label: all are of one class"
-
-
-@pytest.mark.parametrize(
-    ("changes", "level", "name", "number", "threshold"),
+    ("mean", "reach", "level", "expected"),
     [
-        ({"contradicted": (0.0, 0.123, 0.0)}, FAILING, "labels contradicted", 0.123, judging.FAILS),
-        ({"contradicted": (0.0, 0.03, 0.0)}, CARE_DUE, "labels contradicted", 0.03, judging.CARE),
-        ({"conflict": (0.0, 0.08, 0.0)}, CARE_DUE, "mixtures in conflict", 0.08, judging.CONFLICTS),
-        ({"copies": 700}, CONTRADICTORY, "equal samples", 0.7, judging.COPIES),
-        ({"found": 2400}, CONTRADICTORY, "equal samples", 0.6, judging.COPIES),
-        # Where none holds, the one that is nearest to it.
-        ({"conflict": (0.0, 0.04, 0.0), "contradicted": (0.0, 0.01, 0.0)}, SAFE, "mixtures in conflict", 0.04, 0.05),
-        ({"conflict": (0.0, 0.01, 0.0), "contradicted": (0.0, 0.015, 0.0)}, SAFE, "labels contradicted", 0.015, 0.02),
-        # Labels that contradict one another are told elsewhere: of mixing they say nothing.
-        ({"found": 1900, "conflict": (0.0, 0.01, 0.0)}, SAFE, "mixtures in conflict", 0.01, 0.05),
-        # The first that holds decides.
-        ({"copies": 500, "contradicted": (1.0, 1.0, 1.0)}, CONTRADICTORY, "equal samples", 0.5, judging.COPIES),
+        (3.0, 2.9, geometry.SAFE, HURTS),
+        (3.0, 2.9, geometry.CARE_DUE, HURTS),
+        (3.0, 2.9, geometry.FAILING, FAILS),
+        (-3.0, 2.9, geometry.SAFE, HELPS),
+        (-3.0, 2.9, geometry.FAILING, HELPS),
+        (0.1, 0.39, geometry.FAILING, NO_DIFFERENCE),
+        (0.1, 0.41, geometry.SAFE, UNKNOWN),
+        (3.0, 3.1, geometry.FAILING, UNKNOWN),
     ],
 )
-def test_the_rule_that_held_is_told_with_its_number_and_threshold(made, changes, level, name, number, threshold):
-    found = verdict(made(**changes), 1.0)
-    assert found["level"] == level
-    assert (found["rule"]["name"], found["rule"]["threshold"]) == (name, threshold)
-    assert found["rule"]["number"] == pytest.approx(number)
-    unit = "points" if name == "mixtures in conflict" else "%"
-    assert f"{100 * number:.1f} {unit}" in found["why"] and f"from {100 * threshold:.1f} {unit}" in found["why"]
+def test_the_interval_of_the_difference_decides(mean, reach, level, expected):
+    found = verdict(by(level), trial_of(mean, reach), 1.0)
+    assert found["level"] == expected and found["by"] == "trial"
+    assert (found["rule"]["number"], found["rule"]["low"], found["rule"]["high"]) == (
+        mean,
+        mean - reach,
+        mean + reach,
+    )
+    assert found["rule"]["threshold"] == (0.5 if expected == NO_DIFFERENCE else 0.0)
+    assert set(found) == set(by(level)) and all(found[name] for name in ("why", "would_change", "to_do"))
+    assert f"{10 + mean:.1f} % with mixup" in found["why"]
 
 
 @pytest.mark.parametrize(
-    ("changes", "alpha", "expected"),
+    ("mean", "level", "told"),
     [
-        ({}, 1.0, "5.0 points or more would make it 'mix locally / with care'"),
-        ({"contradicted": (0.0, 0.3, 0.3)}, 1.0, "Below 5.0 % it would be 'mix locally / with care'; at alpha = 0.2"),
-        ({"contradicted": (0.3, 0.3, 0.3)}, 1.0, "Below 5.0 % it would be 'mix locally / with care'"),
-        ({"contradicted": (0.0, 0.03, 0.0)}, 1.0, "Below 2.0 % it would be 'safe'; at alpha = 0.2 it is 'safe'"),
-        # Another rule would still hold.
-        ({"contradicted": (0.0, 0.03, 0.0), "conflict": (0.1, 0.1, 0.1)}, 1.0, "Below 2.0 % it would be 'mix loc"),
-        ({"contradicted": (0.0, 0.01, 0.1)}, 32.0, "at alpha = 1 it is 'safe'"),
-        ({"copies": 600}, 1.0, "Below 50.0 % it would be 'safe'"),
+        (3.0, geometry.SAFE, "between samples"),
+        (-3.0, geometry.FAILING, "gains elsewhere"),
+        (-3.0, geometry.CARE_DUE, "gains elsewhere"),
+        (3.0, geometry.FAILING, None),
+        (-3.0, geometry.SAFE, None),
+        # Of labels that contradict one another, and where nothing was asked, geometry says nothing of mixing.
+        (3.0, geometry.UNKNOWN, None),
+        (-3.0, geometry.CONTRADICTORY, None),
     ],
 )
-def test_what_would_change_the_verdict_is_true_by_the_rules(made, changes, alpha, expected):
-    assert expected in verdict(made(**changes), alpha)["would_change"]
+def test_where_geometry_expects_otherwise_it_is_said_why(mean, level, told):
+    remarks = verdict(by(level), trial_of(mean, 1.0), 1.0)["remarks"]
+    assert (told is None and remarks == []) or (repr(level) in remarks[0] and told in remarks[0])
 
 
-def test_stronger_mixing_that_would_fail_is_only_a_remark(made):
-    found = verdict(made((0.0, 0.013, 0.287)), 1.0)
-    assert found["level"] == SAFE
-    assert found["remarks"] == ["At alpha = 32 it would fail: labels contradicted 28.7 %, limit 5.0 %"]
-    assert verdict(made((0.5, 0.0, 0.0)), 1.0)["remarks"] == []  # weaker is not stronger
-    assert verdict(made((0.0, 0.1, 0.4)), 1.0)["remarks"] == []  # and fails alike
-    assert "care would be due" in verdict(made(conflict=(0, 0, 0.06)), 1.0)["remarks"][0]
+def test_without_a_trial_geometry_speaks_and_of_numbers_nothing_is_said():
+    assert verdict(SAFE, None, 1.0) == SAFE
+    assert verdict(None, None, 1.0)["level"] == UNKNOWN
 
 
-def test_nothing_found_is_said_as_nothing(made):
-    assert verdict(made(conflict=(0, -0.1, 0)), 1.0)["why"].startswith("None of the training labels asked are")
-    assert verdict(made(conflict=(0, 0, 0)), 1.0)["why"].startswith("No more of the mixtures than of the same")
+def test_a_trial_that_cannot_be_made_is_no_verdict_and_geometry_is_a_remark():
+    found = verdict(by(geometry.FAILING), Trial("cannot say", "no network learnt anything."), 1.0)
+    assert found["level"] == UNKNOWN and found["why"] == "no network learnt anything." and found["by"] == "trial"
+    assert found["remarks"] == [f"Geometry says {geometry.FAILING!r}: because of geometry"]
 
 
-def numbers(sentence):
-    return [float(found) for found in re.findall(r"-?\d+(?:\.\d+)?", sentence)]
+def test_what_is_expected_of_another_network_is_a_normal_of_both_uncertainties():
+    """By drawing: the trial's difference is uncertain by its standard error, and networks differ besides."""
+    from kmix_tf.trial import outlook as module
 
-
-def test_reasons_carry_the_numbers_measured(made):
-    measures = made((0.011, 0.123, 0.456), (0.0, 0.217, 0.0), q=(1.25, 7.5, float("inf")), epsilon=4.5, median=4.0)
-    found = reasons(measures, 1.0)
-    assert numbers(found[0]) == [150, 1.1, 0.2, 12.3, 1, 45.6, 32]
-    assert numbers(found[1]) == [1, 46.7, 25, 21.7, 95, 20.7, 22.7]
-    # In slopes of 1 / 4 per unit of distance: four times as many.
-    assert numbers(steepness(measures)) == [0.25, 5, 30, 4.5, 300] and "infinite mixing all" in steepness(measures)
-
-
-def test_reasons_of_nothing_found_say_so(made):
-    assert "agrees with all 150 labels asked, at alpha = 0.2, 1, 32" in reasons(made(), 1.0)[0]
-    none = made(contradicted=(None, None, None), q=(None, None, None))
-    assert reasons(none, 1.0)[0] == (
-        "No sample could be asked whether mixing contradicts its label: all are of one class."
+    difference = Difference(1.0, 1.0 - 2.0, 1.0 + 2.0, 0.5, 12)
+    generator = np.random.default_rng(0)
+    own = 2.0 / stats.t.ppf(0.975, 11)
+    drawn = module._CARRIED * (1.0 + own * generator.normal(size=400_000)) + module._APART * generator.normal(
+        size=400_000
     )
-    assert steepness(none) is None and steepness(made(median=0.0)) is None
+    found = outlook(difference)
+    shares = [(drawn < 0).mean(), (drawn > 0).mean(), (np.abs(drawn) < 0.5).mean()]
+    # Five standard errors of a share of 400,000 draws: one in a million is false.
+    np.testing.assert_allclose(found, shares, atol=5 * 0.5 / np.sqrt(400_000))
+    assert found.lower + found.higher == pytest.approx(1) and outlook(Difference(1.0, np.nan, np.nan, 1.0, 1)) is None
+
+
+SUGGESTED = {"prepare": None, "code": "KMixupLayer(16, alpha=2, num_classes=3)", "why": "k", "alternatives": []}
 
 
 @pytest.mark.parametrize(
-    ("copies", "found", "expected"),
-    [(500, 0, CONTRADICTORY), (499, 0, SAFE), (0, 2000, CONTRADICTORY), (0, 1999, SAFE), (1000, 4000, CONTRADICTORY)],
+    ("mean", "reach", "code"),
+    [(-3.0, 1.0, "KMixupLayer(1, alpha=0.4, num_classes=3)"), (3.0, 1.0, "# train without mixing"), (3.0, 9.0, None)],
 )
-def test_where_half_of_the_labels_contradict_one_another_that_is_the_verdict(made, copies, found, expected):
-    measures = made(copies=copies, found=found)
-    assert verdict(measures, 1.0)["level"] == expected
-    share, (first, _) = max(copies / 10, found / 40), reasons(measures, 1.0)
-    assert f"{share:.1f} % of the samples have an equal one" in first.replace("100 %", "100.0 %")
-    assert "mixing cannot mend" in first
+def test_what_was_tried_comes_first_and_what_geometry_suggests_behind(mean, reach, code):
+    found = advice.after_trial(SUGGESTED, verdict(SAFE, trial_of(mean, reach), 0.4), 3)
+    if code is None:
+        assert found == SUGGESTED
+    else:
+        assert found["code"] == code and [one["code"] for one in found["alternatives"]] == [SUGGESTED["code"]]
 
 
-def test_contradictory_labels_are_to_be_mended_before_any_mixing_and_nothing_is_called_safe(made):
-    measures = made(contradicted=(None, None, None), copies=1000, epsilon=0.0)
-    found = verdict(measures, 1.0)
-    assert found["level"] == CONTRADICTORY and found["to_do"].startswith("Mend the labels first")
-    assert reasons(measures, 1.0)[0] == (
-        "No sample could be asked whether mixing contradicts its label: 100 % of the samples have an equal one with "
-        "another label. Mixing cannot mend that."
-    )
+def test_what_was_tried_is_not_suggested_twice():
+    same = {**SUGGESTED, "code": "KMixupLayer(1, alpha=1, num_classes=3)"}
+    assert advice.after_trial(same, verdict(SAFE, trial_of(-3.0, 1.0), 1.0), 3)["alternatives"] == []
+
+
+def test_the_command_tries_it_and_a_page_shows_the_trial(audit):
+    """Mixing across the ring gives the inner class's label to places of the outer: a trial finds that it hurts."""
+    generator = np.random.default_rng(0)
+    angle, radius = generator.uniform(0, 2 * np.pi, 700), np.repeat([0.5, 2.0], 350)
+    radius = radius + generator.normal(scale=0.25, size=700)
+    x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
+    folder, report = audit("ring", x, np.repeat([0, 1], 350), "--trial", "--minutes", "0.15")
+    mixup = report["trial"]["findings"][1]
+    assert mixup["name"] == "mixup" and report["verdict"]["rule"]["number"] == mixup["differences"]["error"]["mean"]
+    assert report["verdict"]["by"] == "trial" and report["geometry"]["by"] == "geometry"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "What a trial found" in page and "By this alone the verdict would be" in page
+
+
+@pytest.mark.parametrize("kind", ["regression", "multilabel"])
+def test_numbers_and_several_labels_are_judged_by_a_trial(kind, tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    x = generator.normal(size=(300, 4))
+    y = x[:, 0] ** 2 if kind == "regression" else (x[:, :3] > 0).astype(int)
+    y[:40] = 1 if kind == "multilabel" else y[:40]
+    np.savez(tmp_path / "d.npz", x=x, y=y)
+    command = ["audit", str(tmp_path / "d.npz"), "--out", str(tmp_path / "out"), "--minutes", "0.1"]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    report = json.loads((tmp_path / "out" / "report.json").read_text(encoding="utf-8"))
+    assert report["data"]["task"] == report["trial"]["task"] == kind and report["geometry"] is None
+    assert "Verdict at alpha = 1: " in printed and printed.count("\n") <= 15
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "What a trial found" in page and ("What mixing does to the target" in page) == (kind == "regression")
+    if kind == "regression":
+        row = next(row for row in report["measures"]["by_alpha"] if row["alpha"] == 1)
+        assert row["distance"] > 0 and row["excess"] == pytest.approx(row["distance"] - row["baseline"])
+
+
+def test_numbers_without_a_trial_have_measures_and_no_verdict(tmp_path, capsys):
+    x = np.random.default_rng(0).normal(size=(60, 2))
+    np.savez(tmp_path / "d.npz", x=x, y=x[:, 0])
+    assert main(["audit", str(tmp_path / "d.npz"), "--out", str(tmp_path), "--no-trial", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["verdict"]["level"] == UNKNOWN and report["measures"]["by_alpha"] and report["suggestion"] is None

@@ -35,11 +35,16 @@ def report_of(**changes):
         "verdict": {
             "level": "safe",
             "alpha": 1.0,
+            "by": "geometry",
+            "probability": None,
+            "outlook": None,
             "why": "One reason. " * 12,
             "would_change": "what would",
             "to_do": "this is to be done",
             "remarks": ["at alpha = 32 it would fail"],
         },
+        "geometry": None,
+        "trial": None,
         "suggestion": {
             "prepare": "y = numbers(y)",
             "code": f"KMixupLayer(16, alpha=1, num_classes={'9' * 90})",
@@ -107,7 +112,17 @@ def test_the_verdict_why_and_what_to_do_come_first_and_the_code_on_lines_of_its_
 @pytest.mark.parametrize("width", [60, 80, 100])
 def test_however_much_there_is_to_say_it_is_14_lines(width):
     long = "many words " * 100
-    verdict = {"level": "safe", "alpha": 1.0, "why": long, "would_change": long, "to_do": long, "remarks": [long] * 3}
+    verdict = {
+        "level": "safe",
+        "alpha": 1.0,
+        "by": "geometry",
+        "probability": None,
+        "outlook": None,
+        "why": long,
+        "would_change": long,
+        "to_do": long,
+        "remarks": [long] * 3,
+    }
     warnings = [{"about": f"a long name of what there is {i}", "text": long} for i in range(9)]
     report = report_of(verdict=verdict, warnings=warnings, data={"name": long})
     shown = written(*report_text(report, width)).splitlines()
@@ -198,7 +213,7 @@ def test_samples_are_named_by_their_place_in_the_dataset(drawn):
 
 def test_a_report_holds_what_a_program_needs_to_go_on(drawn):
     report = build(drawn, full_measures(), {"seed": 5, "max_samples": 20, "standardize": False, "alpha": 0.2})
-    assert report["format"] == 3 and json.loads(json.dumps(report)) == report
+    assert report["format"] == 4 and json.loads(json.dumps(report)) == report
     assert report["data"] | {"notes": []} == {
         "name": "d.npz", "kind": "arrays", "samples": 60, "measured": 20, "scanned": 60, "searched": 60, "shape": [3],
         "classes": ["3", "8"],
@@ -206,6 +221,9 @@ def test_a_report_holds_what_a_program_needs_to_go_on(drawn):
     }  # fmt: skip
     alphas = {"alpha": 0.2, "alphas": [0.2, 1.0, 32.0]}
     assert report["setting"] == {"seed": 5, "max_samples": 20, "standardize": False, **alphas}
-    assert set(report["verdict"]) == {"level", "alpha", "rule", "why", "would_change", "to_do", "remarks", "reasons"}
+    assert set(report["verdict"]) == {
+        "level", "alpha", "by", "probability", "outlook", "rule", "why", "would_change", "to_do", "remarks",
+        "reasons",
+    }  # fmt: skip
     assert report["verdict"]["alpha"] == 0.2 and report["contradicting"] == []
     assert set(report["suggestion"]) >= {"code", "why", "k", "alpha", "epsilon", "rate", "alternatives", "notes"}

@@ -7,11 +7,13 @@ import numpy as np
 
 from kmix_tf._version import __version__
 from kmix_tf.cli import pages
-from kmix_tf.cli.audit import judging, wording
+from kmix_tf.cli.audit import geometry, judging, wording
 from kmix_tf.cli.audit.contradicting import FILE
 from kmix_tf.cli.audit.reasons import steepness
 from kmix_tf.cli.audit.report import figures
 from kmix_tf.cli.reading.sample import Sample
+from kmix_tf.cli.trials import differences
+from kmix_tf.trial import Trial
 
 # Groups of samples whose labels contradict one another, of those that the file has, and samples of a group.
 _GROUPS, _MEMBERS = 8, 6
@@ -19,13 +21,18 @@ _GROUPS, _MEMBERS = 8, 6
 _SIDE = 96
 # The colour of a verdict and its words.
 _HEADLINES = {
-    judging.SAFE: ("good", "Safe: no harm to labels was found"),
-    judging.CARE_DUE: ("fair", "Mix locally, or with care"),
-    judging.FAILING: ("bad", "Mixup fails here"),
-    judging.CONTRADICTORY: ("bad", "Labels contradict one another, which mixing cannot mend"),
-    judging.UNKNOWN: ("fair", "It cannot be said whether mixing hurts here"),
+    judging.HELPS: ("good", "Mixup helps here"),
+    judging.NO_DIFFERENCE: ("fair", "Mixup makes no difference here"),
+    judging.HURTS: ("bad", "Mixup hurts here"),
+    judging.FAILS: ("bad", "Mixup fails here: it hurts, and contradicts labels"),
+    geometry.SAFE: ("good", "Safe: no harm to labels was found"),
+    geometry.CARE_DUE: ("fair", "Mix locally, or with care"),
+    geometry.FAILING: ("bad", "Mixup fails here"),
+    geometry.CONTRADICTORY: ("bad", "Labels contradict one another, which mixing cannot mend"),
+    geometry.UNKNOWN: ("fair", "It cannot be said whether mixing helps or hurts here"),
 }
 _FILTERS: dict[str, Callable[..., Any]] = {
+    "chance": wording.chance_of,
     "number": wording.number,
     "percent": wording.percent,
     "sentence": wording.sentence,
@@ -33,7 +40,9 @@ _FILTERS: dict[str, Callable[..., Any]] = {
 }
 
 
-def report_page(report: dict[str, Any], sample: Sample, examples: list[dict[str, Any]]) -> str:
+def report_page(
+    report: dict[str, Any], sample: Sample, examples: list[dict[str, Any]], trial: Trial | None = None
+) -> str:
     """HTML of a report. sample: serves pictures only. examples: of `measure_intrusion`, with rows of the sample."""
     measures = report["measures"]
     tone, headline = _HEADLINES[report["verdict"]["level"]]
@@ -44,6 +53,7 @@ def report_page(report: dict[str, Any], sample: Sample, examples: list[dict[str,
         tone=tone,
         headline=headline,
         described=wording.described(report),
+        **_of_trial(trial),
         by_alpha=wording.by_alpha(measures),
         by_k=wording.by_k(measures),
         near_other=wording.near_other(measures["closeness"]),
@@ -56,6 +66,23 @@ def report_page(report: dict[str, Any], sample: Sample, examples: list[dict[str,
         strips=strips(sample, examples),
         version=__version__,
     )
+
+
+def numbers_page(report: dict[str, Any], trial: Trial | None) -> str:
+    """HTML of a report of data whose targets are no classes."""
+    tone, headline = _HEADLINES[report["verdict"]["level"]]
+    shown = {"report": report, "tone": tone, "headline": headline, "version": __version__}
+    by_alpha = wording.of_numbers(report["measures"]) if report["measures"] else None
+    told = {"described": wording.described_numbers(report), "by_alpha": by_alpha}
+    return pages.render("audit_numbers.html", _FILTERS, **shown, **told, **_of_trial(trial))
+
+
+def _of_trial(trial: Trial | None) -> dict[str, Any]:
+    """What the page shows of a trial: a figure, and tables of head and rows; nothing without one."""
+    if trial is None or not trial.findings:
+        return {"trial_figure": None, "trial_tables": [], "trial_notes": []}
+    tables = [trial.rows_of_table(), trial.rows_of_differences()]
+    return {"trial_figure": differences(trial), "trial_tables": tables, "trial_notes": trial.notes}
 
 
 def unknown_page(report: dict[str, Any]) -> str:

@@ -33,10 +33,11 @@ def read_rows(source: Source, limit: int, seed: int, on_rows: Callable[[int], ob
         UserError: as `look_through`.
     """
     _, reservoir, labels = look_through(source, limit, seed, on_rows)
-    return _rows(source, *reservoir.sample(), labels)
+    return rows_of(source, *reservoir.sample(), labels)
 
 
-def _rows(source: Source, x: np.ndarray, index: np.ndarray, y: np.ndarray) -> Rows:
+def rows_of(source: Source, x: np.ndarray, index: np.ndarray, y: np.ndarray) -> Rows:
+    """Rows that were kept, of their places `index`, with the labels of all."""
     notes = list(source.notes)
     if source.kind == "table":
         y, of_labels = labels_as_written(y, source.target)
