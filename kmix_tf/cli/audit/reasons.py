@@ -60,9 +60,11 @@ def of_numbers(measures: dict[str, Any] | None, alpha: float) -> list[str]:
     if measures is None:
         return []
     row = row_at(measures["by_alpha"], alpha)
+    apart, unmixed, added, low, high = (
+        number(row[name]) for name in ("distance", "baseline", "excess", "low", "high")
+    )
     return [
-        f"At alpha = {alpha:g}, labels of mixtures are {number(row['distance'])} spreads of the target away from "
-        f"those of the nearest samples; labels of the same samples unmixed {number(row['baseline'])}. What mixing "
-        f"adds, {number(row['excess'])} ({number(row['low'])} to {number(row['high'])}), is how much the target bends "
-        "between samples."
+        f"At alpha = {alpha:g}, labels of mixtures are {apart} spreads of the target away from those of the nearest "
+        f"samples; labels of the same samples unmixed {unmixed}. What mixing adds, {added} ({low} to {high}), is how "
+        "much the target bends between samples."
     ]

@@ -5,6 +5,7 @@ import pytest
 from scipy.spatial.distance import cdist
 from scipy.stats import beta
 
+from kmix_tf.cli.audit.measuring import turned
 from kmix_tf.cli.audit.measuring.distances import measure_closeness, measure_matching, nearest
 from kmix_tf.cli.audit.measuring.harm import measure_conflicts, measure_contradictions, measure_intrusion
 
@@ -178,3 +179,19 @@ def test_alphas_that_no_ratio_reaches_are_none_with_a_reason():
     assert rows[-1]["alphas"][1]["alpha_k"] is None and "no ratio" in rows[-1]["alphas"][1]["reason"]
     costs = [row["cost"] for row in rows]
     assert costs == sorted(costs, reverse=True)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_far_more_features_than_rows_are_turned_into_few_that_keep_all_distances(dtype):
+    x = np.random.default_rng(0).normal(size=(30, 500)).astype(dtype)
+    x[[4, 9, 20]] = x[[17, 17, 3]]
+    found = turned(x)
+    assert found.shape == (30, 27) and found.dtype == dtype
+    np.testing.assert_array_equal(found[[4, 9, 20]], found[[17, 17, 3]])
+    ratio = np.random.default_rng(1).uniform(size=(40, 1))
+    pairs = np.random.default_rng(2).integers(30, size=(2, 40))
+    mixtures = [(ratio * part[pairs[0]] + (1 - ratio) * part[pairs[1]]).astype(np.float64) for part in (x, found)]
+    precision = 1e-5 if dtype == np.float32 else 1e-12
+    apart = [cdist(one, part.astype(np.float64)) for one, part in zip(mixtures, (x, found), strict=True)]
+    np.testing.assert_allclose(*apart, rtol=precision)
+    assert turned(x[:, :50]).shape == (30, 50)

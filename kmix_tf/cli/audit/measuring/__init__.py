@@ -19,6 +19,8 @@ from kmix_tf.cli.terminal import CannotSay, UserError
 # Weak, the common default, and strong: On Mixup's data dependency, Section 2.3, fails its toy at 32.
 ALPHAS = (0.2, 1.0, 32.0)
 STEPS = 7
+# Times as many features as rows from which on turning is worth its time.
+_FAR_MORE = 2
 # Squares of smaller features underflow, and squares of larger ones than its inverse overflow.
 _SMALLEST = 1e-100
 
@@ -31,6 +33,19 @@ def flattened(x: np.ndarray, standardize: bool) -> np.ndarray:
         spread = flat.std(axis=0, dtype=np.float64).astype(flat.dtype)
         flat /= np.where(spread > 0, spread, 1)
     return flat
+
+
+def turned(x: np.ndarray) -> np.ndarray:
+    """Rows `(n, d)` in at most n coordinates, which changes no distance between them or their mixtures.
+
+    Only where there are far more features than rows. Equal rows stay equal.
+    """
+    if x.shape[1] < _FAR_MORE * len(x):
+        return x
+    kinds, places = np.unique(x, axis=0, return_inverse=True)
+    # Columns of R are the rows in the coordinates of the orthonormal columns of Q.
+    _, r = np.linalg.qr(kinds.T.astype(np.float64))
+    return np.ascontiguousarray(r.T.astype(x.dtype)[places.reshape(-1)])
 
 
 def measure(
@@ -53,10 +68,12 @@ def measure(
         received = "all samples are equal" if unit == 0 else f"values of size {unit:g}"
         error = UserError if unit else CannotSay
         raise error(f"{sample.source.name}: distances must be measurable. Received: {received}.")
+    scales = _scales(sample, x)
+    x = turned(x)
     # Of size 1, so that squares in float32 neither over- nor underflow.
     near = (x / unit).astype(np.float32)
     copies = {"searched": sample.searched, "found": sum(map(len, sample.contradictions))}
-    measures: dict[str, Any] = {"balance": _balance(sample), "scales": _scales(sample, x), "copies": copies}
+    measures: dict[str, Any] = {"balance": _balance(sample), "scales": scales, "copies": copies}
     # What is said meanwhile, and what is measured; later ones look at what earlier ones found.
     course: dict[str, tuple[str, Callable[[], Any]]] = {
         "closeness": ("nearest samples", lambda: measure_closeness(near, y, unit)),
