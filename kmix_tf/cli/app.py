@@ -54,6 +54,10 @@ def _number(name: str, least: int, most: int | None, words: str, default: Any = 
     return click.option(name, type=click.IntRange(least, most), default=default, help=words, **options)
 
 
+_TIME = click.option("--time", metavar="NAME", help="A table's column of dates or numbers: train before, test after.")
+_GROUP = click.option(
+    "--group", metavar="NAME", help="A table's column: rows of one group are on one side of a split."
+)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, no progress bar.")
 
 
@@ -61,6 +65,8 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
 @click.argument("data", nargs=-1, required=True)
 @click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels.")
 @click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
+@_TIME
+@_GROUP
 @_number(
     "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
     metavar="PIXELS",
@@ -102,6 +108,8 @@ DATA is {FORMATS}."""
 @click.argument("data", nargs=-1, required=True)
 @click.option("--target", metavar="NAME", show_default="the last", help="A table's column of labels or numbers.")
 @click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
+@_TIME
+@_GROUP
 @_number(
     "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
     metavar="PIXELS",

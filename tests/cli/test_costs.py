@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from kmix_tf.cli.gallery import images
-from kmix_tf.cli.reading import image_folder, table_file
+from kmix_tf.cli.reading import image_folder, table
+from kmix_tf.cli.reading.columns import Table
 
 
 class Name(str):
@@ -27,8 +28,9 @@ def test_columns_are_named_in_time_that_grows_as_they_do(tmp_path):
     count = 2000
     names = [Name(f"c{i}") for i in range(count - 1)] + [Name("c0")]
     drop = [f"c{i}" for i in range(1, count // 2)]
-    notes = table_file._notes(names, True, [])
-    columns = table_file._choose(tmp_path, names, f"c{count - 2}", drop)
+    roles = table.Roles(f"c{count - 2}", tuple(drop))
+    notes = table._notes(names, roles)
+    columns = table.choose(Table(tmp_path, names, None, []), roles)
     assert "'c0'" in notes[0] and columns.label == count - 2 and len(columns.features) == count - len(drop) - 1
     # Comparing each with each is 4,000,000; finding one among them, 2,000.
     assert Name.compared["=="] < 10 * count

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-import numpy as np
 
 from kmix_tf._writing import write_files
 from kmix_tf.cli.audit.contradicting import FILE, table
@@ -49,10 +48,12 @@ class AuditRequest:
     task: str = "auto"
     trial: bool = True
     minutes: float = 0.5
+    time: str | None = None
+    group: str | None = None
 
     def setting(self) -> dict[str, Any]:
         """What the report says of it."""
-        names = ("seed", "max_samples", "standardize", "alpha", "trial", "minutes")
+        names = ("seed", "max_samples", "standardize", "alpha", "trial", "minutes", "time", "group")
         return {name: getattr(self, name) for name in names}
 
 
@@ -90,19 +91,27 @@ def _without_answer(request: AuditRequest, reason: str) -> tuple[dict[str, Any],
 
 def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
     """The report, and its page."""
-    options = Options(request.target, request.drop, request.image_size, request.max_samples, request.seed)
+    options = Options(
+        request.target,
+        request.drop,
+        request.image_size,
+        request.max_samples,
+        request.seed,
+        request.time,
+        request.group,
+    )
     source = open_data(list(request.data), options)
     total = len(source.names) if source.names else source.total
     with progress("reading", total, request.as_json) as advance:
-        scanner, reservoir, labels = look_through(source, request.max_samples, request.seed, advance)
-    written = labels_as_written(labels, source.target)[0] if source.kind == "table" else labels
+        seen = look_through(source, request.max_samples, request.seed, advance)
+    written = labels_as_written(seen.labels, source.target)[0] if source.kind == "table" else seen.labels
     task = task_for(request.task, written)
     if task != CLASSES:
-        return _audit_numbers(request, rows_of(source, *reservoir.sample(), labels), task)
-    sample = sample_of(source, scanner, reservoir, labels)
+        return _audit_numbers(request, rows_of(source, seen), task)
+    sample = sample_of(source, seen)
     with progress("measuring", STEPS, request.as_json) as advance:
         sample, measures = _measured(sample, request, lambda what, done: advance(int(done > 0), what))
-    trial = _tried(request, source.name, sample.x, sample.y, task)
+    trial = _tried(request, sample, task)
     report = build(sample, measures, request.setting(), trial)
     return report, report_page(report, sample, measures["intrusion"]["examples"], trial)
 
@@ -110,20 +119,20 @@ def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
 def _audit_numbers(request: AuditRequest, rows: Rows, task: str) -> tuple[dict[str, Any], str]:
     alphas = tuple(sorted({*ALPHAS, request.alpha}))
     measures = measure_numbers(rows, task, request.standardize, request.seed, alphas)
-    trial = _tried(request, rows.source.name, rows.x, rows.y, task)
+    trial = _tried(request, rows, task)
     report = build_numbers(rows, task, measures, request.setting(), trial)
     return report, numbers_page(report, trial)
 
 
-def _tried(request: AuditRequest, name: str, x: np.ndarray, y: np.ndarray, task: str) -> Trial | None:
+def _tried(request: AuditRequest, data: Sample | Rows, task: str) -> Trial | None:
     """What a trial says, unless there is to be none."""
     if not request.trial:
         return None
 
     def ask(tell: Callable[[float, str], None]) -> Trial:
-        return tried(x, y, task, request.alpha, request.minutes, request.seed, tell)
+        return tried(data.x, data.y, task, request.alpha, request.minutes, request.seed, tell, **data.beside)
 
-    return run_trial(name, "trying", request.as_json, ask)
+    return run_trial(data.source.name, "trying", request.as_json, ask)
 
 
 def _measured(

@@ -35,6 +35,8 @@ class CompareRequest:
     seed: int
     out: str
     as_json: bool
+    time: str | None = None
+    group: str | None = None
 
 
 def run_compare(request: CompareRequest) -> None:
@@ -56,9 +58,10 @@ def run_compare(request: CompareRequest) -> None:
 
 def _read(request: CompareRequest) -> Rows:
     limit = rows_in(request.minutes)
-    source = open_data(
-        list(request.data), Options(request.target, request.drop, request.image_size, limit, request.seed)
+    options = Options(
+        request.target, request.drop, request.image_size, limit, request.seed, request.time, request.group
     )
+    source = open_data(list(request.data), options)
     total = len(source.names) if source.names else source.total
     with progress("reading", total, request.as_json) as advance:
         return read_rows(source, limit, request.seed, advance)
@@ -74,6 +77,7 @@ def _tried(rows: Rows, request: CompareRequest) -> Trial:
             standardize=request.standardize,
             seed=request.seed,
             progress=tell,
+            **rows.beside,
         )
 
     return run_trial(rows.source.name, "comparing", request.as_json, ask)
@@ -95,6 +99,6 @@ def _report(rows: Rows, trial: Trial, request: CompareRequest) -> dict[str, Any]
         "target": rows.source.target,
         "notes": rows.notes,
     }
-    setting = {name: getattr(request, name) for name in ("minutes", "seed", "standardize", "task")}
+    setting = {name: getattr(request, name) for name in ("minutes", "seed", "standardize", "task", "time", "group")}
     prepare = rows.prepare() if trial.task == CLASSES else None
     return {"format": found.pop("format"), "data": data, "setting": setting, "prepare": prepare, **found}

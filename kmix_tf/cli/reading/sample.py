@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,8 @@ class Sample:
     classes: names. counts: samples of each class in the whole dataset, int `(classes,)`. total: samples in all.
     prepare: a line of Python that encodes labels as `y`, or None if they are so already. constant: features that
     never change, of `scanned` samples. contradictions: groups of places (see `place`) with equal features and
-    different labels, of `searched` samples. contradiction_labels: their labels, in the same groups.
+    different labels, of `searched` samples. contradiction_labels: their labels, in the same groups. beside: `time` or
+    `groups` of the samples `(m,)`, where they are to be split by them.
     """
 
     source: Source
@@ -40,6 +42,7 @@ class Sample:
     notes: list[str]
     prepare: str | None = None
     contradiction_labels: list[list[str]] = dataclasses.field(default_factory=list)
+    beside: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     @property
     def is_enough(self) -> bool:
@@ -54,7 +57,8 @@ class Sample:
     def thinned(self, size: int, seed: int) -> "Sample":
         """So many of the samples, drawn at random."""
         rows = np.sort(np.random.default_rng([seed, 5]).permutation(len(self.x))[:size])
-        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], index=self.index[rows])
+        beside = {name: values[rows] for name, values in self.beside.items()}
+        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows], index=self.index[rows], beside=beside)
 
     def place(self, row: int) -> int | str:
         """Where in the dataset a row of the sample is: its number, or its file."""
@@ -67,16 +71,31 @@ def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], obje
     Args:
         on_rows: is called with the number of samples of each block read.
     """
-    return sample_of(source, *look_through(source, limit, seed, on_rows))
+    return sample_of(source, look_through(source, limit, seed, on_rows))
 
 
-def sample_of(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.ndarray) -> Sample:
+class Seen(NamedTuple):
+    """What is known of a source that was looked through. labels: of all rows, as found; time and group likewise."""
+
+    scanner: Scanner
+    reservoir: Reservoir
+    labels: np.ndarray
+    time: np.ndarray | None
+    group: np.ndarray | None
+
+    def beside(self, index: np.ndarray) -> dict[str, Any]:
+        """What rows are split by, `time` or `groups`, of some of them."""
+        found = {"time": self.time, "groups": self.group}
+        return {name: values[index] for name, values in found.items() if values is not None}
+
+
+def sample_of(source: Source, seen: Seen) -> Sample:
     """Of a source that was looked through, the sample, whose targets are classes.
 
     Raises:
         CannotSay: if they are none, or too few were kept.
     """
-    sample = _sample(source, scanner, reservoir, labels)
+    sample = _sample(source, seen)
     if not sample.is_enough:
         raise CannotSay(
             f"{source.name}: at least {LEAST_SAMPLES} samples of two classes must be measured. Received: "
@@ -91,17 +110,17 @@ def sample_of(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np
     return sample
 
 
-def look_through(
-    source: Source, limit: int, seed: int, on_rows: Callable[[int], object]
-) -> tuple[Scanner, Reservoir, np.ndarray]:
+def look_through(source: Source, limit: int, seed: int, on_rows: Callable[[int], object]) -> Seen:
     """All of a source: what was seen of features, at most `limit` samples drawn at random, and all labels as found.
 
     Raises:
         UserError: for features that are not finite, samples of several shapes or too many values, or none.
     """
     scanner = Scanner(source.name, source.columns)
-    reservoir, labels, shape = None, [], None
-    for x, y in source.blocks:
+    reservoir, shape = None, None
+    labels: list[np.ndarray] = []
+    beside: dict[str, list[np.ndarray]] = {"time": [], "group": []}
+    for x, y, *split_by in source.blocks:
         if shape not in (None, x.shape[1:]):
             raise UserError(f"{source.name}: samples must have one shape. Received: {shape} and {x.shape[1:]}.")
         if reservoir is None:
@@ -110,10 +129,14 @@ def look_through(
         scanner.add(x)
         reservoir.add(x)
         labels.append(y)
+        for parts, values in zip(beside.values(), split_by, strict=True):
+            if values is not None:
+                parts.append(values)
         on_rows(len(x))
     if reservoir is None:
         raise UserError(f"{source.name} is empty: it holds no samples.")
-    return scanner, reservoir, np.concatenate(labels)
+    time, group = (np.concatenate(parts) if parts else None for parts in beside.values())
+    return Seen(scanner, reservoir, np.concatenate(labels), time, group)
 
 
 def _allowed(source: Source, limit: int, values: int) -> int:
@@ -127,14 +150,15 @@ def _allowed(source: Source, limit: int, values: int) -> int:
     return min(limit, MOST_VALUES // values)
 
 
-def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.ndarray) -> Sample:
+def _sample(source: Source, seen: Seen) -> Sample:
+    scanner, labels = seen.scanner, seen.labels
     notes, target = list(source.notes), f"{source.name}: {source.target}"
     if source.kind == "table":
         target = source.target
         labels, of_labels = labels_as_written(labels, target)
         notes += of_labels
     y, names = encode(labels, target, list(source.counts) if source.counts else None)
-    x, index = reservoir.sample()
+    x, index = seen.reservoir.sample()
     groups, labelled = _contradictory(source, scanner.contradictions(y), names, y)
     return Sample(
         source=source,
@@ -151,6 +175,7 @@ def _sample(source: Source, scanner: Scanner, reservoir: Reservoir, labels: np.n
         searched=max(len(y), source.searched),
         notes=notes,
         prepare=preparation(labels, names, source.kind),
+        beside=seen.beside(index),
     )
 
 

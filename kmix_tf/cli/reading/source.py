@@ -16,10 +16,15 @@ BLOCK_VALUES = 2**21
 
 
 class Block(NamedTuple):
-    """x: numbers `(rows, ...)`. y: labels as they were found, `(rows,)`, or one-hot `(rows, classes)`."""
+    """x: numbers `(rows, ...)`. y: labels as they were found, `(rows,)`, or one-hot `(rows, classes)`.
+
+    time: float64 `(rows,)`, group: text `(rows,)`, where a table is to be split by them.
+    """
 
     x: np.ndarray
     y: np.ndarray
+    time: np.ndarray | None = None
+    group: np.ndarray | None = None
 
 
 @dataclasses.dataclass

@@ -203,10 +203,10 @@ def test_columns_of_one_name_all_count_and_a_note_says_so(tmp_path):
     [
         (b"a\n1\n2\n3\n", "must have a target column and at least one other"),
         (b"1\n2\n3\n", "must have a target column and at least one other"),
-        (b"a,y\n1,0\n?,1\n3,0\n", "a missing value in line 3, column 'a'"),
+        (b"a,y\n?,0\n,1\nNA,0\n", "at least one column of numbers, dates or a few words"),
         (b"a,y\n1,0\n2,1\n3,N/A\n", "target 'y' is missing in line 4"),
         (b"a,y\n1,0\n2,1\n3\n", "must have 2 cells. Received: 1 in line 4"),
-        (b"a;b;y\n1,5;2;p\n2,5;3;q\n3,5;4;p\n", "decimal points. Received: '1,5' in column 'a'"),
+        (b"a;b;y\n1,5;2;p\n2,5;3;q\n3,5;4;p\n", "decimal points. Received: '1,5' in line 2, column 'a'"),
         (b'a,y\n1,"0\n2,1\n3,0\n', "unexpected end of data"),
         ("a,y\n1,0\n2,1\n".encode("utf-16"), "no CSV file in UTF-8"),
         # Beyond what was read to guess the delimiter.

@@ -83,8 +83,8 @@ def test_a_table_without_names_whose_class_is_a_word_counts_its_first_line(tmp_p
 
 def test_blank_lines_are_skipped_and_lines_counted_as_an_editor_does(tmp_path):
     path = tmp_path / "t.csv"
-    path.write_text("a,y\n1,0\n\n2,1\n\n,0\n")
-    with pytest.raises(UserError, match="a missing value in line 6, column 'a'"):
+    path.write_text("a,y\n1,0\n\n2,1\n\ninf,0\n")
+    with pytest.raises(UserError, match="Received: inf in line 6, column 'a'"):
         read(path)
 
 
@@ -157,18 +157,17 @@ BAD = [
     (npz(x=np.zeros((80, 2)), y=np.arange(80)), "d.npz", "looks like an identifier"),
     (npz(x=X[:2], y=Y[:2]), "d.npz", "at least 3 samples"),
     (text("d.npy", b"nothing"), "d.npy", "DATA must be an .npz"),
-    (text("d.parquet", b"PAR1"), "d.parquet", "DATA must be an .npz"),
+    (text("d.parquet", b"PAR1"), "d.parquet", "d.parquet cannot be read"),
     (text("d.csv", b""), "d.csv", "is empty"),
     (text("d.csv", b"a,y\n"), "d.csv", "no samples"),
     (text("d.csv", b"\x00\x01\x02"), "d.csv", "binary data"),
     (text("d.csv", b"\xff\xfe\xfa,1\n"), "d.csv", "no CSV file in UTF-8"),
-    (text("d.csv", b"a,b,c,y\nred,1,big,0\nblue,2,small,1\n"), "d.csv", "strings are in: a, c"),
-    (text("d.csv", b"a,y\n1,0\nx,1\n"), "d.csv", "'x' in line 3, column 'a'"),
+    (text("d.csv", b"a,y\n1,0\nx,1\n" + b"2,1\n" * 20), "d.csv", "'x' in line 3, column 'a'"),
     (text("d.csv", b"a,y\n1,0\n2,1,3\n"), "d.csv", "must have 2 cells. Received: 3 in line 3"),
     (text("d.csv", b"a,y\n1,0\n2,\n"), "d.csv", "target 'y' is missing in line 3"),
     (text("d.csv", b"a,y\n1,0.25\n2,1\n3,1\n"), "d.csv", "about classes, not about regression"),
     (text("d.csv", b"a,y\n1,.5\n2,1.5\n3,.5\n"), "d.csv", "about classes, not about regression"),
-    (text("d.csv", b"a,y\n1,0\ninf,1\n"), "d.csv", "'inf' in line 3"),
+    (text("d.csv", b"a,y\n1,0\ninf,1\n"), "d.csv", "inf in line 3"),
     (lambda folder: (folder / "d").mkdir(), "d", "one subfolder of images for each class"),
     (
         lambda folder: write_images(folder / "d") and (folder / "d/cat/0.png").write_bytes(b"no"),
