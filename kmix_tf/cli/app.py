@@ -55,6 +55,9 @@ def _number(name: str, least: int, most: int | None, words: str, default: Any = 
 
 
 _TIME = click.option("--time", metavar="NAME", help="A table's column of dates or numbers: train before, test after.")
+_SPEC = click.option(
+    "--spec", metavar="FILE.json", help="A TFRecord file's features: {name: {dtype: ..., shape: ...}}."
+)
 _GROUP = click.option(
     "--group", metavar="NAME", help="A table's column: rows of one group are on one side of a split."
 )
@@ -67,6 +70,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON only, n
 @click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
 @_TIME
 @_GROUP
+@_SPEC
 @_number(
     "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
     metavar="PIXELS",
@@ -110,6 +114,7 @@ DATA is {FORMATS}."""
 @click.option("--drop", metavar="NAME", multiple=True, help="A column to leave out; may be given again.")
 @_TIME
 @_GROUP
+@_SPEC
 @_number(
     "--image-size", 1, 4096, "Height and width of images; without it their common size up to 64, else 32 or 64.",
     metavar="PIXELS",

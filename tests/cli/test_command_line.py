@@ -115,7 +115,11 @@ def test_help_names_commands_and_defaults(capsys):
     assert all(f"\n  {command}" in shown for command in ("audit", "compare", "demo", "gallery"))
     assert main(["audit", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "default: 10000" in shown and "[default: (the last)]" in shown and "a saved tf.data dataset" in shown
+    assert (
+        "default: 10000" in shown
+        and "[default: (the last)]" in shown
+        and "a saved tf.data or Hugging Face dataset" in shown
+    )
 
 
 def test_who_interrupts_gets_no_traceback(capsys, monkeypatch):

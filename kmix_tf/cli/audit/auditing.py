@@ -50,6 +50,7 @@ class AuditRequest:
     minutes: float = 0.5
     time: str | None = None
     group: str | None = None
+    spec: str | None = None
 
     def setting(self) -> dict[str, Any]:
         """What the report says of it."""
@@ -99,6 +100,7 @@ def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
         request.seed,
         request.time,
         request.group,
+        request.spec,
     )
     source = open_data(list(request.data), options)
     total = len(source.names) if source.names else source.total

@@ -37,6 +37,7 @@ class CompareRequest:
     as_json: bool
     time: str | None = None
     group: str | None = None
+    spec: str | None = None
 
 
 def run_compare(request: CompareRequest) -> None:
@@ -59,7 +60,14 @@ def run_compare(request: CompareRequest) -> None:
 def _read(request: CompareRequest) -> Rows:
     limit = rows_in(request.minutes)
     options = Options(
-        request.target, request.drop, request.image_size, limit, request.seed, request.time, request.group
+        request.target,
+        request.drop,
+        request.image_size,
+        limit,
+        request.seed,
+        request.time,
+        request.group,
+        request.spec,
     )
     source = open_data(list(request.data), options)
     total = len(source.names) if source.names else source.total

@@ -9,6 +9,8 @@ from kmix_tf.cli.reading.arrow_file import ARROW, PARQUET, SPLITS, STATE, arrow_
 from kmix_tf.cli.reading.columns import Table
 from kmix_tf.cli.reading.csv_file import csv_table
 from kmix_tf.cli.reading.image_folder import read_images
+from kmix_tf.cli.reading.records import SUFFIXES as RECORDS
+from kmix_tf.cli.reading.records import read_records
 from kmix_tf.cli.reading.saved_dataset import SPEC, read_saved
 from kmix_tf.cli.reading.source import Source
 from kmix_tf.cli.reading.table import Roles, read_table
@@ -16,12 +18,14 @@ from kmix_tf.cli.terminal import UserError
 
 FORMATS = (
     "an .npz with x and y, two .npy files (x first), a .csv, .tsv (also .gz), .parquet or .feather table, a folder "
-    "with one subfolder of images for each class, or a saved tf.data or Hugging Face dataset"
+    "with one subfolder of images for each class, a TFRecord file, or a saved tf.data or Hugging Face dataset"
 )
 
 
 class Options(NamedTuple):
-    """What the command line says about reading. target, drop, time, group: of tables. image_size: of images."""
+    """What the command line says about reading. target, drop, time, group: of tables. image_size: of
+    images. spec: of TFRecord files, where target counts, too.
+    """
 
     target: str | None = None
     drop: tuple[str, ...] = ()
@@ -30,6 +34,7 @@ class Options(NamedTuple):
     seed: int = 0
     time: str | None = None
     group: str | None = None
+    spec: str | None = None
 
     @property
     def roles(self) -> Roles:
@@ -49,10 +54,13 @@ def open_data(paths: list[str], options: Options) -> Source:
         return read_npy_pair(*files)
     if len(files) == 1 and kinds[0] in _INSTEAD:
         raise UserError(f"{files[0]}: {_INSTEAD[kinds[0]]}")
-    if len(files) != 1 or kinds[0] not in (".npz", "folder", *_TABLES):
+    if len(files) != 1 or kinds[0] not in (".npz", "folder", *RECORDS, *_TABLES):
         raise UserError(f"DATA must be {FORMATS}. Received: {' '.join(paths)}.")
     if kinds[0] == "folder":
         return _open_folder(files[0], options)
+    if kinds[0] in RECORDS:
+        _refuse_options(options, "a TFRecord file", "--target", "--spec")
+        return read_records(files[0], options.target, options.spec)
     if kinds[0] == ".npz":
         _refuse_options(options, "an .npz file")
         return read_npz(files[0])
@@ -81,10 +89,6 @@ _INSTEAD = {
     **dict.fromkeys((".pkl", ".pickle", ".joblib", ".p"), _PICKLED),
     **dict.fromkeys((".xls", ".xlsx", ".ods"), "spreadsheets are not read. Save the sheet as CSV first."),
     **dict.fromkeys((".json", ".jsonl", ".db", ".sqlite"), "is not read. Write a CSV or Parquet file first."),
-    **dict.fromkeys(
-        (".tfrecord", ".tfrecords"),
-        "records do not say what they hold. Parse them and save pairs (x, y): dataset.map(parse).save('folder').",
-    ),
 }
 
 
@@ -106,7 +110,7 @@ def _open_folder(path: pathlib.Path, options: Options) -> Source:
 def _refuse_options(options: Options, what: str, *allowed: str) -> None:
     """An option that would change nothing is a misunderstanding."""
     given = {"--target": options.target, "--drop": options.drop or None, "--image-size": options.image_size}
-    given |= {"--time": options.time, "--group": options.group}
+    given |= {"--time": options.time, "--group": options.group, "--spec": options.spec}
     wrong = [name for name, value in given.items() if value is not None and name not in allowed]
     if wrong:
         raise UserError(f"{' and '.join(wrong)} mean{'s' * (len(wrong) == 1)} nothing for {what}.")

@@ -210,7 +210,6 @@ def test_what_cannot_be_made_numbers_is_refused_with_its_place(columns, options,
         ("d.joblib", "a pickle runs whatever code it holds"),
         ("d.xlsx", "Save the sheet as CSV"),
         ("d.json", "Write a CSV or Parquet file"),
-        ("d.tfrecord", "dataset.map"),
         ("d.gz", "DATA must be"),
     ],
 )
