@@ -174,6 +174,7 @@ def _judged(
         steps=steps,
         rows=len(problem.x),
         seconds=seconds,
+        unseen=unseen,
         notes=(
             *problem.notes,
             *_notes(arms, splits, steps, len(problem.x)),

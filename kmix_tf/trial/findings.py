@@ -48,7 +48,8 @@ class Trial:
     mixing may help or not", where that is not shown of all; or "cannot say". reason: a sentence. findings: no mixing
     first. best: the name of the mix that is better by most, or None. code: a line that makes it, or a comment that
     is the verdict. task: "classes", "multilabel" or "regression". is_balanced: whether the error counts all rows
-    alike, not all classes. splits, steps, rows: how much was trained. notes: what else must be known.
+    alike, not all classes. splits, steps, rows: how much was trained. unseen: points of error that
+    may hide in the rows tested. notes: what else must be known.
     """
 
     verdict: str
@@ -62,6 +63,7 @@ class Trial:
     steps: int = 0
     rows: int = 0
     seconds: float = 0.0
+    unseen: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property

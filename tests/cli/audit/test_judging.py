@@ -1,5 +1,6 @@
 """The verdict where a trial was made: from differences made by hand, and through the command."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -33,30 +34,39 @@ def by(level, **told):
 SAFE = by(geometry.SAFE)
 
 
+# Of 15 splits, a probability of 0.8 is .868 standard errors from 0, and one of 0.975 is 2.145, the interval's end.
 @pytest.mark.parametrize(
     ("mean", "reach", "level", "expected"),
     [
         (3.0, 2.9, geometry.SAFE, HURTS),
-        (3.0, 2.9, geometry.CARE_DUE, HURTS),
-        (3.0, 2.9, geometry.FAILING, FAILS),
+        (0.41, 1.0, geometry.CARE_DUE, HURTS),
+        (0.41, 1.0, geometry.FAILING, FAILS),
+        (0.40, 1.0, geometry.FAILING, UNKNOWN),
         (-3.0, 2.9, geometry.SAFE, HELPS),
         (-3.0, 2.9, geometry.FAILING, HELPS),
-        (0.1, 0.39, geometry.FAILING, NO_DIFFERENCE),
-        (0.1, 0.41, geometry.SAFE, UNKNOWN),
-        (3.0, 3.1, geometry.FAILING, UNKNOWN),
+        (-3.0, 3.1, geometry.FAILING, UNKNOWN),
+        (0.0, 0.79, geometry.FAILING, NO_DIFFERENCE),
+        (0.0, 0.80, geometry.SAFE, UNKNOWN),
     ],
 )
-def test_the_interval_of_the_difference_decides(mean, reach, level, expected):
+def test_the_probability_of_the_trial_decides(mean, reach, level, expected):
     found = verdict(by(level), trial_of(mean, reach), 1.0)
     assert found["level"] == expected and found["by"] == "trial"
-    assert (found["rule"]["number"], found["rule"]["low"], found["rule"]["high"]) == (
+    assert (found["rule"]["difference"], found["rule"]["low"], found["rule"]["high"]) == (
         mean,
         mean - reach,
         mean + reach,
     )
-    assert found["rule"]["threshold"] == (0.5 if expected == NO_DIFFERENCE else 0.0)
+    assert (found["rule"]["number"] >= found["rule"]["threshold"]) == (expected != UNKNOWN)
+    assert found["probability"] == (None if expected == UNKNOWN else found["rule"]["number"])
     assert set(found) == set(by(level)) and all(found[name] for name in ("why", "would_change", "to_do"))
     assert f"{10 + mean:.1f} % with mixup" in found["why"]
+
+
+def test_what_may_hide_in_the_rows_tested_counts():
+    hidden = dataclasses.replace(trial_of(0.0, 0.0), unseen=1.5)
+    assert verdict(SAFE, trial_of(0.0, 0.0), 1.0)["level"] == NO_DIFFERENCE
+    assert verdict(SAFE, hidden, 1.0)["level"] == UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -88,17 +98,12 @@ def test_a_trial_that_cannot_be_made_is_no_verdict_and_geometry_is_a_remark():
     assert found["remarks"] == [f"Geometry says {geometry.FAILING!r}: because of geometry"]
 
 
-def test_what_is_expected_of_another_network_is_a_normal_of_both_uncertainties():
-    """By drawing: the trial's difference is uncertain by its standard error, and networks differ besides."""
-    from kmix_tf.trial import outlook as module
-
-    difference = Difference(1.0, 1.0 - 2.0, 1.0 + 2.0, 0.5, 12)
-    generator = np.random.default_rng(0)
-    own = 2.0 / stats.t.ppf(0.975, 11)
-    drawn = module._CARRIED * (1.0 + own * generator.normal(size=400_000)) + module._APART * generator.normal(
-        size=400_000
-    )
-    found = outlook(difference)
+def test_what_is_expected_of_another_network_is_as_the_interval_has_it():
+    """By drawing: the mean that a t statistic of so many splits leaves possible."""
+    generator, unseen = np.random.default_rng(0), 0.6
+    own = np.hypot(2.0 / stats.t.ppf(0.975, 11), unseen / 2)
+    drawn = 1.0 + own * generator.standard_t(11, size=400_000)
+    found = outlook(Difference(1.0, 1.0 - 2.0, 1.0 + 2.0, 0.5, 12), unseen)
     shares = [(drawn < 0).mean(), (drawn > 0).mean(), (np.abs(drawn) < 0.5).mean()]
     # Five standard errors of a share of 400,000 draws: one in a million is false.
     np.testing.assert_allclose(found, shares, atol=5 * 0.5 / np.sqrt(400_000))
@@ -110,7 +115,11 @@ SUGGESTED = {"prepare": None, "code": "KMixupLayer(16, alpha=2, num_classes=3)",
 
 @pytest.mark.parametrize(
     ("mean", "reach", "code"),
-    [(-3.0, 1.0, "KMixupLayer(1, alpha=0.4, num_classes=3)"), (3.0, 1.0, "# train without mixing"), (3.0, 9.0, None)],
+    [
+        (-3.0, 1.0, "KMixupLayer(1, alpha=0.4, num_classes=3)"),
+        (3.0, 1.0, "# train without mixing"),
+        (3.0, 9.0, None),
+    ],
 )
 def test_what_was_tried_comes_first_and_what_geometry_suggests_behind(mean, reach, code):
     found = advice.after_trial(SUGGESTED, verdict(SAFE, trial_of(mean, reach), 0.4), 3)
@@ -133,7 +142,8 @@ def test_the_command_tries_it_and_a_page_shows_the_trial(audit):
     x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
     folder, report = audit("ring", x, np.repeat([0, 1], 350), "--trial", "--minutes", "0.15")
     mixup = report["trial"]["findings"][1]
-    assert mixup["name"] == "mixup" and report["verdict"]["rule"]["number"] == mixup["differences"]["error"]["mean"]
+    assert mixup["name"] == "mixup"
+    assert report["verdict"]["rule"]["difference"] == mixup["differences"]["error"]["mean"]
     assert report["verdict"]["by"] == "trial" and report["geometry"]["by"] == "geometry"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "What a trial found" in page and "By this alone the verdict would be" in page
