@@ -7,9 +7,10 @@ from typing import Any, TypedDict
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf.blend import BlendStrategy
 from kmix_tf.decision import arguments_of
-from kmix_tf.pairing import PairingStrategy
-from kmix_tf.ratio import RatioStrategy
+from kmix_tf.pairing import PairingStrategy, RandomPairing
+from kmix_tf.ratio import BetaRatio, RatioStrategy
 
 
 class KerasOptions(TypedDict, total=False):
@@ -68,6 +69,56 @@ def require_pairs(pairing: PairingStrategy, **told: Any) -> None:
                 "Give RandomPairing(mutual=True) or OptimalTransportPairing(k, mutual=True); a pairing of your own "
                 "declares mutual = True."
             )
+
+
+def require_nothing_else(layer: Any) -> None:
+    """Refuses, of a blend that gathers its samples itself, whatever else would have a say in who and how much.
+
+    Args:
+        layer: a mix layer whose options are set.
+    """
+    if not layer.blend.gathers:
+        return
+    rule = "a blend that gathers samples itself mixes any number of them"
+    for name, why in _CONTRADICTED.items():
+        value = getattr(layer, name)
+        if _has_a_say(name, value):
+            shown = getattr(value, "shown", repr(value))
+            raise _checks.problem(
+                f"{rule}, {why}. Received: {layer.blend.shown} with {name}={shown}. Give it to MixLayer without."
+            )
+
+
+# What has no meaning beside a blend that gathers its samples itself, and why not.
+_CONTRADICTED = {
+    "pairing": "so there are no pairs to match",
+    "ratio": "and its own shares of each, one mixture for each row of the batch",
+    "weight": "so there is no distance of a pair to weigh it by",
+    "label_shares": "so labels have no two shares for a rule to change",
+    "match_on": "so no distances of pairs are measured",
+    "embedding": "so no distances of pairs are measured",
+    "targets": "and has no two targets to pack",
+}
+
+
+def _has_a_say(name: str, value: Any) -> bool:
+    """Whether an option is another than the default; of decisions, one that can say anything else."""
+    if name == "pairing":
+        return type(value) is not RandomPairing or value.with_itself or value.mutual
+    if name == "ratio":
+        return type(value) is not BetaRatio or value.get_config() != BetaRatio().get_config()
+    if name == "weight":
+        return not value.counts_alike
+    return value == "packed" if name == "targets" else bool(value)
+
+
+def require_one_batch(blend: BlendStrategy) -> None:
+    """Refuses two loaders for a blend that gathers samples of one batch."""
+    if blend.gathers:
+        raise _checks.problem(
+            f"a blend that gathers samples itself takes them of one batch. Received: {blend.shown} and two loaders. "
+            "Join the loaders' batches first, and call the layer."
+        )
 
 
 def scope_of_what_is_drawn(scope: str) -> str:
