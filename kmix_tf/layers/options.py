@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 import tensorflow as tf
 
@@ -23,6 +23,28 @@ class KerasOptions(TypedDict, total=False):
 
 _KERAS = ("name", "dtype", "trainable")
 
+_NO_PAIRS, _NO_DISTANCES = "so there are no pairs to match", "so no distances of pairs are measured"
+_OWN_SHARES = "and its own shares of each, one mixture for each row of the batch"
+# What has no meaning beside a blend that gathers its samples itself, and why not.
+OF_PAIRS = {
+    "pairing": _NO_PAIRS,
+    "k": _NO_PAIRS,
+    "cost": _NO_PAIRS,
+    "solver": "by a solver of its own on the host",
+    "ratio": _OWN_SHARES,
+    "interpolations": _OWN_SHARES,
+    "scope": _OWN_SHARES,
+    "weight": "so there is no distance of a pair to weigh it by",
+    "label_shares": "so labels have no two shares for a rule to change",
+    "match_on": _NO_DISTANCES,
+    "embedding": _NO_DISTANCES,
+    "adapted": _NO_DISTANCES,
+    "targets": "and has no two targets to pack",
+    "bounding_box_format": "of which no boxes are cut out",
+    "box_visibility": "of which no boxes are cut out",
+    "box_weights": "of which no boxes are cut out",
+}
+
 
 def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is left for Keras' own layer.
@@ -33,6 +55,8 @@ def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name in _KERAS:
             continue
+        if name in getattr(cls, "without", {}):
+            _refuse_of_pairs(name, given[name])
         own = arguments_of(cls)
         if name in getattr(cls, "made_of", {}):
             raise _checks.problem(
@@ -79,26 +103,17 @@ def require_nothing_else(layer: Any) -> None:
     """
     if not layer.blend.gathers:
         return
-    rule = "a blend that gathers samples itself mixes any number of them"
-    for name, why in _CONTRADICTED.items():
+    for name in ("pairing", "ratio", "weight", "label_shares", "match_on", "embedding", "targets"):
         value = getattr(layer, name)
         if _has_a_say(name, value):
-            shown = getattr(value, "shown", repr(value))
-            raise _checks.problem(
-                f"{rule}, {why}. Received: {layer.blend.shown} with {name}={shown}. Give it to MixLayer without."
-            )
+            _refuse_of_pairs(name, value, f"{layer.blend.shown} with ")
 
 
-# What has no meaning beside a blend that gathers its samples itself, and why not.
-_CONTRADICTED = {
-    "pairing": "so there are no pairs to match",
-    "ratio": "and its own shares of each, one mixture for each row of the batch",
-    "weight": "so there is no distance of a pair to weigh it by",
-    "label_shares": "so labels have no two shares for a rule to change",
-    "match_on": "so no distances of pairs are measured",
-    "embedding": "so no distances of pairs are measured",
-    "targets": "and has no two targets to pack",
-}
+def _refuse_of_pairs(name: str, value: Any, beside: str = "") -> NoReturn:
+    raise _checks.problem(
+        f"a blend that gathers samples itself mixes any number of them, {OF_PAIRS[name]}. Received: {beside}{name}="
+        f"{getattr(value, 'shown', repr(value))}. Leave it out."
+    )
 
 
 def _has_a_say(name: str, value: Any) -> bool:

@@ -4,12 +4,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmix_tf.blend.puzzle.minimum_cut import LARGEST_SUM, RESOLUTION, cut_on_host
+from kmix_tf.blend.comixup.two_labels import best_choices, edges_along
 
 # What counts as less: more than float64 rounds sums of a few hundred costs near 1.
 LESS = 1e-10
-# Problems are filled up to a multiple of this, so that the solver's networks are made once for few sizes.
-FILL = 8
 
 
 class Grid(NamedTuple):
@@ -25,7 +23,7 @@ def grid_energies(labels: np.ndarray, grid: Grid) -> np.ndarray:
     several, axes = len(labels), labels.ndim - 1
     own = grid.own.reshape(len(grid.own), -1)
     total = own[labels.reshape(several, -1), np.arange(own.shape[1])].sum(axis=1)
-    for below, above in _edges(axes):
+    for below, above in edges_along(axes):
         total += grid.between[labels[:, *below], labels[:, *above]].reshape(several, -1).sum(axis=1)
     return total
 
@@ -49,7 +47,7 @@ def swapped(labels: np.ndarray, grid: Grid) -> np.ndarray:
         pairs, problems = _promising(labels, grid)
         if not len(pairs):
             return labels
-        choices = _cut(problems)
+        choices = best_choices(problems.more, problems.apart)
         moved = np.where(problems.taken, np.where(choices > 0, *_columns(pairs, labels.ndim)), labels)
         energies = grid_energies(moved, grid)
         at = int(np.argmin(energies))
@@ -69,57 +67,40 @@ class _Swaps(NamedTuple):
 
 def _promising(labels: np.ndarray, grid: Grid) -> tuple[np.ndarray, _Swaps]:
     """The pairs of labels whose best swap may save anything, and their problems."""
-    count, blocks = len(grid.own), labels.size
-    one_hot = np.eye(count)[labels]
-    around = _around(one_hot)
-    near = np.moveaxis(around @ grid.between, -1, 0) + grid.own
-    present = np.unique(labels)
-    first, second = (each.ravel() for each in np.meshgrid(present, np.arange(count), indexing="ij"))
-    is_new = (first != second) & ~(np.isin(second, present) & (second < first))
-    first, second = first[is_new], second[is_new]
-    taken = (labels == _wide(first, labels.ndim)) | (labels == _wide(second, labels.ndim))
+    first, second = _worth_a_look(labels, len(grid.own))
+    around = np.moveaxis(_around(np.eye(len(grid.own))[labels]), -1, 0)
+    near = grid.own + np.tensordot(grid.between, around, axes=1)
+    is_second = labels == _wide(second, labels.ndim)
+    taken = is_second | (labels == _wide(first, labels.ndim))
     price = _wide(grid.between[first, second], labels.ndim)
-    theirs = np.moveaxis(around, -1, 0)
     # Without what neighbours that take part cost now: they may change, too.
-    more = (near[second] - price * theirs[first]) - (near[first] - price * theirs[second])
-    more = np.where(taken, more, 0.0)
-    apart = [price * (taken[:, *below] & taken[:, *above]) for below, above in _edges(labels.ndim)]
-    now = np.where(labels == _wide(second, labels.ndim), more, 0.0).reshape(-1, blocks).sum(axis=1)
-    for edges, (below, above) in zip(apart, _edges(labels.ndim), strict=True):
-        now += (edges * (labels[below] != labels[above])).reshape(len(now), -1).sum(axis=1)
-    promising = now - np.minimum(more, 0).reshape(-1, blocks).sum(axis=1) > LESS
-    swaps = _Swaps(taken[promising], more[promising], [edges[promising] for edges in apart])
+    more = taken * (near[second] - near[first] + price * (around[second] - around[first]))
+    edges = edges_along(labels.ndim)
+    apart = [price * (taken[:, *below] & taken[:, *above]) for below, above in edges]
+    blocks = tuple(range(1, more.ndim))
+    saved = (is_second * more - np.minimum(more, 0)).sum(axis=blocks)
+    for each, (below, above) in zip(apart, edges, strict=True):
+        saved += (each * (labels[below] != labels[above])).sum(axis=blocks)
+    promising = saved > LESS
+    swaps = _Swaps(taken[promising], more[promising], [each[promising] for each in apart])
     return np.stack([first, second], axis=1)[promising], swaps
 
 
-def _cut(problems: _Swaps) -> np.ndarray:
-    """Which of the two labels each block takes in the best swap: 1 for the first, 0 for the second."""
-    axes = tuple(range(1, problems.more.ndim))
-    total = np.abs(problems.more).sum(axis=axes) + sum(edges.sum(axis=axes) for edges in problems.apart)
-    # What a first label saves is a weight below 0 of level 1.
-    scale = np.minimum(RESOLUTION * problems.more[0].size, LARGEST_SUM) / np.maximum(total, np.finfo(float).tiny)
-    arrays = [-problems.more[..., np.newaxis], *problems.apart]
-    return cut_on_host(*(_whole(each, scale) for each in arrays))[: len(problems.more)]
-
-
-def _whole(costs: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    rounded = np.rint(costs * _wide(scale, costs.ndim - 1)).astype(np.int32)
-    return np.pad(rounded, [(0, -len(rounded) % FILL), *[(0, 0)] * (rounded.ndim - 1)])
+def _worth_a_look(labels: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Every two labels, of which one is there; if both are, once."""
+    there = np.bincount(labels.ravel(), minlength=count) > 0
+    pairs = there[:, np.newaxis] & np.where(there, np.triu(np.ones((count, count), bool), 1), True)
+    first, second = np.nonzero(pairs)
+    return first, second
 
 
 def _around(one_hot: np.ndarray) -> np.ndarray:
     """How many neighbours of each block have each label: float64 `(*blocks, labels)`."""
     around = np.zeros_like(one_hot)
-    for below, above in _edges(one_hot.ndim - 1):
+    for below, above in edges_along(one_hot.ndim - 1):
         around[below] += one_hot[above]
         around[above] += one_hot[below]
     return around
-
-
-def _edges(axes: int) -> list[tuple[tuple[slice, ...], tuple[slice, ...]]]:
-    """For each axis, the blocks below and above each border along it."""
-    before = [(slice(None),) * axis for axis in range(axes)]
-    return [((*skipped, slice(None, -1)), (*skipped, slice(1, None))) for skipped in before]
 
 
 def _columns(pairs: np.ndarray, axes: int) -> tuple[np.ndarray, np.ndarray]:
