@@ -2,6 +2,6 @@
 
 from kmix_tf.blend.comixup.blend import CoMixupBlend
 from kmix_tf.blend.comixup.energy import JointEnergy, joint_energy
-from kmix_tf.blend.comixup.solve import lowered, masks_of, solved, swept
+from kmix_tf.blend.comixup.solve import course, masks_of, solved, swept
 
-__all__ = ["CoMixupBlend", "JointEnergy", "joint_energy", "lowered", "masks_of", "solved", "swept"]
+__all__ = ["CoMixupBlend", "JointEnergy", "course", "joint_energy", "masks_of", "solved", "swept"]

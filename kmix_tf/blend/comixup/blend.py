@@ -43,10 +43,11 @@ class CoMixupBlend(SalientBlend):
     Targets follow these shares, maps of the image's size what each place shows.
 
     What differs from the published code: the batch is shuffled and cut into parts of equal size, to within one, which
-    leave no few samples over; labels start from what they were or what each block likes best, whichever is better,
-    instead of the first label; a sweep that raises the energy above is taken back, which happens because the
-    threshold is taken one mixture at a time; the three kinds of halves cost, between themselves and beside other
-    images, what the smoothness says, instead of 1; and there are 3 sweeps, as the authors advise for speed, not 4.
+    leaves no few samples over. Labels start from what they were or what each block likes best, whichever is better,
+    instead of the first label. The best mixtures after any sweep are given, for a sweep may raise the energy, because
+    the threshold is taken one mixture at a time (how often: benchmarks/comixup.md). The three kinds of halves cost,
+    beside each other and beside other images, what the smoothness says, instead of 1. There are 3 sweeps, as the
+    authors advise for speed, instead of 4, and none is left out where the energy hardly changes.
 
     Args:
         axes: of the image: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.

@@ -1,5 +1,8 @@
 """Outputs of low energy: each is labelled anew, the others as they are, in a few sweeps over all of them."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
 from kmix_tf.blend.comixup.energy import BONUS_OF_HALVES, JointEnergy, joint_energy, own_cost
@@ -29,7 +32,7 @@ def swept(pairs: np.ndarray, energy: JointEnergy, halves: bool) -> np.ndarray:
 
     Each gets labels that cost it no more than it had, in `own_cost` and borders, with what the others show then.
     Where nothing is below the threshold, the joint energy falls as much; where something is, it may rise, because an
-    output that shows more of an input may bring others across theirs. See `lowered`.
+    output that shows more of an input may bring others across theirs. See `course`.
 
     Args:
         pairs: int `(outputs, *blocks, 2)`; see `masks_of`. energy: what they are judged by.
@@ -44,16 +47,6 @@ def swept(pairs: np.ndarray, energy: JointEnergy, halves: bool) -> np.ndarray:
         pairs[output] = _labelled(pairs[output], cost, energy.smooth, shown[output], halves)
         shown[output] = shown_by(pairs[output : output + 1], inputs)[0]
     return pairs
-
-
-def lowered(pairs: np.ndarray, energy: JointEnergy, halves: bool) -> np.ndarray:
-    """What a sweep gives, or, if that has a higher joint energy, what there was: int `(outputs, *blocks, 2)`.
-
-    Args:
-        pairs, energy, halves: as in `swept`.
-    """
-    found = swept(pairs, energy, halves)
-    return min((found, pairs), key=lambda each: joint_energy(masks_of(each, len(energy.unary)), energy))
 
 
 def _labelled(now: np.ndarray, cost: np.ndarray, smooth: float, shown: np.ndarray, halves: bool) -> np.ndarray:
@@ -95,8 +88,33 @@ def parting_costs(shown: np.ndarray, price: float) -> np.ndarray | None:
     return extra if extra.any() else None
 
 
+class Stand(NamedTuple):
+    """After a sweep: the outputs of least energy so far, int `(outputs, *blocks, 2)`, and what they are judged by."""
+
+    pairs: np.ndarray
+    energy: JointEnergy
+
+
+def course(energy: JointEnergy, start: np.ndarray, sweeps: int) -> Iterator[Stand]:
+    """How outputs stand after each sweep: by what they are judged by then, never worse than before it.
+
+    A sweep goes on from the one before, also where that raised the energy: the next one may come lower than any.
+
+    Args:
+        energy, start, sweeps: as in `solved`.
+    """
+    pairs = best = np.stack([start, start], axis=-1)
+    for sweep in range(sweeps):
+        if sweep and sweep == sweeps - 1:
+            energy = energy._replace(extra=parting_costs(shown_by(pairs, len(energy.unary)), energy.many))
+        pairs = swept(pairs, energy, halves=sweep > 0)
+        energies = [joint_energy(masks_of(each, len(energy.unary)), energy) for each in (best, pairs)]
+        best = pairs if energies[1] <= energies[0] else best
+        yield Stand(best, energy)
+
+
 def solved(energy: JointEnergy, start: np.ndarray, sweeps: int) -> np.ndarray:
-    """Outputs after so many sweeps at most: int `(outputs, *blocks, 2)`.
+    """Outputs of low energy: int `(outputs, *blocks, 2)`, the best that were seen after any of so many sweeps.
 
     Halves are allowed from the second sweep on; before the last one, outputs that show the same inputs are parted.
 
@@ -113,9 +131,5 @@ def solved(energy: JointEnergy, start: np.ndarray, sweeps: int) -> np.ndarray:
         >>> solved(energy, np.zeros([2, 1, 2], int), sweeps=1)[:, 0, :, 0].tolist()
         [[0, 1], [0, 1]]
     """
-    pairs = np.stack([start, start], axis=-1)
-    for sweep in range(sweeps):
-        if sweep and sweep == sweeps - 1:
-            energy = energy._replace(extra=parting_costs(shown_by(pairs, len(energy.unary)), energy.many))
-        pairs = lowered(pairs, energy, halves=sweep > 0)
-    return pairs
+    *_, last = course(energy, start, sweeps)
+    return last.pairs

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmix_tf.blend.comixup import joint_energy, lowered, masks_of, solved, swept
+from kmix_tf.blend.comixup import course, joint_energy, masks_of, solved, swept
 from kmix_tf.blend.comixup.energy import own_cost
 from kmix_tf.blend.comixup.solve import parting_costs, shown_by
 from tests.blend.comixup.problems import every_labelling, neighbours, random_energy, random_pairs
@@ -26,22 +26,34 @@ def energy_of(pairs, energy):
 def test_no_sweep_raises_the_energy(seed, inputs, sizes, threshold, halves):
     rng = np.random.default_rng(seed)
     energy = random_energy(rng, inputs, sizes, threshold)
-    pairs = random_pairs(rng, inputs, sizes, inputs, halves)
-    before = energy_of(pairs, energy)
-    assert energy_of(lowered(pairs, energy, halves), energy) <= before + 1e-12
-    if threshold == 0:  # then what an output pays is all that changes, and nothing has to be taken back
-        assert energy_of(swept(pairs, energy, halves), energy) <= before + 1e-12
+    start = rng.integers(0, inputs, (inputs, *sizes))
+    before = np.stack([start, start], axis=-1)
+    for after, judged_by in course(energy, start, sweeps=5):
+        assert energy_of(after, judged_by) <= energy_of(before, judged_by) + 1e-12
+        before = after
+    if threshold == 0:  # then what an output pays is all that changes, so every sweep lowers it
+        pairs = random_pairs(rng, inputs, sizes, inputs, halves)
+        assert energy_of(swept(pairs, energy, halves), energy) <= energy_of(pairs, energy) + 1e-12
 
 
 def test_with_a_threshold_a_sweep_by_itself_may_raise_it():
-    # This is what `lowered` is there for: of some such problems it happens.
+    # Of some such problems it happens, which is why the best outputs are kept.
     raised = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
         energy = random_energy(rng, 4, (2, 2), 0.83)
-        pairs = lowered(random_pairs(rng, 4, (2, 2), 4, halves=False), energy, halves=False)
+        pairs = swept(random_pairs(rng, 4, (2, 2), 4, halves=False), energy, halves=False)
         raised += energy_of(swept(pairs, energy, True), energy) > energy_of(pairs, energy) + 1e-9
     assert 0 < raised < 60
+
+
+def test_what_is_solved_is_how_things_stand_after_the_last_sweep():
+    rng = np.random.default_rng(8)
+    energy, start = random_energy(rng, 5, (3, 3)), rng.integers(0, 5, (5, 3, 3))
+    for sweeps in (1, 2, 4):
+        stands = list(course(energy, start, sweeps))
+        assert len(stands) == sweeps
+        np.testing.assert_array_equal(solved(energy, start, sweeps), stands[-1].pairs)
 
 
 @pytest.mark.parametrize("inputs", [2, 3])
@@ -56,7 +68,7 @@ def test_of_several_starts_the_least_energy_there_is_is_reached(inputs, threshol
         for _ in range(16):
             pairs = random_pairs(rng, 2, (2, 2), inputs, halves=False)
             for _ in range(4):
-                pairs = lowered(pairs, energy, halves=False)
+                pairs = swept(pairs, energy, halves=False)
             found.append(energy_of(pairs, energy))
         assert min(found) == pytest.approx(least, abs=1e-5)
         assert min(found) >= least - 1e-12
