@@ -5,6 +5,7 @@ from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
     Blended,
     BlendStrategy,
+    CoMixupBlend,
     CutMixBlend,
     FMixBlend,
     LinearBlend,
@@ -15,6 +16,7 @@ from kmix_tf.callbacks import MixtureImages
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
     ChoiceLayer,
+    CoMixupLayer,
     CutMixLayer,
     FMixLayer,
     KMixupLayer,
@@ -51,6 +53,8 @@ __all__ = [
     "BlendStrategy",
     "Blended",
     "ChoiceLayer",
+    "CoMixupBlend",
+    "CoMixupLayer",
     "CutMixBlend",
     "CutMixLayer",
     "DistanceWarpedRatio",

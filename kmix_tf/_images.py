@@ -53,3 +53,10 @@ def joined(chosen: Sequence[bool], those_chosen: Sequence[tf.Tensor], others: Se
     """The leaves in order again, of those that were chosen and of the others."""
     parts = iter(others), iter(those_chosen)
     return [next(parts[use]) for use in chosen]
+
+
+def has_places_of(leaf: tf.Tensor, image: tf.Tensor, axes: int) -> bool:
+    """Whether a leaf has a value for each place of the image."""
+    if leaf.shape.rank is None or leaf.shape.rank <= axes:
+        return False
+    return leaf.shape[1 : 1 + axes].is_compatible_with(image.shape[1 : 1 + axes])

@@ -87,6 +87,8 @@ def pairs_of(mixture: Mixture, share: tf.Tensor, by_place: bool) -> Pairs:
 
 def places_of_mask(blended: Blended) -> tf.TensorShape | None:
     """The sizes of the places at which a blend says how much is whose; None if it does not."""
+    if blended.sources:
+        return blended.sources[0].shape[1:]
     return None if blended.mask is None else blended.mask.shape[blended.ratio.shape.rank :]
 
 

@@ -10,7 +10,9 @@ from kmix_tf.batch.leaf import TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import Mixture, begins_with, is_of_places, pairs_of, places_of_mask
 from kmix_tf.batch.packing import pack_targets
 from kmix_tf.batch.weights import counted, counts_of, like, weight_of
+from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import interpolate_leaf, interpolate_leaves, interpolate_places, with_axes
+from kmix_tf.blend.sources import mean_of_sources
 
 
 def mixed_targets(ours: Sequence[Leaf], theirs: Sequence[Leaf], mixture: Mixture, packed: bool) -> list[tf.Tensor]:
@@ -49,7 +51,7 @@ def _places_of(wanted: Leaf | None, leaves: Sequence[Leaf]) -> list[int]:
 def _counted_alone(one: Leaf, other: Leaf, mixture: Mixture) -> tf.Tensor:
     """What mixtures count whose targets are boxes."""
     if mixture.blended.shares is not None:
-        return _summed(one.tensor, mixture.blended.shares, packed=False)
+        return _summed(one.tensor, mixture.blended, packed=False)
     pairs = pairs_of(mixture, mixture.label_ratio, by_place=False)
     return like(counted(pairs, [one.tensor], [other.tensor])[1], one.tensor)
 
@@ -57,7 +59,7 @@ def _counted_alone(one: Leaf, other: Leaf, mixture: Mixture) -> tf.Tensor:
 def _alike(first: list[tf.Tensor], second: list[tf.Tensor], mixture: Mixture, packed: bool) -> list[tf.Tensor]:
     """Targets whose samples count alike."""
     if mixture.blended.shares is not None:
-        return [_summed(leaf, mixture.blended.shares, packed) for leaf in first]
+        return [_summed(leaf, mixture.blended, packed) for leaf in first]
     if packed:
         return [_packed(*sides, mixture) for sides in zip(first, second, strict=True)]
     return _interpolated(first, second, mixture)
@@ -97,7 +99,7 @@ def _weighed(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """One target whose samples count differently, and what its mixtures count."""
     if mixture.blended.shares is not None:
-        return _summed_by_weight(ours, counts[0], mixture.blended.shares, packed)
+        return _summed_by_weight(ours, counts[0], mixture.blended, packed)
     is_map = is_of_places(ours, places_of_mask(mixture.blended))
     pairs = pairs_of(mixture, mixture.label_ratio, is_map)
     share, total = counted(pairs, *counts)
@@ -121,27 +123,38 @@ def _require_axis_for(target: tf.Tensor, share: tf.Tensor, packed: bool) -> None
         )
 
 
-def _summed(leaf: tf.Tensor, shares: tf.Tensor, packed: bool) -> tf.Tensor:
-    """A target of mixtures of more than two samples: the same sums as the inputs."""
+def _summed(leaf: tf.Tensor, blended: Blended, packed: bool) -> tf.Tensor:
+    """A target of mixtures of more than two samples: the same sums as the inputs, of maps place by place."""
     if packed:
         raise _checks.problem("mixtures of more than two samples have no two targets to pack. Set targets='mixed'.")
-    mixed = tf.tensordot(tf.cast(shares, leaf.dtype), leaf, axes=1)
+    return _sum(leaf, blended, is_of_places(leaf, places_of_mask(blended)))
+
+
+def _sum(leaf: tf.Tensor, blended: Blended, by_place: bool) -> tf.Tensor:
+    if by_place:
+        return mean_of_sources(leaf, blended.sources)
+    mixed = tf.tensordot(tf.cast(blended.shares, leaf.dtype), leaf, axes=1)
     return tf.ensure_shape(mixed, [None, *leaf.shape[1:]])
 
 
 def _summed_by_weight(
-    leaf: tf.Tensor, counts: list[tf.Tensor], shares: tf.Tensor, packed: bool
+    leaf: tf.Tensor, counts: list[tf.Tensor], blended: Blended, packed: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """`_summed` where samples count differently: share x weight of each, divided by their sum."""
-    rank = max(count.shape.rank for count in counts)
+    plain = tf.cast(_summed(leaf, blended, packed), tf.float64)
+    places = places_of_mask(blended)
+    is_map = places is not None and is_of_places(leaf, places)
+    rank = max([*(count.shape.rank for count in counts), 1 + places.rank if places is not None and is_map else 1])
     weight = tf.ones([], tf.float64)
     for count in counts:
         weight *= with_axes(tf.cast(count, tf.float64), rank - count.shape.rank)
-    total = _summed(weight, shares, packed)
+    if is_map:
+        weight = tf.ensure_shape(tf.broadcast_to(weight, tf.shape(leaf)[:rank]), leaf.shape[:rank])
+        _require_axis_for(leaf, weight, packed)
+    total = _sum(weight, blended, is_map)
     full = with_axes(weight, leaf.shape.rank - rank) * tf.cast(leaf, tf.float64)
     sums = with_axes(total, leaf.shape.rank - rank)
-    plain = tf.cast(_summed(leaf, shares, packed), tf.float64)
-    mixed = tf.where(sums > 0, tf.math.divide_no_nan(_summed(full, shares, packed), sums), plain)
+    mixed = tf.where(sums > 0, tf.math.divide_no_nan(_sum(full, blended, is_map), sums), plain)
     return tf.cast(mixed, leaf.dtype), total
 
 
@@ -149,6 +162,9 @@ def joined_mask(ours: tf.Tensor, theirs: tf.Tensor, mixture: Mixture) -> tf.Tens
     """Which elements of a mixture are there: those of either sample, where there is anything of that sample in it."""
     blended = mixture.blended
     if blended.shares is not None:
+        places = places_of_mask(blended)
+        if places is not None and begins_with(ours.shape, places):
+            return mean_of_sources(tf.cast(ours, tf.float32), blended.sources) > 0
         there = tf.cast(blended.shares > 0, tf.float32)
         return tf.tensordot(there, tf.cast(ours, tf.float32), axes=1) > 0
     places = places_of_mask(blended)

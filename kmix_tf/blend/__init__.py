@@ -1,6 +1,7 @@
 """How two inputs are combined, given the ratio."""
 
 from kmix_tf.blend.base import Blended, BlendStrategy, as_blend
+from kmix_tf.blend.comixup import CoMixupBlend
 from kmix_tf.blend.cutmix import CutMixBlend
 from kmix_tf.blend.fmix import FMixBlend
 from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
@@ -10,6 +11,7 @@ from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
 __all__ = [
     "BlendStrategy",
     "Blended",
+    "CoMixupBlend",
     "CutMixBlend",
     "FMixBlend",
     "LinearBlend",

@@ -22,6 +22,8 @@ class Blended(NamedTuple):
     label_ratio: None, or the sample's share in the label where that is not the share shown, of the ratio's shape.
     shares: None, or, for mixtures of more than two samples, float `(mixtures, batch)`: how much of each sample of the
     batch is in each mixture. Targets and weights of samples then follow from it, and partners and ratio do not count.
+    sources: none, or, with shares, int32 `(mixtures, *sizes)` each, rows of the batch: what is shown at each place is
+    the mean of what these rows have there. Targets of the same sizes are mixed place by place.
 
     Example:
         >>> def keep_all(first, second, partner, ratio, seed):  # a blend of your own
@@ -37,6 +39,7 @@ class Blended(NamedTuple):
     places: tuple[tf.Tensor, ...] = ()
     label_ratio: tf.Tensor | None = None
     shares: tf.Tensor | None = None
+    sources: tuple[tf.Tensor, ...] = ()
 
 
 class BlendStrategy(Decision):
@@ -54,6 +57,9 @@ class BlendStrategy(Decision):
         pastes: whether each value of what has these axes is one of the two samples', and no average: categories and
             token ids then stay such. Default False.
         by_pair: whether what it draws is one for both samples of a pair, which takes a mutual pairing. Default False.
+        gathers: whether its mixtures are of any number of samples of one batch, of which it says itself which and how
+            much: then there is nothing left for a pairing, a ratio or a weight of pairs to say. A batch that is not
+            to be mixed comes with ratios of 1. Default False.
 
     Example:
         >>> class Larger(BlendStrategy):  # shows of each feature the larger one
@@ -71,6 +77,7 @@ class BlendStrategy(Decision):
     axes: int | None = None
     pastes: bool = False
     by_pair: bool = False
+    gathers: bool = False
 
     @property
     def pasted_axes(self) -> int | None:
@@ -89,13 +96,14 @@ class BlendStrategy(Decision):
 
 
 class _WrappedBlend(Wrapped, BlendStrategy):
-    """A plain callable as a blend. It may declare `axes`, `pastes`, and `saliency`, None for the model being
-    trained."""
+    """A plain callable as a blend. It may declare `axes`, `pastes`, `gathers`, and `saliency`, None for the model
+    being trained."""
 
     def __init__(self, function: Callable):
         super().__init__(function)
         self.axes = getattr(function, "axes", None)
         self.pastes = bool(getattr(function, "pastes", False))
+        self.gathers = bool(getattr(function, "gathers", False))
 
     def __call__(
         self,

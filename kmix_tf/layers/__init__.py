@@ -1,6 +1,7 @@
 """The layers: MixLayer, which joins the four decisions, presets of it, and a choice of several."""
 
 from kmix_tf.layers.choice import ChoiceLayer
+from kmix_tf.layers.comixup import CoMixupLayer
 from kmix_tf.layers.cutmix import CutMixLayer
 from kmix_tf.layers.fmix import FMixLayer
 from kmix_tf.layers.kmixup import KMixupLayer
@@ -14,6 +15,7 @@ from kmix_tf.mixing import MixPlan
 
 __all__ = [
     "ChoiceLayer",
+    "CoMixupLayer",
     "CutMixLayer",
     "FMixLayer",
     "KMixupLayer",

@@ -8,6 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.batch.batch import Batch
 from kmix_tf.batch.leaf import TARGETS
+from kmix_tf.blend import BlendStrategy
 from kmix_tf.layers.adaptation import Adaptation, batches_of, column_scales, matched_alpha, with_progress
 from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.measure import measure
@@ -20,6 +21,7 @@ class Adapts:
 
     pairing: PairingStrategy
     ratio: Any
+    blend: BlendStrategy
     match_on: Any
     embedding: Any
     _adaptation: Adaptation
@@ -103,6 +105,11 @@ class Adapts:
             >>> layer.matched_alpha > 0.5, layer.matched_alpha_error < 0.03 * layer.matched_alpha
             (True, True)
         """
+        if self.blend.gathers:
+            raise _checks.problem(
+                "there must be pairs to learn scales or an alpha for. "
+                f"Received: {self.blend.shown}, which makes none."
+            )
         batches = batches_of(data, _checks.integer("batch_size", batch_size, minimum=1), steps)
         ratio, precision = self.ratio, _checks.positive("precision", precision)
         if match_alpha and not isinstance(ratio, BetaRatio):

@@ -21,7 +21,15 @@ from kmix_tf.label_shares.rules import LabelRules
 from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
-from kmix_tf.layers.options import KerasOptions, checked_classes, option_of, require_counts_that_fit, require_pairs
+from kmix_tf.layers.options import (
+    KerasOptions,
+    checked_classes,
+    option_of,
+    require_counts_that_fit,
+    require_nothing_else,
+    require_one_batch,
+    require_pairs,
+)
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
@@ -186,6 +194,7 @@ class MixLayer(Adapts, Stage):
         self.passthrough = as_selectors("passthrough", passthrough)
         self.masks = as_selectors("masks", masks)
         self._boxes = checked_box_options(bounding_box_format, box_visibility, box_weights)
+        require_nothing_else(self)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
         self._first_integers = Once()
@@ -299,6 +308,7 @@ class MixLayer(Adapts, Stage):
             >>> first = second = (tf.zeros([4, 2]), tf.zeros([4]))
             >>> x, y = layer.between(first, second)
         """
+        require_one_batch(self.blend)
         ours, theirs = (self._read(*_three(side), training) for side in (first, second))
         theirs = require_alike(ours, theirs)
         if not _trains(training):

@@ -2,14 +2,15 @@
 
 import difflib
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NoReturn, TypedDict
 
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf.blend import BlendStrategy
 from kmix_tf.decision import arguments_of
-from kmix_tf.pairing import PairingStrategy
-from kmix_tf.ratio import RatioStrategy
+from kmix_tf.pairing import PairingStrategy, RandomPairing
+from kmix_tf.ratio import BetaRatio, RatioStrategy
 
 
 class KerasOptions(TypedDict, total=False):
@@ -22,6 +23,28 @@ class KerasOptions(TypedDict, total=False):
 
 _KERAS = ("name", "dtype", "trainable")
 
+_NO_PAIRS, _NO_DISTANCES = "so there are no pairs to match", "so no distances of pairs are measured"
+_OWN_SHARES = "and its own shares of each, one mixture for each row of the batch"
+# What has no meaning beside a blend that gathers its samples itself, and why not.
+OF_PAIRS = {
+    "pairing": _NO_PAIRS,
+    "k": _NO_PAIRS,
+    "cost": _NO_PAIRS,
+    "solver": "by a solver of its own on the host",
+    "ratio": _OWN_SHARES,
+    "interpolations": _OWN_SHARES,
+    "scope": _OWN_SHARES,
+    "weight": "so there is no distance of a pair to weigh it by",
+    "label_shares": "so labels have no two shares for a rule to change",
+    "match_on": _NO_DISTANCES,
+    "embedding": _NO_DISTANCES,
+    "adapted": _NO_DISTANCES,
+    "targets": "and has no two targets to pack",
+    "bounding_box_format": "of which no boxes are cut out",
+    "box_visibility": "of which no boxes are cut out",
+    "box_weights": "of which no boxes are cut out",
+}
+
 
 def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     """What is left for Keras' own layer.
@@ -32,6 +55,8 @@ def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     for name in given:
         if name in _KERAS:
             continue
+        if name in getattr(cls, "without", {}):
+            _refuse_of_pairs(name, given[name])
         own = arguments_of(cls)
         if name in getattr(cls, "made_of", {}):
             raise _checks.problem(
@@ -68,6 +93,47 @@ def require_pairs(pairing: PairingStrategy, **told: Any) -> None:
                 "Give RandomPairing(mutual=True) or OptimalTransportPairing(k, mutual=True); a pairing of your own "
                 "declares mutual = True."
             )
+
+
+def require_nothing_else(layer: Any) -> None:
+    """Refuses, of a blend that gathers its samples itself, whatever else would have a say in who and how much.
+
+    Args:
+        layer: a mix layer whose options are set.
+    """
+    if not layer.blend.gathers:
+        return
+    for name in ("pairing", "ratio", "weight", "label_shares", "match_on", "embedding", "targets"):
+        value = getattr(layer, name)
+        if _has_a_say(name, value):
+            _refuse_of_pairs(name, value, f"{layer.blend.shown} with ")
+
+
+def _refuse_of_pairs(name: str, value: Any, beside: str = "") -> NoReturn:
+    raise _checks.problem(
+        f"a blend that gathers samples itself mixes any number of them, {OF_PAIRS[name]}. Received: {beside}{name}="
+        f"{getattr(value, 'shown', repr(value))}. Leave it out."
+    )
+
+
+def _has_a_say(name: str, value: Any) -> bool:
+    """Whether an option is another than the default; of decisions, one that can say anything else."""
+    if name == "pairing":
+        return type(value) is not RandomPairing or value.with_itself or value.mutual
+    if name == "ratio":
+        return type(value) is not BetaRatio or value.get_config() != BetaRatio().get_config()
+    if name == "weight":
+        return not value.counts_alike
+    return value == "packed" if name == "targets" else bool(value)
+
+
+def require_one_batch(blend: BlendStrategy) -> None:
+    """Refuses two loaders for a blend that gathers samples of one batch."""
+    if blend.gathers:
+        raise _checks.problem(
+            f"a blend that gathers samples itself takes them of one batch. Received: {blend.shown} and two loaders. "
+            "Join the loaders' batches first, and call the layer."
+        )
 
 
 def scope_of_what_is_drawn(scope: str) -> str:

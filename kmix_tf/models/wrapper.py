@@ -209,7 +209,7 @@ def require_compilable(mixer: Stage) -> None:
     if mixer.runs_on_host:
         raise _checks.problem(
             "jit_compile=True needs a mix that XLA can compile. Received: a layer with solver='host', "
-            "which calls back to the host. Give it solver='graph'."
+            "which calls back to the host. Give it solver='graph'; where there is none, leave jit_compile out."
         )
 
 

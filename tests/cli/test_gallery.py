@@ -158,7 +158,10 @@ def test_the_same_seed_makes_the_same_page_here_and_elsewhere(folder, tmp_path, 
     ]
     # Names with marks of HTML come out as they are.
     tree = parsed(page.decode())
-    captions = [figure.find("img").get("alt") for figure in tree.iter("figure")]
+    in_pairs = (figure for article in tree.iter("article") for figure in article.iter("figure"))
+    captions = [figure.find("img").get("alt") for figure in in_pairs]
+    gathered = [each.get("alt") for each in tree.iter("img") if each.get("alt") not in captions]
+    assert gathered and set(gathered) <= {caption for row in summary["gathered"] for caption in row["captions"]}
     assert captions == [caption for row in summary["rows"] for caption in row["captions"]]
     assert re.fullmatch(r"[01]\.\d\d (cats & dogs|<birds>) \+ [01]\.\d\d (cats & dogs|<birds>)", captions[0])
 
@@ -229,3 +232,15 @@ def test_a_page_that_cannot_be_written_is_refused_before_the_work(folder, tmp_pa
 def test_seeds_out_of_range_are_refused(seed, tmp_path, capsys):
     message = refused(capsys, "--seed", seed, "--out", tmp_path)
     assert f"Invalid value for '--seed': {seed} is not in the range 0<=x<=2147483647." in message
+
+
+def test_mixtures_of_more_than_two_are_there_with_all_their_parts(page):
+    for section in parsed(page.read_text()).findall("body/section"):
+        (gathered,) = [each for each in section.findall("div") if each.get("class") == "gathered"]
+        assert gathered.find("h3").text == "Co-Mixup"
+        collages = list(gathered.iter("figure"))
+        assert len(collages) == 6
+        weights = [[float(bold.text.strip("+ ")) for bold in figure.iter("b")] for figure in collages]
+        for each in weights:
+            assert sum(each) == pytest.approx(1, abs=0.005 * len(each)) and sorted(each, reverse=True) == each
+        assert max(map(len, weights)) > 2

@@ -7,6 +7,7 @@ import tensorflow as tf
 from kmix_tf import (
     BetaRatio,
     ChoiceLayer,
+    CoMixupLayer,
     CutMixBlend,
     CutMixLayer,
     DistanceWarpedRatio,
@@ -73,6 +74,7 @@ LAYERS = {
     "fmix of signals": lambda: FMixLayer(0.5, axes=1, decay=1.5, interpolations=2, num_classes=3),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
+    "host co-mixup": lambda: CoMixupLayer(part=4, num_classes=3),
     "host puzzle mix": lambda: PuzzleMixLayer(num_classes=3),
     "puzzle mix": lambda: PuzzleMixLayer(blocks=2, n_labels=2, interpolations=2, solver="graph", num_classes=3),
     "packed": lambda: LocalMixupLayer(weight=ExponentialWeight(0.1), targets="packed", num_classes=3),

@@ -7,11 +7,19 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._graph import after, at_least_float32, require
-from kmix_tf._images import image_of, joined, those
+from kmix_tf._graph import after, at_least_float32
+from kmix_tf._images import has_places_of, image_of, joined, those
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import interpolate_leaves, interpolate_places
-from kmix_tf.blend.puzzle.blocks import COUNTS, Size, allowed_counts, are_known, draw_count, sizes_of
+from kmix_tf.blend.puzzle.blocks import (
+    COUNTS,
+    Size,
+    allowed_counts,
+    are_known,
+    draw_count,
+    require_blocks_fit,
+    sizes_of,
+)
 from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, PuzzleSettings, checked_settings, solve_puzzle
 from kmix_tf.blend.salient import SalientBlend
 from kmix_tf.saliency.asking import ask_pair
@@ -160,7 +168,7 @@ class PuzzleMixBlend(SalientBlend):
         sizes = sizes_of(images[0], self.axes)
         puzzle = self._solved(pairs, sizes, as_seed(seed))
         mask, realised = self._shares(puzzle.labels, ratio, sizes)
-        alike = [_is_alike(leaf, images[0], self.axes) for leaf in first]
+        alike = [has_places_of(leaf, images[0], self.axes) for leaf in first]
         ours, theirs = those(alike, first, second)
         puzzled = self._puzzled(ours, theirs, partner, mask, puzzle)
         ours, theirs = those([not is_so for is_so in alike], first, second)
@@ -236,18 +244,4 @@ def _allowed(sizes: list[Size]) -> list[bool] | tf.Tensor:
 
 
 def _require_size(pairs: Pairs, sizes: list[Size], blocks: int) -> Pairs:
-    """Refuses images of which a block would have no place."""
-    message = f"images must have at least {blocks} places along each axis, one for each block. Received: "
-    if not are_known(sizes):
-        check = require(tf.reduce_min(tf.stack(sizes)) >= blocks, f"{message}fewer.")
-        return pairs._replace(images=after(check, list(pairs.images)))
-    if min(sizes) < blocks:
-        raise _checks.problem(f"{message}{' x '.join(map(str, sizes))}.")
-    return pairs
-
-
-def _is_alike(leaf: tf.Tensor, image: tf.Tensor, axes: int) -> bool:
-    """Whether a leaf has a value for each place of the image."""
-    if leaf.shape.rank is None or leaf.shape.rank <= axes:
-        return False
-    return leaf.shape[1 : 1 + axes].is_compatible_with(image.shape[1 : 1 + axes])
+    return pairs._replace(images=after(require_blocks_fit(sizes, blocks), list(pairs.images)))

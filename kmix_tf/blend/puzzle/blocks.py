@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kmix_tf import _checks
+from kmix_tf._graph import require
 from kmix_tf.seeding import random_uniform
 
 # The paper's code draws 2 to the power of a uniform integer from 1 to 4.
@@ -27,6 +29,19 @@ def sizes_of(leaf: tf.Tensor, axes: int) -> list[Size]:
 def are_known(sizes: Sequence[Size]) -> bool:
     """Whether all are numbers rather than tensors, which only the batch will tell."""
     return all(isinstance(size, int) for size in sizes)
+
+
+def require_blocks_fit(sizes: Sequence[Size], blocks: int) -> list[tf.Operation]:
+    """Refuses images of which a block would have no place: now where sizes are known, or when the graph runs.
+
+    Returns what is to run before the images are cut: see `after`.
+    """
+    message = f"images must have at least {blocks} places along each axis, one for each block. Received: "
+    if not are_known(sizes):
+        return require(tf.reduce_min(tf.stack(list(sizes))) >= blocks, f"{message}fewer.")
+    if min(sizes) < blocks:
+        raise _checks.problem(f"{message}{' x '.join(map(str, sizes))}.")
+    return []
 
 
 def allowed_counts(sizes: Sequence[Size]) -> tf.Tensor:

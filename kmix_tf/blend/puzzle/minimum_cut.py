@@ -104,12 +104,12 @@ def minimum_cut(problem: CutProblem, solver: str = "host") -> tf.Tensor:
     if solver == "graph":
         labels = cut_in_graph(problem.weight, problem.smooth)
     else:
-        labels = tf.numpy_function(_cut_on_host, [problem.weight, *problem.smooth], tf.int32, stateful=False)
+        labels = tf.numpy_function(cut_on_host, [problem.weight, *problem.smooth], tf.int32, stateful=False)
     labels.set_shape(problem.weight.shape[:-1])
     return labels
 
 
-def _cut_on_host(weight: np.ndarray, *smooth: np.ndarray) -> np.ndarray:
+def cut_on_host(weight: np.ndarray, *smooth: np.ndarray) -> np.ndarray:
     """NumPy in, NumPy out. One function for all blends: each `numpy_function` registers its callee for good."""
     labels = np.empty(weight.shape[:-1], np.int32)
     several = max(1, NODES_OF_A_CALL // weight[:1].size) if len(weight) else 1

@@ -11,17 +11,19 @@ import numpy as np
 from kmix_tf._writing import write_files
 from kmix_tf.cli import pages
 from kmix_tf.cli.gallery import mixtures, objects
+from kmix_tf.cli.gallery.gathered import Gathered, gather
 from kmix_tf.cli.gallery.images import Album, digit_album, folder_album, photograph_album
 from kmix_tf.cli.places import writable_file
 from kmix_tf.cli.terminal import escaped, progress, show
 
 
 class Section(NamedTuple):
-    """An album, its mixtures in all settings, and how far apart partners are for each k."""
+    """An album, its mixtures in all settings, how far apart partners are for each k, and mixtures of more samples."""
 
     album: Album
     groups: list[mixtures.Group]
     distances: dict[int, float]
+    gathered: Gathered | None = None
 
 
 def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
@@ -53,12 +55,18 @@ def _sections(albums: list[Album], seed: int, is_quiet: bool) -> list[Section]:
                 advance(0, f"{entry.title}, k = {setting.k}")
                 groups.append(mixtures.make_group(album, entry, setting, rows, seed))
                 advance()
-            sections.append(Section(album, groups, mixtures.partner_distances(album, seed)))
+            distances = mixtures.partner_distances(album, seed)
+            sections.append(Section(album, groups, distances, gather(album, rows, seed)))
     return sections
 
 
 def _page(sections: list[Section], scenes: list[objects.Row], seed: int) -> str:
-    filters: dict[str, Callable[..., Any]] = {"png": _png, "shares": shares, "caption": caption}
+    filters: dict[str, Callable[..., Any]] = {
+        "png": _png,
+        "shares": shares,
+        "caption": caption,
+        "parts_caption": parts_caption,
+    }
     many = {"k": mixtures.GROUP, "interpolations": mixtures.INTERPOLATIONS}
     return pages.render("gallery.html", filters, sections=sections, scenes=scenes, seed=seed, **many)
 
@@ -80,6 +88,11 @@ def caption(mixture: mixtures.Mixture, names: list[str]) -> str:
     return f"{own} {names[mixture.sample]} + {other} {names[mixture.partner]}"
 
 
+def parts_caption(parts: list[tuple[int, float]], names: list[str]) -> str:
+    """What the label of a mixture of any number of samples says: '0.50 flower + 0.31 china + 0.19 flower'."""
+    return " + ".join(f"{share:.2f} {names[row]}" for row, share in parts)
+
+
 def _summary(path: pathlib.Path, sections: list[Section], seed: int) -> dict[str, Any]:
     rows = [
         {
@@ -93,4 +106,14 @@ def _summary(path: pathlib.Path, sections: list[Section], seed: int) -> dict[str
         for section in sections
         for group in section.groups
     ]
-    return {"page": str(path), "bytes": path.stat().st_size, "seed": seed, "rows": rows}
+    gathered = [
+        {
+            "images": section.album.title,
+            "blend": section.gathered.title,
+            "code": section.gathered.code,
+            "captions": [parts_caption(collage.parts, section.album.names) for collage in section.gathered.collages],
+        }
+        for section in sections
+        if section.gathered is not None
+    ]
+    return {"page": str(path), "bytes": path.stat().st_size, "seed": seed, "rows": rows, "gathered": gathered}

@@ -141,6 +141,12 @@ def _understood(alpha: Any) -> Mixed:
 def _of_layer(layer: Any) -> Mixed:
     if isinstance(layer, ChoiceLayer):
         return _of_choice(layer)
+    if layer.blend.gathers:
+        raise _checks.problem(
+            f"alpha is of mixtures of two samples. Received: {layer.blend.shown}, which gathers any number of them. "
+            "Give theta='measured' with the layer.",
+            TypeError,
+        )
     learnt = layer.matched_alpha
     mixed = _understood(layer.ratio if learnt is None else learnt)
     if layer.probability != 1:
