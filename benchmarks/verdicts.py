@@ -26,6 +26,7 @@ from scipy.stats import binomtest
 from tqdm import tqdm
 
 from kmix_tf import KMixupLayer
+from kmix_tf.cli.audit import geometry
 from kmix_tf.cli.audit.measuring import measure
 from kmix_tf.cli.reading.sample import collect
 from kmix_tf.cli.reading.source import Block, Source
@@ -55,7 +56,7 @@ def measured(chosen):
     x, y = verdict_sets.load(chosen)
     sample = collect(Source(chosen.name, "arrays", iter([Block(x, y)])), len(x), 0)
     began = time.monotonic()
-    geometry = measure(sample, chosen.kind != "images", 0, alpha=ALPHA)
+    found_by_geometry = measure(sample, chosen.kind != "images", 0, alpha=ALPHA)
     mixes, shape, classes = (
         {"mixup": KMixupLayer(1, alpha=ALPHA, num_classes=len(np.unique(y)))},
         x.shape[1:],
@@ -82,16 +83,16 @@ def measured(chosen):
         "seconds": seconds,
         "geometry": {
             "contradictions": {
-                name: geometry["contradictions"][name] for name in ("asked", "copies", "samples", "by_alpha")
+                name: found_by_geometry["contradictions"][name] for name in ("asked", "copies", "samples", "by_alpha")
             },
-            "copies": geometry["copies"],
+            "copies": found_by_geometry["copies"],
             "conflicts": {
                 "by_alpha": [
                     {name: row[name] for name in ("alpha", "share", "excess")}
-                    for row in geometry["conflicts"]["by_alpha"]
+                    for row in found_by_geometry["conflicts"]["by_alpha"]
                 ]
             },
-            "nearest_is_other": geometry["closeness"]["nearest_is_other"],
+            "nearest_is_other": found_by_geometry["closeness"]["nearest_is_other"],
         },
         "trial": found(trial),
         "truth": found(truth),
@@ -168,6 +169,11 @@ def said(each, thresholds):
     return "cannot say"
 
 
+def by_geometry(each):
+    """What geometry alone says."""
+    return geometry.judged(each["geometry"], ALPHA)[0]
+
+
 def judged(kept):
     """Each set with its verdict by thresholds fitted to all other sets."""
     able = [each for each in kept if expected(each) is not None and "mean" in each["truth"]]
@@ -183,6 +189,8 @@ def report(kept):
     decided = [(each, SIDES[name]) for each, name in rows if name in SIDES]
     right = sum(came_true(each, side) for each, side in decided)
     low, high = (float(part) for part in binomtest(right, len(decided)).proportion_ci())
+    harmed = [each for each, _ in rows if truth(each) == "higher"]
+    called_safe = sum(by_geometry(each) == geometry.SAFE for each in harmed)
     unlearnt = [each["name"] for each in kept if "mean" not in each["trial"]]
     words = [
         f"Thresholds fitted to all sets: {', '.join(f'{name} {least:g}' for name, least in fitted.items())}. In the "
@@ -194,6 +202,8 @@ def report(kept):
         "That the trial's own probabilities are taken as they are, and which thresholds may be chosen, was settled "
         "after the first 59 sets were seen; fitting a factor and a spread to the other sets did worse on those left "
         "out. No set was found that mixup helps for sure, so that nothing is known of that verdict but its interval.",
+        f"Geometry alone says {geometry.SAFE!r} of {called_safe} of the {len(harmed)} sets where the larger "
+        "network's error is higher with mixing.",
         f"No trial was possible, as the network learnt nothing: {', '.join(unlearnt) or 'nowhere'}.",
     ]
     head = ["verdict", *(f"truth: {name}" for name in TRUTHS)]
@@ -206,6 +216,7 @@ def report(kept):
             each["name"],
             " x ".join(map(str, [each["rows"], *each["shape"]])),
             name,
+            by_geometry(each),
             interval(difference(each["trial"])),
             f"{expected(each).higher:.2f}",
             interval(difference(each["truth"])),
@@ -213,7 +224,7 @@ def report(kept):
         ]
         for each, name in sorted(rows, key=lambda row: -row[0]["truth"]["mean"])
     ]
-    columns = ["set", "size", "verdict", "trial", "P(higher)", "larger network", "truth"]
+    columns = ["set", "size", "verdict", "geometry alone", "trial", "P(higher)", "larger network", "truth"]
     return words, (head, matrix), (columns, body), rows
 
 

@@ -1,5 +1,6 @@
 """A table's columns, some rows at a time: as numbers, where all that is there are numbers, and as words."""
 
+import datetime
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -7,8 +8,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
-# ISO 8601 as far as it is common: a day, and maybe a time of it.
-_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?Z?")
+# ISO 8601 as far as it is common: a day, and maybe a time of it, of a zone.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 _SECONDS = 86_400
 
 
@@ -80,8 +81,14 @@ def days(words: Sequence[str | None]) -> np.ndarray:
     Raises:
         ValueError: for what looks like a date and is none, such as a 31st of June.
     """
-    found = np.array(
-        [np.datetime64("NaT") if word is None else np.datetime64(word.rstrip("Z"), "s") for word in words]
-    )
+    found = np.array([np.datetime64("NaT") if word is None else _moment(word) for word in words])
     seconds = found.astype("datetime64[s]").astype(np.int64).astype(np.float64)
     return np.where(np.isnat(found), np.nan, seconds / _SECONDS)
+
+
+def _moment(word: str) -> np.datetime64:
+    """A date, in the time of Greenwich if it says its zone."""
+    if word[-6:-5] in ("+", "-") and len(word) > len("2026-01-31"):
+        moved = datetime.datetime.fromisoformat(word)
+        return np.datetime64(moved.astimezone(datetime.UTC).replace(tzinfo=None), "s")
+    return np.datetime64(word.rstrip("Z"), "s")

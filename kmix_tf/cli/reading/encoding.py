@@ -54,7 +54,8 @@ def features_of(table: Table, found: Survey) -> tuple[list[Feature], list[str]]:
     if not features:
         raise UserError(
             f"{table.path}: at least one column of numbers, dates or a few words must be left. Received: "
-            f"{_listed(table, list(found.seen))}, of many different words each, or nothing."
+            f"{_listed(table, list(found.seen))}, which hold many different words each, neither numbers nor words, "
+            "or nothing."
         )
     return features, _notes(table, found, kinds)
 

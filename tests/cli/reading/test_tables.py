@@ -156,6 +156,12 @@ def test_two_words_are_one_column_and_numbers_among_words_are_words(tmp_path):
     np.testing.assert_array_equal(sample.x[:, 1:], [[float(s == v) for v in ("1", "2", "3+")] for s in size])
 
 
+def test_dates_of_a_zone_are_moments(tmp_path):
+    when = ["2026-01-31", "2026-01-31T10:00:00+02:00", "2026-01-31 08:00", "2026-01-30T22:30:00.5-09:30"] * 8
+    sample = collect(table(tmp_path, when=when, y=["0", "1"] * 16), 100, 0)
+    assert (24 * (sample.x[:4, 0] - sample.x[0, 0])).round(6).tolist() == [0.0, 8.0, 8.0, 8.0]
+
+
 def test_words_that_come_late_are_not_lost(tmp_path, monkeypatch):
     """Blocks of a few rows: the first ones of `size` hold numbers alone."""
     monkeypatch.setattr("kmix_tf.cli.reading.source.BLOCK_VALUES", 10)
