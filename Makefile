@@ -25,8 +25,9 @@ test-all: $(MODERN)/.installed  ## all tests, compiled as users compile
 test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
 	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
 
+# Compiled as users compile, the first half runs with the newest TensorFlow already: here it need not be optimised.
 test-addons-all: $(ADDONS)/.installed  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
-	$(ADDONS)/bin/python -m pytest -m "not matrix"
+	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
 	$(ADDONS)/bin/python -m pytest -m matrix
 
 test-backends: $(BACKENDS)/.installed  ## the data stage, losses and metrics with Keras on JAX, and on torch
