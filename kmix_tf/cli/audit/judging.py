@@ -51,8 +51,8 @@ _WHY_OTHERWISE = {
     "gains elsewhere",
     (NO_DIFFERENCE, True): "the network does not fit mixtures so closely that it is led astray at the samples "
     "themselves",
-    (HURTS, False): "no training label is harmed, but between samples the right label is none that mixing teaches, "
-    "which geometry does not see",
+    (HURTS, False): "no training label is harmed, but between samples the right label is not the one that mixing "
+    "teaches, which geometry does not see",
 }
 
 
@@ -145,7 +145,7 @@ def _would_change(level: str, expected: Outlook | None, difference: Difference) 
             f"it is within {WITHIN:g} points ({STAYS:g})"
         )
     _, threshold, words = _WORDS[level]
-    return f"Below a probability of {threshold:g}, {words}, it would be {UNKNOWN!r}"
+    return f"If the probability {words} were below {threshold:g}, it would be {UNKNOWN!r}"
 
 
 def _disagreement(level: str, by_geometry: dict[str, Any] | None) -> list[str]:
