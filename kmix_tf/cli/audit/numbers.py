@@ -33,7 +33,7 @@ def measure_numbers(
     Returns:
         samples; by_alpha: alpha, distance, baseline, excess, low, high, in spreads of the target.
     """
-    if task != REGRESSION:
+    if task != REGRESSION or rows.y.dtype.kind not in "fiub":
         return None
     chosen = np.sort(np.random.default_rng([seed, 7]).permutation(len(rows.x))[:_ASKED])
     y = rows.y[chosen].reshape(len(chosen), -1)

@@ -48,6 +48,11 @@ def headed(verdict: dict[str, Any]) -> str:
     return verdict["level"] if chance is None else f"{verdict['level']}, probability {chance_of(chance)}"
 
 
+def remark_of(verdict: dict[str, Any]) -> str:
+    """What the first remark is: what speaks against the verdict, or what else would be."""
+    return "but" if any(remark.startswith("Geometry") for remark in verdict["remarks"][:1]) else "remark"
+
+
 def estimate(share: float, error: float) -> str:
     """A share in percent, with its standard error if it has one."""
     digits = ".1f" if error >= 0.0005 else ".1g"

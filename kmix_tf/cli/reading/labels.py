@@ -84,9 +84,8 @@ def _whole_numbers(labels: np.ndarray, target: str) -> np.ndarray:
     broken = np.flatnonzero(labels != np.round(labels))
     if len(broken):
         raise CannotSay(
-            f"{target} must hold classes: the audit is about classes, not about regression. Received: "
-            f"{labels[broken[0]]:g} at sample {broken[0]}. To look at a regression target, cut it into bins first, "
-            "for instance with np.digitize."
+            f"{target} must hold classes. Received: {labels[broken[0]]:g} at sample {broken[0]}. Leave --task to "
+            "have it taken for a number to predict, or cut it into bins first, for instance with np.digitize."
         )
     if float(np.abs(labels).max()) > _LARGEST:
         raise UserError(f"{target} must hold classes. Received: {labels[np.abs(labels).argmax()]:g}.")

@@ -175,3 +175,9 @@ def test_numbers_without_a_trial_have_measures_and_no_verdict(tmp_path, capsys):
     assert main(["audit", str(tmp_path / "d.npz"), "--out", str(tmp_path), "--no-trial", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["verdict"]["level"] == UNKNOWN and report["measures"]["by_alpha"] and report["suggestion"] is None
+
+
+def test_words_that_are_asked_to_be_numbers_are_refused_in_a_line(tmp_path, capsys):
+    np.savez(tmp_path / "d.npz", x=np.random.default_rng(0).normal(size=(60, 2)), y=np.array(["a", "b"] * 30))
+    assert main(["audit", str(tmp_path / "d.npz"), "--out", str(tmp_path), "--task", "regression"]) == 2
+    assert "y must be numbers for task='regression'" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def report_text(report: dict[str, Any], width: int = WIDTH) -> list[str | Text]:
         "why": judged["why"],
         "would change": judged["would_change"],
         "to do": judged["to_do"],
-        "but" if judged["by"] == "trial" else "remark": (judged["remarks"] or [None])[0],
+        wording.remark_of(judged): (judged["remarks"] or [None])[0],
         "warnings": _warnings(report["warnings"]),
         "to mend": described(report["contradicting"]),
     }
