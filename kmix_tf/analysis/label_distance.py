@@ -54,7 +54,7 @@ def label_distance(
         >>> from kmix_tf.analysis import label_distance
         >>> x = np.linspace(-1, 1, 101)[:, np.newaxis]
         >>> line, bend = (label_distance(x, y, mixtures=500)[0].excess for y in (x, x**2))
-        >>> round(line, 1), round(bend, 1)
+        >>> round(abs(line), 1), round(bend, 1)
         (0.0, 0.3)
     """
     x, y = _checked(x, y)

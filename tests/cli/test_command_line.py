@@ -148,7 +148,7 @@ def test_the_package_needs_none_of_them():
 
 
 def test_a_page_escapes_what_it_is_given_and_refuses_what_it_is_not():
-    filters = {name: lambda value, *rest: (value, value) for name in ("png", "shares", "caption")}
+    filters = {name: lambda value, *rest: (value, value) for name in ("png", "shares", "caption", "parts_caption")}
     page = pages.render("gallery.html", filters, sections=[], scenes=[], seed="<b>&", k=1, interpolations=1)
     assert "Seed &lt;b&gt;&amp;:" in page and "<b>&" not in page
     with pytest.raises(pages.jinja2.UndefinedError, match="seed"):

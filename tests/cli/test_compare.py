@@ -136,9 +136,9 @@ def test_where_nothing_can_be_learnt_a_sentence_says_so(tmp_path, capsys, y, wor
     assert words in (tmp_path / "o" / "report.html").read_text(encoding="utf-8")
 
 
-def test_features_that_are_missing_are_refused_in_a_line(tmp_path, capsys):
+def test_features_that_are_not_finite_are_refused_in_a_line(tmp_path, capsys):
     path = tmp_path / "t.csv"
-    path.write_text("a,b,y\n1,2,0\n3,,1\n" + "1,2,0\n3,4,1\n" * 20, encoding="utf-8")
+    path.write_text("a,b,y\n1,2,0\n3,inf,1\n" + "1,2,0\n3,4,1\n" * 20, encoding="utf-8")
     status, out, err = run(capsys, "compare", path, "--out", tmp_path / "o")
     assert status == 2 and out == "" and err.count("\n") == 1 and "line 3, column 'b'" in err
 
