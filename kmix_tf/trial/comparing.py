@@ -11,7 +11,7 @@ import numpy as np
 from kmix_tf import _checks
 from kmix_tf.trial import findings, intervals, scoring
 from kmix_tf.trial.arms import PLAIN, Arm, arms_of, default_arms
-from kmix_tf.trial.dependent import WINDOWS
+from kmix_tf.trial.dependent import WINDOW, WINDOWS
 from kmix_tf.trial.findings import Finding, Trial
 from kmix_tf.trial.networks import require_linear_ending
 from kmix_tf.trial.problem import CLASSES, MULTILABEL, TASKS, CannotSay, Problem, make_problem
@@ -199,7 +199,9 @@ def _unseen(problem: Problem, splits: int) -> float:
     if not problem.is_balanced:
         counts = problem.y.sum(axis=0)
         rows = len(counts) * counts.min() if problem.task == CLASSES else np.minimum(counts, rows - counts).min()
-    return intervals.resolution(min(1.0, TEST * splits) * rows)
+    # Windows of time test on parts of their own, of the rows that they hold.
+    each = TEST if problem.time is None else TEST * WINDOW
+    return intervals.resolution(min(1.0, each * splits) * rows)
 
 
 def _require_learnt(problem: Problem, outcomes: dict[str, list[Outcome]]) -> None:

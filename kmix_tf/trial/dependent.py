@@ -8,7 +8,7 @@ from kmix_tf.trial.parting import TEST, VALIDATION, Split
 from kmix_tf.trial.problem import CannotSay
 
 # Windows of time, each of a half of the rows, so that what they test on, an eighth each, is not shared.
-WINDOWS, _WINDOW = 5, 0.5
+WINDOWS, WINDOW = 5, 0.5
 # Fewer groups are no sample of groups.
 LEAST_GROUPS = 8
 
@@ -22,8 +22,8 @@ def split_times(time: np.ndarray, number: int) -> Split:
         time: `(n,)`.
     """
     rows = np.argsort(time, kind="stable")
-    start = round(number * (1 - _WINDOW) * len(rows) / (WINDOWS - 1))
-    ends = [start + round(share * _WINDOW * len(rows)) for share in (0, 1 - TEST - VALIDATION, 1 - TEST, 1)]
+    start = round(number * (1 - WINDOW) * len(rows) / (WINDOWS - 1))
+    ends = [start + round(share * WINDOW * len(rows)) for share in (0, 1 - TEST - VALIDATION, 1 - TEST, 1)]
     # A cut goes to where its time begins.
     cuts = [*(int(np.searchsorted(time[rows], time[rows[end]])) for end in ends[:-1]), ends[-1]]
     train, validation, test = (rows[first:last] for first, last in itertools.pairwise(cuts))

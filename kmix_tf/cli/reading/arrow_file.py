@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from kmix_tf import _extras
-from kmix_tf.cli.reading.columns import Chunk, Table, is_missing
+from kmix_tf.cli.reading.columns import Cells, Chunk, Table, is_missing
 from kmix_tf.cli.reading.source import rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
@@ -35,10 +35,13 @@ class Typed:
 
     def numbers(self) -> np.ndarray | None:
         arrow, array = _arrow(), self._array
+        if self.is_other or self._names is not None:
+            return None
+        if not (self.is_date or self._is_number):
+            # Text, which may spell numbers, as in CSV.
+            return Cells(["" if value is None else value for value in array.to_pylist()]).numbers()
         if self.is_date:
             array = array.cast(arrow.timestamp("s"), safe=False).cast(arrow.int64())
-        if self.is_other or self._names is not None or not (self.is_date or self._is_number):
-            return None if array.null_count < len(array) else np.full(len(array), np.nan)
         found = np.asarray(array.cast(arrow.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
         return found / _SECONDS if self.is_date else found
 

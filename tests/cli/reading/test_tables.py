@@ -156,6 +156,21 @@ def test_two_words_are_one_column_and_numbers_among_words_are_words(tmp_path):
     np.testing.assert_array_equal(sample.x[:, 1:], [[float(s == v) for v in ("1", "2", "3+")] for s in size])
 
 
+@pytest.mark.parametrize("name", ["t.csv", "t.parquet"])
+def test_text_that_spells_numbers_is_numbers_in_every_format(name, tmp_path):
+    import pyarrow.parquet
+
+    columns = {"a": [None if i == 3 else str(2000 + i) for i in range(30)], "y": [i % 2 for i in range(30)]}
+    if name == "t.csv":
+        write_csv(tmp_path / name, columns)
+    else:
+        pyarrow.parquet.write_table(arrow.table(columns), tmp_path / name)
+    sample = collect(open_data([str(tmp_path / name)], Options()), 100, 0)
+    expected = [2000.0 + i for i in range(30)]
+    expected[3] = np.median(expected[:3] + expected[4:])
+    np.testing.assert_array_equal(sample.x[:, 0], expected)
+
+
 def test_dates_of_a_zone_are_moments(tmp_path):
     when = ["2026-01-31", "2026-01-31T10:00:00+02:00", "2026-01-31 08:00", "2026-01-30T22:30:00.5-09:30"] * 8
     sample = collect(table(tmp_path, when=when, y=["0", "1"] * 16), 100, 0)
