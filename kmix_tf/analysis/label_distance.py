@@ -47,7 +47,7 @@ def label_distance(
     Raises:
         ValueError: for other arguments.
 
-    Source: after Yao et al. 2022, C-Mixup, whose Section 3 mixes near labels for this reason, and the conflicts of
+    Source: after Yao et al. 2022, C-Mixup, which mixes near labels for this reason, and the conflicts of
     `label_conflicts`.
 
     Example:

@@ -78,7 +78,7 @@ class CoMixupBlend(SalientBlend):
         InvalidArgumentError: on the batch, where sizes or negative saliency only show then. The saliency of a sample
             with NaN is taken for uniform.
 
-    Source: Kim, Choo, Jeong and Song 2021, *Co-Mixup*, Section 3 and Algorithm 1; scales, the threshold for each
+    Source: Kim, Choo, Jeong and Song 2021, *Co-Mixup*, after the published code; scales, the threshold for each
         image, halves and the parting of what is alike from their published code, whose defaults for CIFAR-100 these
         are.
 

@@ -44,7 +44,7 @@ def joint_energy(masks: np.ndarray, energy: JointEnergy) -> float:
         masks: `(outputs, *blocks, n)`; the shares of a block are one 1, or two halves.
         energy: what they are judged by.
 
-    Source: Co-Mixup, the objective of Section 3, with the threshold for each input as in `obj_fn_thres` of the
+    Source: Co-Mixup, its objective, with the threshold for each input as in `obj_fn_thres` of the
     published code; there without `likeness` and for whole blocks alone.
 
     Example:

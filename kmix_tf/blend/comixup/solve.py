@@ -38,7 +38,7 @@ def swept(pairs: np.ndarray, energy: JointEnergy, halves: bool) -> np.ndarray:
         pairs: int `(outputs, *blocks, 2)`; see `masks_of`. energy: what they are judged by.
         halves: whether blocks may show two inputs that their output shows already.
 
-    Source: Co-Mixup, Algorithm 1.
+    Source: Co-Mixup, its algorithm, after the published code.
     """
     pairs, inputs = pairs.copy(), len(energy.unary)
     shown = shown_by(pairs, inputs)
@@ -123,7 +123,7 @@ def solved(energy: JointEnergy, start: np.ndarray, sweeps: int) -> np.ndarray:
         start: int `(outputs, *blocks)`, the input that each block shows at first.
         sweeps: an integer >= 1.
 
-    Source: Co-Mixup, Algorithm 1, with what the published code adds to it.
+    Source: Co-Mixup, its algorithm, with what the published code adds to it.
 
     Example:
         >>> saliency = np.array([[[0.9, 0.1]], [[0.1, 0.9]]])  # of two inputs in 1 x 2 blocks
