@@ -12,6 +12,8 @@ PAPERS = {
     "data-dependency": "Towards Understanding the Data Dependency of Mixup-style Training",
     "multi-mix": "Mixup Training with Multiple Interpolations",
     "regularization": "On Mixup Regularization",
+    # Of several papers: what these five compare with, or should.
+    "compared": "All ways of mixing, compared",
 }
 
 

@@ -1,0 +1,1 @@
+"""The methods that the five papers compare with, and those that beat them."""
