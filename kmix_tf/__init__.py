@@ -10,6 +10,7 @@ from kmix_tf.blend import (
     FMixBlend,
     LinearBlend,
     PuzzleMixBlend,
+    ResizeMixBlend,
     SaliencyMixBlend,
 )
 from kmix_tf.callbacks import MixtureImages
@@ -24,6 +25,7 @@ from kmix_tf.layers import (
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
 )
 from kmix_tf.losses import LocalMixupLoss
@@ -42,7 +44,15 @@ from kmix_tf.pairing import (
     solve_assignment,
 )
 from kmix_tf.pipeline import mix
-from kmix_tf.ratio import BetaRatio, DistanceWarpedRatio, DistributionRatio, RatioStrategy, sample_beta
+from kmix_tf.ratio import (
+    BetaRatio,
+    DistanceWarpedRatio,
+    DistributionRatio,
+    RatioStrategy,
+    ScaleRatio,
+    UniformRatio,
+    sample_beta,
+)
 from kmix_tf.saliency import GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
@@ -93,12 +103,16 @@ __all__ = [
     "RemixShares",
     "RepeatedPairing",
     "RescaledModel",
+    "ResizeMixBlend",
+    "ResizeMixLayer",
     "SaliencyMixBlend",
     "SaliencyMixLayer",
     "SaliencySource",
     "SameClassPairing",
+    "ScaleRatio",
     "SpectralResidualSaliency",
     "ThresholdWeight",
+    "UniformRatio",
     "WeightStrategy",
     "__version__",
     "mix",

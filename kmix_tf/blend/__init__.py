@@ -6,6 +6,7 @@ from kmix_tf.blend.cutmix import CutMixBlend
 from kmix_tf.blend.fmix import FMixBlend
 from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
 from kmix_tf.blend.puzzle import PuzzleMixBlend
+from kmix_tf.blend.resizemix import ResizeMixBlend
 from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "FMixBlend",
     "LinearBlend",
     "PuzzleMixBlend",
+    "ResizeMixBlend",
     "SaliencyMixBlend",
     "as_blend",
     "interpolate",

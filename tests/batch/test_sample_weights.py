@@ -17,6 +17,7 @@ from kmix_tf import (
     MixModel,
     MultiMixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
     mix,
     unpack_targets,
@@ -33,6 +34,7 @@ LAYERS = [
     MultiMixLayer(3, num_classes=CLASSES),
     CutMixLayer(num_classes=CLASSES),
     FMixLayer(num_classes=CLASSES, scope="sample"),
+    ResizeMixLayer(num_classes=CLASSES, scope="sample"),
     SaliencyMixLayer(num_classes=CLASSES),
     PuzzleMixLayer(num_classes=CLASSES, blocks=4),
 ]
@@ -135,8 +137,13 @@ class TestPlaces:
     @pytest.mark.parametrize("targets", ["mixed", "packed"])
     @pytest.mark.parametrize(
         "layer",
-        [CutMixLayer(), FMixLayer(scope="sample", interpolations=2), PuzzleMixLayer(blocks=4, t_eps=0.0, n_labels=2)],
-        ids=["cutmix", "fmix", "puzzle"],
+        [
+            CutMixLayer(),
+            FMixLayer(scope="sample", interpolations=2),
+            PuzzleMixLayer(blocks=4, t_eps=0.0, n_labels=2),
+            ResizeMixLayer(scope="sample", interpolations=2),
+        ],
+        ids=["cutmix", "fmix", "puzzle", "resizemix"],
     )
     def test_pasted_maps_bring_their_weights(self, layer, targets, of_places):
         maps = RNG.integers(0, CLASSES, (SIZE, 8, 8))

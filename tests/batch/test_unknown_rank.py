@@ -12,6 +12,7 @@ from kmix_tf import (
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
 )
 
@@ -27,6 +28,7 @@ LAYERS = {
     "local": lambda **options: LocalMixupLayer(**options),
     "cutmix": lambda **options: CutMixLayer(**options),
     "fmix": lambda **options: FMixLayer(**options),
+    "resizemix": lambda **options: ResizeMixLayer(**options),
     "saliencymix": lambda **options: SaliencyMixLayer(**options),
     "puzzle mix": lambda **options: PuzzleMixLayer(**options),
 }

@@ -27,6 +27,7 @@ from kmix_tf import (
     PuzzleMixLayer,
     RemixShares,
     RepeatedPairing,
+    ResizeMixLayer,
     SaliencyMixLayer,
     SameClassPairing,
     ThresholdWeight,
@@ -72,6 +73,10 @@ LAYERS = {
     "cutmix of signals": lambda: CutMixLayer(0.5, axes=1, interpolations=2, num_classes=3),
     "fmix": lambda: FMixLayer(num_classes=3, scope="sample"),
     "fmix of signals": lambda: FMixLayer(0.5, axes=1, decay=1.5, interpolations=2, num_classes=3),
+    "resizemix": lambda: ResizeMixLayer(num_classes=3, scope="sample"),
+    "resizemix of signals": lambda: ResizeMixLayer(
+        (0.2, 1.0), axes=1, resize="area", interpolations=2, num_classes=3
+    ),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
     "host co-mixup": lambda: CoMixupLayer(part=4, num_classes=3),
@@ -113,6 +118,7 @@ REPRESENTATIVES = [
     "local",
     "cutmix",
     "fmix",
+    "resizemix",
     "saliencymix",
     "puzzle mix",
     "all at once",

@@ -26,6 +26,7 @@ from kmix_tf import (
     PuzzleMixLayer,
     RandomPairing,
     RepeatedPairing,
+    ResizeMixLayer,
     SaliencyMixLayer,
     mix,
 )
@@ -137,6 +138,7 @@ MAKERS = {
     "batch augmentation": lambda: MultiMixLayer(3, scope="pair", baseline="batch_augmentation"),
     "cutmix": lambda: CutMixLayer(scope="pair", interpolations=2),
     "fmix": lambda: FMixLayer(scope="pair", interpolations=2),
+    "resizemix": lambda: ResizeMixLayer(scope="pair", interpolations=2),
     "saliencymix": lambda: SaliencyMixLayer(scope="pair"),
     "puzzle mix": lambda: PuzzleMixLayer(scope="pair", solver="graph"),
     "any distribution": lambda: MixLayer(RandomPairing(mutual=True), DistributionRatio(quarter, "pair")),
