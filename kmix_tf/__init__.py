@@ -25,6 +25,7 @@ from kmix_tf.layers import (
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
+    RecursiveMixLayer,
     ResizeMixLayer,
     SaliencyMixLayer,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "PuzzleMixLayer",
     "RandomPairing",
     "RatioStrategy",
+    "RecursiveMixLayer",
     "RemixShares",
     "RepeatedPairing",
     "RescaledModel",

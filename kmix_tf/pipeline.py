@@ -31,11 +31,12 @@ def mix(
     by files (`AutoShardPolicy.FILE`) can be mixed before: each shard has draws of its own.
 
     Args:
-        layer: any `MixLayer` or `ChoiceLayer`.
+        layer: any `MixLayer`, `ChoiceLayer` or `RecursiveMixLayer`.
         seed: an integer >= 0. Default: the layer's own, or else TensorFlow's global seed, or else random. If a global
             seed is set (`tf.random.set_seed`, `keras.utils.set_random_seed`) when the stage is applied, draws depend
             on it as well, as all of TensorFlow's seeded datasets do: for the same stream, it must be the same.
-        num_parallel_calls: as in `tf.data.Dataset.map`; default `tf.data.AUTOTUNE`. The order of batches is kept.
+        num_parallel_calls: as in `tf.data.Dataset.map`; default `tf.data.AUTOTUNE`. The order of batches is kept. A
+            layer that carries mixtures on to the next batch, `RecursiveMixLayer`, mixes one batch after another.
         between: True for a dataset of pairs of batches, `tf.data.Dataset.zip((first, second))`, mixed by
             `layer.between`.
         initial_step: the step of an iterator's first batch, for a layer with a schedule; an integer >= 0. Default 0,
@@ -64,12 +65,21 @@ def mix(
     _checks.flag("salted", salted)
     first_step = 0 if initial_step is None else _checks.integer("initial_step", initial_step, minimum=0)
 
+    if between and layer.carries:
+        rule = f"False for a {type(layer).__name__}, which mixes each batch with the one before"
+        _checks.refuse("between", rule, between)
+
+    @tf.autograph.experimental.do_not_convert
+    def carry_element(carried: Any, drawn: tuple[Any, Any]) -> tuple[Any, Any]:
+        numbers, element = drawn
+        batch_seed, step = seed_and_step(*numbers)
+        return layer.carry(carried, _parts(element), seed=batch_seed, step=step)
+
     @tf.autograph.experimental.do_not_convert
     def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
         batch_seed, step = seed_and_step(*numbers)
-        parts = element if isinstance(element, tuple) else (element,)
         call: Callable[..., Any] = layer.between if between else layer
-        return call(*parts, training=True, seed=batch_seed, step=step)
+        return call(*_parts(element), training=True, seed=batch_seed, step=step)
 
     def stage(dataset: tf.data.Dataset) -> tf.data.Dataset:
         _require_parts(dataset.element_spec, between)
@@ -77,11 +87,17 @@ def mix(
             _require_endless(dataset)
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
         paired = tf.data.Dataset.zip((seeds_and_steps(seed, first_step, salted), dataset))
+        if layer.carries:
+            return paired.scan(layer.nothing_carried(_parts(dataset.element_spec)), carry_element)
         if num_parallel_calls is None:
             return paired.map(mix_element)
         return paired.map(mix_element, num_parallel_calls=num_parallel_calls, deterministic=True)
 
     return stage
+
+
+def _parts(element: Any) -> tuple[Any, ...]:
+    return element if isinstance(element, tuple) else (element,)
 
 
 def _require_parts(spec: Any, between: bool) -> None:

@@ -118,11 +118,13 @@ class ResizeMixBlend(BlendStrategy):
             corner = shared_by_pairs(corner, partner)
         are_images = have_axes(first, axes)
         images, partners = those(are_images, first, second)
-        ranks = (partner.shape.rank, ratio.shape.rank, corner.shape.rank)
+        ranks = tuple(each.shape.rank for each in (partner, ratio, corner, *images))
         pasted, realised, mask, places, window = _paste(
             images, partners, partner, ratio, corner, axes=axes, resize=self.resize, ranks=ranks
         )
         sizes = image.shape[1 : 1 + axes]
+        for leaf, made in zip(images, pasted, strict=True):
+            made.set_shape([None, *leaf.shape[1:]])
         realised.set_shape(ratio.shape)
         mask.set_shape([*ratio.shape, *sizes])
         for each in places:
@@ -142,15 +144,13 @@ def _paste(
     *,
     axes: int,
     resize: str,
-    ranks: tuple[int, int, int],
+    ranks: tuple[int, ...],
 ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, list[tf.Tensor], tf.Tensor]:
     """The pasted leaves, each with a box of its own size; of the first, the ratio realised, the mask, where what
     stands at its places comes from, and the box."""
-    # Shapes that have varied once are unknown in a compiled function; the ranks must not be.
-    partner, ratio = (
-        tf.ensure_shape(each, [None] * rank) for each, rank in zip((partner, ratio), ranks, strict=False)
-    )
-    corner = tf.ensure_shape(corner, [None] * (ranks[2] - 1) + [axes])
+    # Shapes and ranks that have varied once are unknown in a compiled function.
+    partner, ratio, corner = (_of_rank(*each) for each in zip((partner, ratio, corner), ranks[:3], strict=True))
+    first, second = ([_of_rank(*each) for each in zip(side, ranks[3:], strict=True)] for side in (first, second))
     several = has_interpolations(partner, ratio)
     rows, partners = _rows(partner, ratio, several)
     leaves = []
@@ -170,6 +170,10 @@ def _paste(
             realised, places = share_outside(boxes, sizes), [_itself(inside, sizes), _moved(flat, sizes)]
             window = _window(flat)
     return leaves, realised, mask, places, window
+
+
+def _of_rank(leaf: tf.Tensor, rank: int) -> tf.Tensor:
+    return leaf if leaf.shape.rank == rank else tf.ensure_shape(leaf, [None] * rank)
 
 
 def _window(boxes: WholeBoxes) -> tf.Tensor:

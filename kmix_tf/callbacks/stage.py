@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.layers import Stage
+from kmix_tf.layers.stage import require_nothing_carried
 from kmix_tf.models.first_pass import first_pass
 from kmix_tf.models.manifold.model import ManifoldMixModel
 from kmix_tf.models.manifold.step import MixingStep
@@ -50,6 +51,8 @@ def require_stage(layer: Any) -> Any:
     """
     if layer is not None and not isinstance(layer, Stage):
         _checks.refuse("layer", "None or a MixLayer such as KMixupLayer(16)", layer, TypeError)
+    if layer is not None:
+        require_nothing_carried("layer", layer)
     return layer
 
 

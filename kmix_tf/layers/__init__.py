@@ -9,6 +9,7 @@ from kmix_tf.layers.local import LocalMixupLayer
 from kmix_tf.layers.mix import MixLayer
 from kmix_tf.layers.multimix import MultiMixLayer
 from kmix_tf.layers.puzzlemix import PuzzleMixLayer
+from kmix_tf.layers.recursivemix import RecursiveMixLayer
 from kmix_tf.layers.resizemix import ResizeMixLayer
 from kmix_tf.layers.saliencymix import SaliencyMixLayer
 from kmix_tf.layers.stage import Stage
@@ -25,6 +26,7 @@ __all__ = [
     "MixPlan",
     "MultiMixLayer",
     "PuzzleMixLayer",
+    "RecursiveMixLayer",
     "ResizeMixLayer",
     "SaliencyMixLayer",
     "Stage",

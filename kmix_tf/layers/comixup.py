@@ -7,7 +7,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import CoMixupBlend
 from kmix_tf.layers.mix import MixLayer
-from kmix_tf.layers.options import OF_PAIRS, KerasOptions, checked_keras_options, option_of
+from kmix_tf.layers.options import GATHERS, OF_PAIRS, KerasOptions, checked_keras_options, option_of
 
 
 @register
@@ -45,6 +45,7 @@ class CoMixupLayer(MixLayer):
     """
 
     without: ClassVar[dict[str, str]] = OF_PAIRS
+    why_without = GATHERS
     made_of: ClassVar[dict[str, str]] = {"blend": "this layer's own options"}
 
     part = option_of("blend", "part")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from kmix_tf import _checks
-from kmix_tf.layers.stage import Stage
+from kmix_tf.layers.stage import Stage, require_nothing_carried
 
 # What batches become must not depend on who mixes them.
 AGREED = ("num_classes", "class_weight", "features_only", "targets", "passthrough", "masks")
@@ -27,6 +27,8 @@ def checked_entries(layers: Any) -> list[Stage | None]:
     for layer in layers:
         if layer is not None and not isinstance(layer, Stage):
             _checks.refuse("layers", rule, layer, TypeError)
+        if layer is not None:
+            require_nothing_carried("layers", layer)
     if all(layer is None for layer in layers):
         _checks.refuse("layers", f"{rule}; at least one must mix", list(layers))
     return list(layers)

@@ -265,7 +265,7 @@ class MixLayer(Adapts, Stage):
         """
         with _checks.speaking_as(self):
             batch = self._read(x, y, sample_weight, training)
-            if not _trains(training):
+            if not trains(training):
                 return unmixed(batch, self._is_packed).write()
             decisions, packed = self.decisions, self._is_packed
             self._warn_of_integers(batch)
@@ -311,7 +311,7 @@ class MixLayer(Adapts, Stage):
         require_one_batch(self.blend)
         ours, theirs = (self._read(*_three(side), training) for side in (first, second))
         theirs = require_alike(ours, theirs)
-        if not _trains(training):
+        if not trains(training):
             return unmixed(ours, self._is_packed).write()
         decisions = self.decisions
         self._warn_of_integers(ours)
@@ -340,8 +340,8 @@ class MixLayer(Adapts, Stage):
         return measure(batch, self.match_on, self.embedding, scales)
 
     def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None, by_class: bool | None = None) -> Batch:
-        features_only = self.features_only or not _trains(training)
-        by_class = _trains(training) if by_class is None else by_class
+        features_only = self.features_only or not trains(training)
+        by_class = trains(training) if by_class is None else by_class
         class_weight = self._class_weight if by_class and self.class_weight is not None else None
         rules = Rules(
             self.num_classes, self.passthrough, self.masks, self._is_packed, features_only, class_weight, self._boxes
@@ -385,5 +385,6 @@ def _three(side: Any) -> tuple[Any, Any, Any]:
     return x, y, sample_weight
 
 
-def _trains(training: Any) -> bool:
+def trains(training: Any) -> bool:
+    """Whether a layer that is told so trains: unless it is told otherwise, it does."""
     return training is None or bool(training)

@@ -25,6 +25,7 @@ _KERAS = ("name", "dtype", "trainable")
 
 _NO_PAIRS, _NO_DISTANCES = "so there are no pairs to match", "so no distances of pairs are measured"
 _OWN_SHARES = "and its own shares of each, one mixture for each row of the batch"
+GATHERS = "a blend that gathers samples itself mixes any number of them, "
 # What has no meaning beside a blend that gathers its samples itself, and why not.
 OF_PAIRS = {
     "pairing": _NO_PAIRS,
@@ -56,7 +57,7 @@ def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
         if name in _KERAS:
             continue
         if name in getattr(cls, "without", {}):
-            _refuse_of_pairs(name, given[name])
+            _refuse_without(f"{cls.why_without}{cls.without[name]}", name, given[name])
         own = arguments_of(cls)
         if name in getattr(cls, "made_of", {}):
             raise _checks.problem(
@@ -109,11 +110,13 @@ def require_nothing_else(layer: Any) -> None:
             _refuse_of_pairs(name, value, f"{layer.blend.shown} with ")
 
 
-def _refuse_of_pairs(name: str, value: Any, beside: str = "") -> NoReturn:
-    raise _checks.problem(
-        f"a blend that gathers samples itself mixes any number of them, {OF_PAIRS[name]}. Received: {beside}{name}="
-        f"{getattr(value, 'shown', repr(value))}. Leave it out."
-    )
+def _refuse_of_pairs(name: str, value: Any, beside: str) -> NoReturn:
+    _refuse_without(f"{GATHERS}{OF_PAIRS[name]}", name, value, beside)
+
+
+def _refuse_without(why: str, name: str, value: Any, beside: str = "") -> NoReturn:
+    shown = getattr(value, "shown", repr(value))
+    raise _checks.problem(f"{why}. Received: {beside}{name}={shown}. Leave it out.")
 
 
 def _has_a_say(name: str, value: Any) -> bool:

@@ -22,6 +22,8 @@ class Stage(keras.layers.Layer):
     is an attribute of the same name.
 
     Attributes, which a subclass has:
+        carries: whether each batch is mixed with what was made of the one before it. Then it is called by the
+            pipeline's stage alone, which begins with `nothing_carried` and goes on by `carry`. Default False.
         features_only: whether features may come without targets. schedule: a callable of the step, or None.
         seed: an integer, or None. runs_on_host: whether a part of it calls back to the host.
         mixtures: how many mixtures of each sample it makes; None for
@@ -32,6 +34,7 @@ class Stage(keras.layers.Layer):
     # come after pages of frames.
     autograph_info__: ClassVar[dict[str, Any]] = {}
 
+    carries: bool = False
     features_only: bool
     schedule: Any
     seed: int | None
@@ -107,6 +110,16 @@ class Stage(keras.layers.Layer):
         """Mixes each sample of `first` with one of `second`, a batch of the same shape from another loader."""
         raise NotImplementedError
 
+    def nothing_carried(self, spec: tuple[Any, ...]) -> tuple[tf.Tensor, ...]:
+        """Where it carries: what comes before the first batch of a dataset with these specs of x, y and weights."""
+        raise NotImplementedError
+
+    def carry(
+        self, carried: tuple[tf.Tensor, ...], batch: tuple[Any, ...], seed: Any = None, step: Any = None
+    ) -> tuple[tuple[tf.Tensor, ...], Any]:
+        """Where it carries: what to carry on to the next batch, and this one, `(x, y, sample_weight)`, mixed."""
+        raise NotImplementedError
+
     def converted(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[list[tf.Tensor], Any]:
         """A batch to train on that is not mixed, and those of its tensors that would be, to differentiate by."""
         raise NotImplementedError
@@ -166,6 +179,19 @@ class Stage(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> Self:
         """The layer that `get_config` describes."""
         return cls(**{name: restored(value) for name, value in config.items() if name != "autocast"})
+
+
+def require_nothing_carried(argument: str, layer: Stage) -> None:
+    """Refuses a layer that carries mixtures on to the next batch, where batches come alone.
+
+    Raises:
+        ValueError: saying where it goes.
+    """
+    if layer.carries:
+        raise _checks.problem(
+            f"{argument} must mix each batch by itself. Received: {type(layer).__name__}, which mixes it with what "
+            "was made of the one before. Use that alone, in dataset.apply(kmix_tf.mix(layer))."
+        )
 
 
 def _is_symbolic(structure: Any) -> bool:

@@ -13,6 +13,7 @@ from kmix_tf import _checks
 from kmix_tf._images import those
 from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
+from kmix_tf.layers.stage import require_nothing_carried
 from kmix_tf.models.counting import StepCounter
 from kmix_tf.models.exporting import SAVED_MODEL, checked_path, export
 from kmix_tf.models.fitting import require_fitting, require_outputs, warn_of_metrics
@@ -45,6 +46,7 @@ class MixingWrapper(TellingModel):
         for mixer in mixers:
             if not isinstance(mixer, Stage):
                 _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
+            require_nothing_carried(argument, mixer)
         self._silenced = threading.local()
         self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
         self._told = Told(mixers)

@@ -196,6 +196,17 @@ def test_unknown_sizes_are_pasted_alike():
         assert (call(x).ratio.numpy() == expected.ratio.numpy()).all()
 
 
+def test_leaves_of_any_rank_are_pasted_by_one_compiled_function():
+    # Ranks that have varied once are unknown within it.
+    for shape in ([3, 4, 6, 2], [3, 4, 6], [2, 5, 3, 2, 2], [2, 4, 6, 2]):
+        x = RNG.normal(size=shape).astype(np.float32)
+        partner, ratio = tf.roll(tf.range(len(x)), 1, axis=0), tf.fill([len(x)], 0.75)
+        blended = ResizeMixBlend()([tf.constant(x)], [tf.constant(x)], partner, ratio, seed=1)
+        for row, other in enumerate(partner):
+            expected = oracle(x[row], x[other], blended.mask[row].numpy() == 0, "nearest")
+            assert (blended.x[0][row].numpy() == expected.astype(np.float32)).all()
+
+
 def test_bad_arguments_are_refused():
     with pytest.raises(ValueError, match=r"ResizeMixBlend: resize must be one of 'nearest', 'area'. Received: "):
         ResizeMixBlend(resize="cubic")

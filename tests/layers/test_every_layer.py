@@ -163,4 +163,5 @@ def test_every_kind_of_layer_is_among_them(layers):
 
     kinds = {type(make()) for make in layers.values()}
     public = {value for value in vars(kmix_tf).values() if isinstance(value, type) and issubclass(value, Stage)}
-    assert kinds == public
+    # What carries mixtures on to the next batch cannot be called with one alone; test_recursivemix asks it.
+    assert kinds == {value for value in public if not value.carries}

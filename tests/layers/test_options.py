@@ -67,6 +67,7 @@ OTHER = {
     "decay": lambda: 1.5,
     "scale": lambda: (0.2, 0.6),
     "resize": lambda: "area",
+    "area": lambda: 0.25,
     "saliency": lambda: SpectralResidualSaliency(1, size=8),
     "blocks": lambda: 2,
     "part": lambda: 7,

@@ -11,6 +11,7 @@ from kmix_tf.batch.batch import Batch
 from kmix_tf.batch.leaf import FEATURES, TARGETS, WEIGHTS
 from kmix_tf.batch.weights import weight_of
 from kmix_tf.layers import ChoiceLayer, MixLayer, Stage
+from kmix_tf.layers.stage import require_nothing_carried
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, Sides, draw
 from kmix_tf.mixing.watch import watching
@@ -62,6 +63,7 @@ def mixtures_of(training: Training, x: Any, y: Any, weight: Any, seed: tuple[int
 
 def _parts(source: Stage, share: float, step: int | None) -> Iterator[tuple[MixLayer, float]]:
     """The layers that may mix a batch, and how likely each does: of schedules, at the last step that was trained."""
+    require_nothing_carried("alpha", source)
     if source.schedule is not None and step is not None:
         share *= float(source.schedule(tf.constant(step, tf.int64)))
     if isinstance(source, ChoiceLayer):
