@@ -3,6 +3,7 @@
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
+    AlignMixBlend,
     Blended,
     BlendStrategy,
     CoMixupBlend,
@@ -48,6 +49,7 @@ from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
+    "AlignMixBlend",
     "ApproximateMixupModel",
     "BetaRatio",
     "BlendStrategy",

@@ -1,5 +1,6 @@
 """How two inputs are combined, given the ratio."""
 
+from kmix_tf.blend.align import AlignMixBlend
 from kmix_tf.blend.base import Blended, BlendStrategy, as_blend
 from kmix_tf.blend.comixup import CoMixupBlend
 from kmix_tf.blend.cutmix import CutMixBlend
@@ -9,6 +10,7 @@ from kmix_tf.blend.puzzle import PuzzleMixBlend
 from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
 
 __all__ = [
+    "AlignMixBlend",
     "BlendStrategy",
     "Blended",
     "CoMixupBlend",
