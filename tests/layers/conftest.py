@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AlignMixBlend,
     BetaRatio,
     ChoiceLayer,
     CoMixupLayer,
@@ -74,6 +75,7 @@ LAYERS = {
     "fmix of signals": lambda: FMixLayer(0.5, axes=1, decay=1.5, interpolations=2, num_classes=3),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
+    "alignmix": lambda: MixLayer(ratio=BetaRatio(2.0, "sample"), blend=AlignMixBlend(), num_classes=3),
     "host co-mixup": lambda: CoMixupLayer(part=4, num_classes=3),
     "host puzzle mix": lambda: PuzzleMixLayer(num_classes=3),
     "puzzle mix": lambda: PuzzleMixLayer(blocks=2, n_labels=2, interpolations=2, solver="graph", num_classes=3),

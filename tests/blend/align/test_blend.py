@@ -24,7 +24,7 @@ def oracle(first, second, ratio, axes, onto, epsilon):
     a, b = (side.astype(np.float64).reshape(np.prod(places), -1) for side in (first, second))
     cost = np.square(a[:, np.newaxis] - b[np.newaxis]).sum(axis=2)
     uniform = np.full(len(a), 1 / len(a))
-    plan = ot.sinkhorn(uniform, uniform, cost, epsilon, method="sinkhorn_log", numItermax=50000, stopThr=1e-10)
+    plan = ot.sinkhorn(uniform, uniform, cost, epsilon, method="sinkhorn_log", numItermax=5000, stopThr=1e-9)
     plan *= len(a)
     if onto == "sample":
         mixed = [ratio * a[i] + (1 - ratio) * sum(plan[i, j] * b[j] for j in range(len(b))) for i in range(len(a))]
@@ -33,8 +33,8 @@ def oracle(first, second, ratio, axes, onto, epsilon):
     return np.reshape(mixed, first.shape)
 
 
-def exact(axes=2, epsilon=0.5, **options):
-    return AlignMixBlend(axes, epsilon=epsilon, iterations=50000, tolerance=1e-5, **options)
+def exact(axes=2, epsilon=1.0, **options):
+    return AlignMixBlend(axes, epsilon=epsilon, iterations=2000, tolerance=1e-4, **options)
 
 
 @plain
@@ -43,9 +43,10 @@ def exact(axes=2, epsilon=0.5, **options):
 def test_mixtures_are_those_of_pots_plan(shape, axes, onto):
     first, second = maps(4, *shape), maps(4, *shape)
     partner, ratio = np.array([2, 2, 0, 1]), np.array([0.3, 0.9, 0.0, 0.5], np.float32)
-    blended = exact(axes, onto=onto)([tf.constant(first)], [tf.constant(second)], tf.constant(partner), ratio, seed=1)
+    sides = [tf.constant(first)], [tf.constant(second)]
+    blended = exact(axes, onto=onto)(*sides, tf.constant(partner), tf.constant(ratio), seed=1)
     expected = [
-        oracle(first[i], second[j], r, axes, onto, 0.5) for i, (j, r) in enumerate(zip(partner, ratio, strict=True))
+        oracle(first[i], second[j], r, axes, onto, 1.0) for i, (j, r) in enumerate(zip(partner, ratio, strict=True))
     ]
     np.testing.assert_allclose(blended.x[0], expected, atol=1e-3)
     np.testing.assert_array_equal(blended.ratio, ratio)
@@ -119,7 +120,7 @@ def test_several_interpolations_and_partners_are_as_many_mixtures():
 
 
 def test_leaves_of_the_same_places_move_alike_and_others_are_averaged():
-    image, table = maps(1, 2, 3, 2), maps(1, 5)
+    image, table = 10 * maps(1, 2, 3, 2), maps(1, 5)
     order = np.array([3, 0, 5, 1, 4, 2])
     turned = image.reshape(1, 6, 2)[:, order].reshape(image.shape) * 1.0
     numbers = np.arange(6.0, dtype=np.float32)
@@ -141,10 +142,10 @@ def test_no_gradient_flows_through_the_plan_but_through_both_maps():
         tape.watch([first, second])
         mixed = blend([first], [second], partner, tf.constant([ratio]), 0).x[0]
         loss = tf.reduce_sum(tf.square(mixed))
-    ours, theirs = tape.gradient(loss, [first, second])
+    ours, theirs = (tf.convert_to_tensor(side) for side in tape.gradient(loss, [first, second]))
     cost = np.square(first.numpy().reshape(4, 1, 3) - second.numpy().reshape(1, 4, 3)).sum(axis=2).astype(np.float64)
     uniform = np.full(4, 0.25)
-    plan = 4 * ot.sinkhorn(uniform, uniform, cost, 0.5, method="sinkhorn_log", numItermax=50000, stopThr=1e-12)
+    plan = 4 * ot.sinkhorn(uniform, uniform, cost, 1.0, method="sinkhorn_log", numItermax=5000, stopThr=1e-9)
     upstream = 2 * mixed.numpy().reshape(4, 3)
     np.testing.assert_allclose(ours.numpy().reshape(4, 3), ratio * upstream, atol=1e-4)
     np.testing.assert_allclose(theirs.numpy().reshape(4, 3), (1 - ratio) * plan.T @ upstream, atol=1e-3)
@@ -186,16 +187,13 @@ def test_images_of_any_batch_are_mixed_in_a_map(same):
 
 @pytest.mark.parametrize("sizes", [(None, 4), (None, None)])
 def test_sizes_may_be_open(sizes):
-    blend = AlignMixBlend(onto="sample")
-    x = maps(3, 3, 4, 2)
+    x, blend = tf.constant(maps(3, 3, 4, 2)), AlignMixBlend(onto="sample")
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *sizes, 2])])
-    def mixed(x):
+    def eager(x):
         return blend([x], [x], tf.constant([1, 2, 0]), tf.fill([3], 0.5), 1).x[0]
 
-    np.testing.assert_allclose(
-        mixed(x), blend([x], [x], tf.constant([1, 2, 0]), tf.fill([3], 0.5), 1).x[0], atol=1e-5
-    )
+    mixed = tf.function(eager, input_signature=[tf.TensorSpec([None, *sizes, 2])])
+    np.testing.assert_allclose(mixed(x), eager(x), atol=1e-5)
     with pytest.raises(tf.errors.InvalidArgumentError, match="AlignMixBlend: maps to align must have at most 1024"):
         mixed(np.zeros([3, 257, 4, 2], np.float32))
 
@@ -206,7 +204,7 @@ def test_sizes_may_be_open(sizes):
     ids=lambda options: next(iter(options)),
 )
 def test_it_combines_with_the_other_decisions(options):
-    layer = KMixupLayer(2.0, blend=AlignMixBlend(), num_classes=3, **{"k": 1, **options})
+    layer = KMixupLayer(alpha=2.0, blend=AlignMixBlend(), num_classes=3, **{"k": 1, **options})
     mixed = layer(maps(6, 3, 3, 2), np.arange(6) % 3, seed=1)
     assert len(mixed[0]) == 6 * options.get("interpolations", 1)
     assert all(np.isfinite(leaf).all() for leaf in mixed)
@@ -215,7 +213,7 @@ def test_it_combines_with_the_other_decisions(options):
 def test_two_loaders_and_several_partners():
     first, second = maps(4, 3, 3, 2), maps(4, 3, 3, 2)
     y = np.eye(4, dtype=np.float32)
-    x, label = MixLayer(blend=AlignMixBlend()).between((first, y), (second, y), seed=1)
+    x, _ = MixLayer(blend=AlignMixBlend()).between((first, y), (second, y), seed=1)
     assert x.shape == first.shape
     layer = MixLayer(RepeatedPairing(RandomPairing(), 2), BetaRatio(1.0), AlignMixBlend())
     assert layer(first, y, seed=1)[0].shape == (8, 3, 3, 2)
@@ -224,9 +222,7 @@ def test_two_loaders_and_several_partners():
 def test_places_are_asked_for():
     pooled = tf.ones([4, 7])
     arguments = tf.constant([1, 2, 3, 0]), tf.fill([4], 0.5), 1
-    with pytest.raises(
-        ValueError, match=r"AlignMixBlend: features must have 2 axes of places .*global pooling.*4, 7"
-    ):
+    with pytest.raises(ValueError, match=r"AlignMixBlend: features must have 2 axes of places .*global pooling"):
         AlignMixBlend()([pooled], [pooled], *arguments)
     large = tf.zeros([4, 33, 32, 1])
     with pytest.raises(ValueError, match=r"at most 1024 places.*\(4, 33, 32, 1\), which have 1056"):
@@ -286,14 +282,14 @@ def bars(count):
     return x, y
 
 
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.matrix)])
 def test_a_network_learns_by_the_recipe(jit_compile):
     from_logits = keras.losses.CategoricalCrossentropy(from_logits=True)
     model = recipe()
     model.compile(keras.optimizers.Adam(0.03), from_logits, jit_compile=jit_compile)
     x, y = bars(64)
     before = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, batch_size=32, epochs=25, verbose=0)
+    model.fit(x, y, batch_size=32, epochs=20, verbose=0)
     assert model.evaluate(x, y, verbose=0) < 0.7 * before
 
 
