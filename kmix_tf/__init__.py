@@ -12,6 +12,8 @@ from kmix_tf.blend import (
     LinearBlend,
     PuzzleMixBlend,
     SaliencyMixBlend,
+    StyleCutMixBlend,
+    StyleMixBlend,
 )
 from kmix_tf.callbacks import MixtureImages
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
@@ -100,6 +102,8 @@ __all__ = [
     "SaliencySource",
     "SameClassPairing",
     "SpectralResidualSaliency",
+    "StyleCutMixBlend",
+    "StyleMixBlend",
     "ThresholdWeight",
     "WeightStrategy",
     "__version__",

@@ -8,6 +8,7 @@ from kmix_tf.blend.fmix import FMixBlend
 from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
 from kmix_tf.blend.puzzle import PuzzleMixBlend
 from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
+from kmix_tf.blend.style import StyleCutMixBlend, StyleMixBlend
 
 __all__ = [
     "AlignMixBlend",
@@ -19,6 +20,8 @@ __all__ = [
     "LinearBlend",
     "PuzzleMixBlend",
     "SaliencyMixBlend",
+    "StyleCutMixBlend",
+    "StyleMixBlend",
     "as_blend",
     "interpolate",
     "interpolate_leaves",

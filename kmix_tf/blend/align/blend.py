@@ -47,9 +47,9 @@ class AlignMixBlend(BlendStrategy):
 
     Leaves of features with the places of the first map are moved by its plan; other leaves are mixed linearly.
     Partners may be matched by k, several interpolations of a pair share one plan, and distances, weights and two
-    loaders are as in every mix. Targets that say where something is, as maps and boxes do, are not moved: with these,
-    mix otherwise. A mask of padding is not known to the blend: absent places are places of zeros, and what is there
-    may be moved onto them, so do not align padded sequences.
+    loaders are as in every mix. Targets that say where something is, boxes and maps of the same places, would not be
+    moved along and are refused. A mask of padding is not known to the blend: absent places are places of zeros, and
+    what is there may be moved onto them, so do not align padded sequences.
 
     Args:
         axes: how many axes after the batch's say the place: 2 (default) for images and their maps
@@ -98,6 +98,7 @@ class AlignMixBlend(BlendStrategy):
     """
 
     axes: int
+    moves = True
 
     @_checks.speaks
     def __init__(
