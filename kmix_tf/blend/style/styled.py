@@ -104,9 +104,9 @@ def of_label(content: tf.Tensor, style: tf.Tensor, content_share: float) -> tf.T
 
 
 def unless_whole(make: Any, images: Images, ratio: tf.Tensor) -> tf.Tensor:
-    """What `make` gives, float32 `(mixtures, ...)`, but samples of ratio 1 as they are, for which it is not asked.
+    """What `make` gives, float32 `(mixtures, ...)`, but samples of ratio 1 as they are.
 
-    In the images' dtype, or float32 for integers.
+    Where all are such, it is not asked. In the images' dtype, or float32 for integers.
     """
     whole = tf.reshape(tf.equal(ratio, 1), [-1])
     dtype = images.first.dtype if images.first.dtype.is_floating else tf.float32

@@ -230,6 +230,17 @@ def test_places_are_asked_for():
     assert AlignMixBlend(1)([pooled], [pooled], *arguments).x[0].shape == (4, 7)
 
 
+def test_targets_that_say_where_something_is_are_refused():
+    x, layer = maps(4, 6, 5, 1), MixLayer(blend=AlignMixBlend(), bounding_box_format="xyxy")
+    with pytest.raises(ValueError, match=r"MixLayer: targets must not say where .* a map of shape \(4, 6, 5, 2\)"):
+        layer(x, maps(4, 6, 5, 2))
+    boxes = {"boxes": np.ones([4, 1, 4], np.float32), "labels": np.ones([4, 1], np.int32)}
+    with pytest.raises(ValueError, match=r"MixLayer: targets must not say where .* boxes\."):
+        layer(x, boxes)
+    mixed, (label, small) = layer(x, (np.eye(4, dtype=np.float32), maps(4, 3, 5, 2)))
+    assert (mixed.shape, label.shape, small.shape) == ((4, 6, 5, 1), (4, 4), (4, 3, 5, 2))
+
+
 BAD = {
     "axes": [0, 4, 1.5],
     "epsilon": [0, -1.0, float("inf"), "soft"],
