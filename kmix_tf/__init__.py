@@ -3,6 +3,7 @@
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
+    AlignMixBlend,
     Blended,
     BlendStrategy,
     CoMixupBlend,
@@ -12,6 +13,8 @@ from kmix_tf.blend import (
     PuzzleMixBlend,
     ResizeMixBlend,
     SaliencyMixBlend,
+    StyleCutMixBlend,
+    StyleMixBlend,
 )
 from kmix_tf.callbacks import MixtureImages
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
@@ -59,6 +62,7 @@ from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
+    "AlignMixBlend",
     "ApproximateMixupModel",
     "BetaRatio",
     "BlendStrategy",
@@ -113,6 +117,8 @@ __all__ = [
     "SameClassPairing",
     "ScaleRatio",
     "SpectralResidualSaliency",
+    "StyleCutMixBlend",
+    "StyleMixBlend",
     "ThresholdWeight",
     "UniformRatio",
     "WeightStrategy",

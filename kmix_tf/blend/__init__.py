@@ -1,5 +1,6 @@
 """How two inputs are combined, given the ratio."""
 
+from kmix_tf.blend.align import AlignMixBlend
 from kmix_tf.blend.base import Blended, BlendStrategy, as_blend
 from kmix_tf.blend.comixup import CoMixupBlend
 from kmix_tf.blend.cutmix import CutMixBlend
@@ -8,8 +9,10 @@ from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
 from kmix_tf.blend.puzzle import PuzzleMixBlend
 from kmix_tf.blend.resizemix import ResizeMixBlend
 from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
+from kmix_tf.blend.style import StyleCutMixBlend, StyleMixBlend
 
 __all__ = [
+    "AlignMixBlend",
     "BlendStrategy",
     "Blended",
     "CoMixupBlend",
@@ -19,6 +22,8 @@ __all__ = [
     "PuzzleMixBlend",
     "ResizeMixBlend",
     "SaliencyMixBlend",
+    "StyleCutMixBlend",
+    "StyleMixBlend",
     "as_blend",
     "interpolate",
     "interpolate_leaves",

@@ -63,6 +63,11 @@ class BlendStrategy(Decision):
         gathers: whether its mixtures are of any number of samples of one batch, of which it says itself which and how
             much: then there is nothing left for a pairing, a ratio or a weight of pairs to say. A batch that is not
             to be mixed comes with ratios of 1. Default False.
+        moves: whether features come to other places, of which targets that say where something is know nothing: such
+            are refused. Default False.
+        stops_gradients: whether no gradient flows from its mixtures back to the features, so that it is for inputs
+            alone. Default False.
+        models: Keras models that it asks, whose weights are to be saved with the layer. Default none.
 
     Example:
         >>> class Larger(BlendStrategy):  # shows of each feature the larger one
@@ -81,6 +86,13 @@ class BlendStrategy(Decision):
     pastes: bool = False
     by_pair: bool = False
     gathers: bool = False
+    moves: bool = False
+    stops_gradients: bool = False
+
+    @property
+    def models(self) -> list[Any]:
+        """Keras models whose weights are saved with the layer."""
+        return []
 
     @property
     def pasted_axes(self) -> int | None:

@@ -180,6 +180,7 @@ class MixLayer(Adapts, Stage):
         self.embedding = _checks.function("embedding", embedding)
         # Keras saves the weights of models that are attributes of the layer itself.
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
+        self.blend_models = list(self.blend.models)
         self.num_classes = checked_classes(num_classes)
         self._class_weight = ClassWeights(class_weight, self.num_classes)
         self._label_rules = LabelRules(label_shares, self.num_classes)

@@ -6,10 +6,10 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._images import warn_of_channels_first
+from kmix_tf._images import image_of, warn_of_channels_first
 from kmix_tf.batch.batch import Batch
-from kmix_tf.batch.leaf import FEATURES, MASK, MIXED, TARGETS, WEIGHTS, Leaf
-from kmix_tf.batch.mixture import Mixture
+from kmix_tf.batch.leaf import BOXES, FEATURES, MASK, MIXED, TARGETS, WEIGHTS, Leaf
+from kmix_tf.batch.mixture import Mixture, has_places
 from kmix_tf.batch.roles import ROLES
 from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.label_shares.rules import LabelRules, label_ratios
@@ -82,6 +82,8 @@ def _blended(first: Batch, second: Batch, drawn: Drawn, blend: BlendStrategy, sa
     ours = first.tensors(FEATURES)
     theirs = ours if second is first else second.tensors(FEATURES)
     given = blend(ours, theirs, *drawn.plan, **told)
+    if blend.moves:
+        _require_nothing_of_places(first, blend)
     if not isinstance(given, tuple) or len(given) < 2 or not isinstance(given[0], (list, tuple)):
         raise _checks.problem(f"{blend.shown} must return Blended(x, ratio). Received: {given!r}.", TypeError)
     if len(given[0]) != len(ours):
@@ -89,6 +91,20 @@ def _blended(first: Batch, second: Batch, drawn: Drawn, blend: BlendStrategy, sa
             f"{blend.shown} must give as many features as it is given. Received: {len(given[0])} of {len(ours)}."
         )
     return Blended(*given)
+
+
+def _require_nothing_of_places(batch: Batch, blend: BlendStrategy) -> None:
+    """Refuses targets that say where something is, for a blend that moves features and leaves those."""
+    image = image_of(batch.tensors(FEATURES), blend.axes or 1)
+    places = image.shape[1 : 1 + (blend.axes or 1)]
+    for leaf in batch.leaves:
+        is_map = leaf.part == TARGETS and leaf.role == MIXED and has_places(leaf.tensor.shape, places)
+        if is_map or leaf.role == BOXES:
+            raise _checks.problem(
+                f"targets must not say where something is, for {blend.shown} moves features and leaves them. "
+                f"Received: {leaf.name}, {'boxes' if leaf.role == BOXES else f'a map of shape {leaf.tensor.shape}'}. "
+                "Use another blend, or name it in passthrough=."
+            )
 
 
 def _saliency(first: Batch, second: Batch, blend: Any, given: Any) -> tuple[tf.Tensor, tf.Tensor]:

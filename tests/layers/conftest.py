@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AlignMixBlend,
     BetaRatio,
     ChoiceLayer,
     CoMixupLayer,
@@ -30,6 +31,8 @@ from kmix_tf import (
     ResizeMixLayer,
     SaliencyMixLayer,
     SameClassPairing,
+    StyleCutMixBlend,
+    StyleMixBlend,
     ThresholdWeight,
 )
 
@@ -47,6 +50,16 @@ def first_rows(x):
 @keras.saving.register_keras_serializable(package="kmix_tf_tests")
 def brightness(features, targets):
     return tf.reduce_sum(tf.abs(tf.cast(features[0], tf.float32)), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="kmix_tf_tests")
+def folded(image):
+    return tf.nn.space_to_depth(image, 2)
+
+
+@keras.saving.register_keras_serializable(package="kmix_tf_tests")
+def unfolded(features):
+    return tf.nn.depth_to_space(features, 2)
 
 
 # Each takes images (batch, 4, 6, 1) and integer labels of 3 classes, and works under XLA unless its name says "host".
@@ -79,6 +92,9 @@ LAYERS = {
     ),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
+    "alignmix": lambda: MixLayer(ratio=BetaRatio(2.0, "sample"), blend=AlignMixBlend(), num_classes=3),
+    "stylemix": lambda: MixLayer(blend=StyleMixBlend(folded, unfolded), num_classes=3),
+    "style cutmix": lambda: MixLayer(blend=StyleCutMixBlend(folded, unfolded, scope="sample"), num_classes=3),
     "host co-mixup": lambda: CoMixupLayer(part=4, num_classes=3),
     "host puzzle mix": lambda: PuzzleMixLayer(num_classes=3),
     "puzzle mix": lambda: PuzzleMixLayer(blocks=2, n_labels=2, interpolations=2, solver="graph", num_classes=3),

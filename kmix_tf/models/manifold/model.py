@@ -83,7 +83,9 @@ class ManifoldMixModel(MixingWrapper):
     ):
         require_tensorflow("its step, which mixes hidden features", f"{IN_THE_DATA_STAGE}, which mixes its inputs")
         names = _checked_names(layers)
-        super().__init__(model, _mixes_at(names, mix), "mix", seed, **kwargs)
+        mixes = _mixes_at(names, mix)
+        super().__init__(model, mixes, "mix", seed, **kwargs)
+        _require_gradients(names, mixes)
         self.mix_layers = names
         self.mix = dict(mix) if isinstance(mix, Mapping) else mix
         if INPUT in self.mix_layers:
@@ -186,6 +188,17 @@ class ManifoldMixModel(MixingWrapper):
         # Names of leaves mean those of the inputs, of which others need not be such as can be mixed.
         features = x if INPUT in self.mix_layers or y is None else tf.zeros([tf.shape(tf.nest.flatten(y)[0])[0], 1])
         return converted(self.mixers[0], features, y, sample_weight)
+
+
+def _require_gradients(names: list[str], mixes: list[Stage]) -> None:
+    """Refuses, in hidden layers, blends through which no gradient reaches the layers before."""
+    for name, mixer in zip(names, mixes if len(mixes) > 1 else mixes * len(names), strict=True):
+        for member in mixer.members():
+            if name != INPUT and member.blend.stops_gradients:
+                raise _checks.problem(
+                    f"a blend that stops gradients is for layers=['input'], or none before it would be trained. "
+                    f"Received: {member.blend.shown} at {name!r}."
+                )
 
 
 class _Untracked:
