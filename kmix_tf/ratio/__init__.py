@@ -3,6 +3,15 @@
 from kmix_tf.ratio.base import RatioStrategy, as_ratio
 from kmix_tf.ratio.beta import BetaRatio, sample_beta
 from kmix_tf.ratio.distribution import DistributionRatio
+from kmix_tf.ratio.uniform import UniformRatio
 from kmix_tf.ratio.warped import DistanceWarpedRatio
 
-__all__ = ["BetaRatio", "DistanceWarpedRatio", "DistributionRatio", "RatioStrategy", "as_ratio", "sample_beta"]
+__all__ = [
+    "BetaRatio",
+    "DistanceWarpedRatio",
+    "DistributionRatio",
+    "RatioStrategy",
+    "UniformRatio",
+    "as_ratio",
+    "sample_beta",
+]
