@@ -3,28 +3,34 @@
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
+    AttentiveMixBlend,
     Blended,
     BlendStrategy,
     CoMixupBlend,
     CutMixBlend,
     FMixBlend,
+    GridMixBlend,
     LinearBlend,
     PuzzleMixBlend,
     SaliencyMixBlend,
+    SmoothMixBlend,
 )
 from kmix_tf.callbacks import MixtureImages
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
+    AttentiveMixLayer,
     ChoiceLayer,
     CoMixupLayer,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
 )
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
@@ -42,13 +48,15 @@ from kmix_tf.pairing import (
     solve_assignment,
 )
 from kmix_tf.pipeline import mix
-from kmix_tf.ratio import BetaRatio, DistanceWarpedRatio, DistributionRatio, RatioStrategy, sample_beta
-from kmix_tf.saliency import GradientSaliency, SaliencySource, SpectralResidualSaliency
+from kmix_tf.ratio import BetaRatio, DistanceWarpedRatio, DistributionRatio, RatioStrategy, UniformRatio, sample_beta
+from kmix_tf.saliency import FeatureSaliency, GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
     "ApproximateMixupModel",
+    "AttentiveMixBlend",
+    "AttentiveMixLayer",
     "BetaRatio",
     "BlendStrategy",
     "Blended",
@@ -64,7 +72,10 @@ __all__ = [
     "ExponentialWeight",
     "FMixBlend",
     "FMixLayer",
+    "FeatureSaliency",
     "GradientSaliency",
+    "GridMixBlend",
+    "GridMixLayer",
     "KMixupLayer",
     "LabelDistancePairing",
     "LabelShareStrategy",
@@ -97,8 +108,11 @@ __all__ = [
     "SaliencyMixLayer",
     "SaliencySource",
     "SameClassPairing",
+    "SmoothMixBlend",
+    "SmoothMixLayer",
     "SpectralResidualSaliency",
     "ThresholdWeight",
+    "UniformRatio",
     "WeightStrategy",
     "__version__",
     "mix",

@@ -5,6 +5,8 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixBlend,
+    AttentiveMixLayer,
     BetaRatio,
     ChoiceLayer,
     CoMixupLayer,
@@ -14,6 +16,7 @@ from kmix_tf import (
     DistributionRatio,
     ExponentialWeight,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LabelDistancePairing,
     LocalMixupLayer,
@@ -29,7 +32,9 @@ from kmix_tf import (
     RepeatedPairing,
     SaliencyMixLayer,
     SameClassPairing,
+    SmoothMixLayer,
     ThresholdWeight,
+    UniformRatio,
 )
 
 
@@ -72,6 +77,12 @@ LAYERS = {
     "cutmix of signals": lambda: CutMixLayer(0.5, axes=1, interpolations=2, num_classes=3),
     "fmix": lambda: FMixLayer(num_classes=3, scope="sample"),
     "fmix of signals": lambda: FMixLayer(0.5, axes=1, decay=1.5, interpolations=2, num_classes=3),
+    "gridmix": lambda: GridMixLayer(scope="sample", num_classes=3),
+    "smoothmix": lambda: SmoothMixLayer(num_classes=3, interpolations=2),
+    "attentivemix": lambda: AttentiveMixLayer(grid=3, num_classes=3, interpolations=2),
+    "attentivemix by brightness": lambda: MixLayer(
+        ratio=UniformRatio(0.5, 0.75), blend=AttentiveMixBlend(2, saliency=brightness), num_classes=3
+    ),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
     "host co-mixup": lambda: CoMixupLayer(part=4, num_classes=3),

@@ -63,6 +63,7 @@ OTHER = {
     "interpolations": lambda: 4,
     "baseline": lambda: "batch_augmentation",
     "axes": lambda: 1,
+    "grid": lambda: 3,
     "decay": lambda: 1.5,
     "saliency": lambda: SpectralResidualSaliency(1, size=8),
     "blocks": lambda: 2,
