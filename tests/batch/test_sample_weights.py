@@ -11,6 +11,7 @@ from kmix_tf import (
     BetaRatio,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLoss,
     MixLayer,
@@ -18,6 +19,7 @@ from kmix_tf import (
     MultiMixLayer,
     PuzzleMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
     mix,
     unpack_targets,
 )
@@ -34,6 +36,7 @@ LAYERS = [
     CutMixLayer(num_classes=CLASSES),
     FMixLayer(num_classes=CLASSES, scope="sample"),
     SaliencyMixLayer(num_classes=CLASSES),
+    SmoothMixLayer(num_classes=CLASSES),
     PuzzleMixLayer(num_classes=CLASSES, blocks=4),
 ]
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: f"{layer.name}")
@@ -135,8 +138,13 @@ class TestPlaces:
     @pytest.mark.parametrize("targets", ["mixed", "packed"])
     @pytest.mark.parametrize(
         "layer",
-        [CutMixLayer(), FMixLayer(scope="sample", interpolations=2), PuzzleMixLayer(blocks=4, t_eps=0.0, n_labels=2)],
-        ids=["cutmix", "fmix", "puzzle"],
+        [
+            CutMixLayer(),
+            FMixLayer(scope="sample", interpolations=2),
+            GridMixLayer(scope="sample"),
+            PuzzleMixLayer(blocks=4, t_eps=0.0, n_labels=2),
+        ],
+        ids=["cutmix", "fmix", "gridmix", "puzzle"],
     )
     def test_pasted_maps_bring_their_weights(self, layer, targets, of_places):
         maps = RNG.integers(0, CLASSES, (SIZE, 8, 8))

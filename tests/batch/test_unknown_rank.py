@@ -5,14 +5,17 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
 )
 
 RNG = np.random.default_rng(0)
@@ -27,6 +30,9 @@ LAYERS = {
     "local": lambda **options: LocalMixupLayer(**options),
     "cutmix": lambda **options: CutMixLayer(**options),
     "fmix": lambda **options: FMixLayer(**options),
+    "gridmix": lambda **options: GridMixLayer(**options),
+    "smoothmix": lambda **options: SmoothMixLayer(**options),
+    "attentivemix": lambda **options: AttentiveMixLayer(**options),
     "saliencymix": lambda **options: SaliencyMixLayer(**options),
     "puzzle mix": lambda **options: PuzzleMixLayer(**options),
 }

@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     LocalMixupLoss,
@@ -22,6 +24,7 @@ from kmix_tf import (
     RandomPairing,
     RemixShares,
     SaliencyMixLayer,
+    SmoothMixLayer,
     mix,
     unpack_targets,
 )
@@ -83,6 +86,9 @@ LAYERS = {
     "local": lambda **options: LocalMixupLayer(scope="sample", **options),
     "cutmix": lambda **options: CutMixLayer(scope="sample", interpolations=2, **options),
     "fmix": lambda **options: FMixLayer(scope="sample", **options),
+    "gridmix": lambda **options: GridMixLayer(scope="sample", **options),
+    "smoothmix": lambda **options: SmoothMixLayer(scope="sample", **options),
+    "attentivemix": lambda **options: AttentiveMixLayer(grid=4, scope="sample", **options),
     "saliencymix": lambda **options: SaliencyMixLayer(scope="sample", **options),
     "puzzle mix": lambda **options: PuzzleMixLayer(scope="sample", blocks=4, **options),
     "seldom": lambda **options: KMixupLayer(1, probability=0.5, **options),

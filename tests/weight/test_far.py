@@ -8,10 +8,12 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixBlend,
     BetaRatio,
     Blended,
     CutMixBlend,
     FMixBlend,
+    GridMixBlend,
     LinearBlend,
     LocalMixupLayer,
     LocalMixupLoss,
@@ -21,6 +23,7 @@ from kmix_tf import (
     RandomPairing,
     RepeatedPairing,
     SaliencyMixBlend,
+    SmoothMixBlend,
     SpectralResidualSaliency,
     ThresholdWeight,
     WeightStrategy,
@@ -38,6 +41,9 @@ BLENDS = {
     "linear": LinearBlend,
     "cutmix": CutMixBlend,
     "fmix": FMixBlend,
+    "gridmix": GridMixBlend,
+    "smoothmix": SmoothMixBlend,
+    "attentivemix": lambda: AttentiveMixBlend(saliency=SpectralResidualSaliency()),
     "saliencymix": lambda: SaliencyMixBlend(saliency=SpectralResidualSaliency()),
     "puzzle": lambda: PuzzleMixBlend(blocks=4, saliency=SpectralResidualSaliency()),
     "puzzle, in graph": lambda: PuzzleMixBlend(blocks=2, saliency=SpectralResidualSaliency(), solver="graph"),
