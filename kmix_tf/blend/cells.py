@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after
+from kmix_tf._graph import after, require
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.masked import blend_by_mask, for_each_partner
-from kmix_tf.blend.puzzle.blocks import Size, at_places, require_blocks_fit, sizes_of
+from kmix_tf.blend.puzzle.blocks import Size, are_known, at_places, sizes_of
 
 
 def require_cells(image: tf.Tensor, grid: int, axes: int) -> tf.Tensor:
@@ -20,7 +20,14 @@ def require_cells(image: tf.Tensor, grid: int, axes: int) -> tf.Tensor:
     Raises:
         ValueError: for images smaller than the grid. InvalidArgumentError: on the batch, if that shows only then.
     """
-    return after(require_blocks_fit(sizes_of(image, axes), grid), [image])[0]
+    sizes = sizes_of(image, axes)
+    rule = f"images must have at least {grid} places along each axis, one for each cell of the grid. Received: "
+    remedy = f"Give a smaller grid than {grid}."
+    if not are_known(sizes):
+        return after(require(tf.reduce_min(tf.stack(sizes)) >= grid, f"{rule}fewer. {remedy}"), [image])[0]
+    if min(sizes) < grid:
+        raise _checks.problem(f"{rule}{' x '.join(map(str, sizes))}. {remedy}")
+    return image
 
 
 def ranks_of(keys: tf.Tensor) -> tf.Tensor:

@@ -59,7 +59,7 @@ def _share(root: tf.Tensor, ends: Sequence[tf.Tensor]) -> tf.Tensor:
     return share
 
 
-def _mask_of_spots(centre: tf.Tensor, rate: tf.Tensor, *, sizes: Sequence[Size]) -> tf.Tensor:
+def mask_of_spots(centre: tf.Tensor, rate: tf.Tensor, *, sizes: Sequence[Size]) -> tf.Tensor:
     """The sample's share at each place: 0 in the middle of a spot, and near to 1 far from it."""
     axes, squares = len(sizes), tf.zeros([])
     for axis, size in enumerate(sizes):
@@ -127,4 +127,4 @@ class SmoothMixBlend(BlendStrategy):
             centre = shared_by_pairs(centre, partner)
         ratio = for_each_partner(partner, ratio)
         told = [centre, rates_of(centre, ratio, axes=self.axes)]
-        return blend_by_mask(first, second, partner, ratio, told, mask_of=_mask_of_spots, axes=self.axes)
+        return blend_by_mask(first, second, partner, ratio, told, mask_of=mask_of_spots, axes=self.axes)
