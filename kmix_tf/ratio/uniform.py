@@ -53,6 +53,6 @@ class UniformRatio(RatioStrategy):
     def _drawn(self, shape: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         if self.low == self.high:
             return tf.fill(shape, tf.constant(self.low, tf.float32))
-        drawn = self.low + (self.high - self.low) * random_uniform(shape, seed)
-        # What is computed in float32 may be rounded out of the interval.
-        return tf.clip_by_value(drawn, self.low, self.high)
+        # In float64: XLA rounds a product and a sum once, TensorFlow's kernels twice.
+        uniform = tf.cast(random_uniform(shape, seed), tf.float64)
+        return tf.cast(self.low + (self.high - self.low) * uniform, tf.float32)
