@@ -66,7 +66,7 @@ class FeatureSaliency(SaliencySource):
         paths = getattr(features, "paths", None)
         features = [floating(tf.convert_to_tensor(leaf)) for leaf in features]
         taken, image = as_taken(self.model, features, paths), image_of(features, self.axes)
-        maps = ask_model(self._maps, taken)
+        maps = ask_model(self._maps, taken, "saliency")
         if not tf.is_tensor(maps) or maps.shape.rank != self.axes + 2:
             raise _checks.problem(
                 f"{_wanted('model', self.axes)}. Received: model {self.model.name!r}, {_told(maps)}."
