@@ -37,8 +37,9 @@ def require_gradients_in_tensorflow(model: Any) -> None:
         raise _checks.problem(
             "gradients of a model are taken in TensorFlow. Received: "
             f"model={model.name!r}, on the back end {keras.backend.backend()!r}. Give no model: "
-            "SpectralResidualSaliency() needs none; FeatureSaliency(model) takes no gradients. Or a callable of TensorFlow ops, saliency=(features, targets) -> "
-            "(batch, *axes); or what you computed before, layer(x, y, saliency=...).",
+            "SpectralResidualSaliency() needs none, and FeatureSaliency(model) no gradients. Or a callable of "
+            "TensorFlow ops, saliency=(features, targets) -> (batch, *axes); or what you computed before, "
+            "layer(x, y, saliency=...).",
             RuntimeError,
         )
 
@@ -151,8 +152,8 @@ def _weights(model: Any) -> tuple[list[Any], list[Any]]:
     if any(getattr(variable, "_value", 0) is None for variable in model.variables):
         raise ValueError(
             "a model that a mix asks, as embedding or for saliency, must be another than the one in fit, whose "
-            f"weights are not in it while JAX trains them. Received: {model.name!r}, in fit itself or in part. Before "
-            "fit, make a copy: keras.models.clone_model(model), and set_weights."
+            f"weights are not in it while JAX trains them. Received: {model.name!r}, in fit itself or in part. "
+            "Before fit, make a copy: keras.models.clone_model(model), and set_weights."
         )
     trainable, others = model.trainable_variables, model.non_trainable_variables
     return [variable.value for variable in trainable], [variable.value for variable in others]
