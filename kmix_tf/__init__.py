@@ -4,25 +4,30 @@ from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
     AlignMixBlend,
+    AttentiveMixBlend,
     Blended,
     BlendStrategy,
     CoMixupBlend,
     CutMixBlend,
     FMixBlend,
+    GridMixBlend,
     LinearBlend,
     PuzzleMixBlend,
     ResizeMixBlend,
     SaliencyMixBlend,
+    SmoothMixBlend,
     StyleCutMixBlend,
     StyleMixBlend,
 )
 from kmix_tf.callbacks import MixtureImages
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
+    AttentiveMixLayer,
     ChoiceLayer,
     CoMixupLayer,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     MixLayer,
@@ -31,6 +36,7 @@ from kmix_tf.layers import (
     RecursiveMixLayer,
     ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
 )
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
@@ -57,13 +63,15 @@ from kmix_tf.ratio import (
     UniformRatio,
     sample_beta,
 )
-from kmix_tf.saliency import GradientSaliency, SaliencySource, SpectralResidualSaliency
+from kmix_tf.saliency import FeatureSaliency, GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
     "AlignMixBlend",
     "ApproximateMixupModel",
+    "AttentiveMixBlend",
+    "AttentiveMixLayer",
     "BetaRatio",
     "BlendStrategy",
     "Blended",
@@ -79,7 +87,10 @@ __all__ = [
     "ExponentialWeight",
     "FMixBlend",
     "FMixLayer",
+    "FeatureSaliency",
     "GradientSaliency",
+    "GridMixBlend",
+    "GridMixLayer",
     "KMixupLayer",
     "LabelDistancePairing",
     "LabelShareStrategy",
@@ -116,6 +127,8 @@ __all__ = [
     "SaliencySource",
     "SameClassPairing",
     "ScaleRatio",
+    "SmoothMixBlend",
+    "SmoothMixLayer",
     "SpectralResidualSaliency",
     "StyleCutMixBlend",
     "StyleMixBlend",

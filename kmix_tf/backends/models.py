@@ -37,18 +37,20 @@ def require_gradients_in_tensorflow(model: Any) -> None:
         raise _checks.problem(
             "gradients of a model are taken in TensorFlow. Received: "
             f"model={model.name!r}, on the back end {keras.backend.backend()!r}. Give no model: "
-            "SpectralResidualSaliency() needs none. Or a callable of TensorFlow ops, saliency=(features, targets) -> "
-            "(batch, *axes); or what you computed before, layer(x, y, saliency=...).",
+            "SpectralResidualSaliency() needs none, and FeatureSaliency(model) no gradients. Or a callable of "
+            "TensorFlow ops, saliency=(features, targets) -> (batch, *axes); or what you computed before, "
+            "layer(x, y, saliency=...).",
             RuntimeError,
         )
 
 
-def ask_model(model: Any, x: Any) -> Any:
+def ask_model(model: Any, x: Any, role: str = "embedding") -> Any:
     """What a Keras model says of tensors, as in inference, with the weights that it has when the batch comes.
 
     Args:
         model: a Keras model or layer, of any back end.
         x: a tensor `(batch, ...)` or a structure of them, as the model takes it.
+        role: what it is to the mix, in errors.
 
     Returns:
         Tensors as the model gives them, bfloat16 as float32.
@@ -62,7 +64,7 @@ def ask_model(model: Any, x: Any) -> Any:
     if is_for_xla():
         raise _checks.problem(
             f"XLA cannot compile what calls back to the host, as a Keras model on {keras.backend.backend()!r} does. "
-            f"Received: embedding={model.name!r} and jit_compile=True. Leave jit_compile out, or embed data before."
+            f"Received: {role}={model.name!r} and jit_compile=True. Leave jit_compile out, or ask it before."
         )
     # NumPy's bfloat16 is not everybody's.
     x = tf.nest.map_structure(lambda leaf: at_least_float32(leaf) if leaf.dtype == tf.bfloat16 else leaf, x)
@@ -149,9 +151,9 @@ def _weights(model: Any) -> tuple[list[Any], list[Any]]:
     """A model's weights, trainable and others. `fit` on JAX takes them away, and Keras would give new ones."""
     if any(getattr(variable, "_value", 0) is None for variable in model.variables):
         raise ValueError(
-            "embedding must be another model than the one in fit, whose weights are not in it while JAX trains them. "
-            f"Received: embedding={model.name!r}, in fit itself or in part. Before fit, make a copy: "
-            "keras.models.clone_model(model), and set_weights."
+            "a model that a mix asks, as embedding or for saliency, must be another than the one in fit, whose "
+            f"weights are not in it while JAX trains them. Received: {model.name!r}, in fit itself or in part. "
+            "Before fit, make a copy: keras.models.clone_model(model), and set_weights."
         )
     trainable, others = model.trainable_variables, model.non_trainable_variables
     return [variable.value for variable in trainable], [variable.value for variable in others]

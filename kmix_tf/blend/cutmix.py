@@ -46,10 +46,10 @@ def inside_box(boxes: Boxes, sizes: Sequence[Any]) -> list[tf.Tensor]:
     """
     half = boxes.side[..., tf.newaxis] / 2
     centres = tf.split(boxes.centre, len(sizes), axis=-1)
-    return [tf.abs(_middles(size) - centre) < half for size, centre in zip(sizes, centres, strict=True)]
+    return [tf.abs(middles(size) - centre) < half for size, centre in zip(sizes, centres, strict=True)]
 
 
-def _middles(size: Any) -> Any:
+def middles(size: Any) -> Any:
     """The middles of so many places side by side, in units of the whole."""
     if isinstance(size, int):
         return ((np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(max(size, 1))).astype(np.float32)

@@ -11,13 +11,10 @@ from kmix_tf._graph import fused
 from kmix_tf._images import image_of
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.cutmix import boxes_round, paste_boxes
-from kmix_tf.blend.salient import SalientBlend
+from kmix_tf.blend.salient import TIE, SalientBlend
 from kmix_tf.saliency.asking import given_pair
 from kmix_tf.saliency.source import checked
 from kmix_tf.seeding import as_seed, random_uniform
-
-# Places this near the largest saliency, as a share of it, are as salient: rounding must not decide between them.
-TIE = 1e-4
 
 
 def salient_centre(saliency: tf.Tensor, seed: Any) -> tf.Tensor:

@@ -10,6 +10,9 @@ from kmix_tf.blend.base import BlendStrategy
 from kmix_tf.saliency.asking import ask
 from kmix_tf.saliency.source import as_source
 
+# What is this near the largest saliency, as a share of it, is as salient: rounding must not decide between them.
+TIE = 1e-4
+
 
 class SalientBlend(BlendStrategy):
     """A blend of images that asks what matters where.

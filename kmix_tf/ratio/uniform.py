@@ -34,7 +34,9 @@ class _Bounded(RatioStrategy):
         """Draws ratios for samples whose k-groups are `group`, as `BetaRatio` does."""
 
         def draw(shape: tf.Tensor, seed: Any) -> tf.Tensor:
-            between = self.low + (self.high - self.low) * random_uniform(shape, as_seed(seed))
+            # In float64: XLA rounds a product and a sum once, TensorFlow's kernels twice.
+            uniform = tf.cast(random_uniform(shape, as_seed(seed)), tf.float64)
+            between = tf.cast(self.low + (self.high - self.low) * uniform, tf.float32)
             # Rounding is not to lead out of the bounds.
             return self._made(tf.clip_by_value(between, self.low, self.high))
 

@@ -2,6 +2,7 @@
 
 from kmix_tf.saliency.asking import ask, ask_pair, given_pair
 from kmix_tf.saliency.fallback import FallbackCount
+from kmix_tf.saliency.features import FeatureSaliency
 from kmix_tf.saliency.gradient import GradientSaliency, saliency_of_gradient
 from kmix_tf.saliency.inputs import NamedFeatures
 from kmix_tf.saliency.pooling import pooled, smooth
@@ -10,6 +11,7 @@ from kmix_tf.saliency.spectral import SpectralResidualSaliency
 
 __all__ = [
     "FallbackCount",
+    "FeatureSaliency",
     "GradientSaliency",
     "NamedFeatures",
     "SaliencySource",

@@ -11,7 +11,7 @@ from kmix_tf._compat import register
 from kmix_tf._graph import at_least_float32
 from kmix_tf._images import image_of
 from kmix_tf.backends import require_gradients_in_tensorflow
-from kmix_tf.saliency.inputs import as_taken, only
+from kmix_tf.saliency.inputs import as_taken, floating, only
 from kmix_tf.saliency.levelled import is_half, levelled_gradient
 from kmix_tf.saliency.pooling import gaussian_sizes, smooth
 from kmix_tf.saliency.source import SaliencySource
@@ -103,7 +103,7 @@ class GradientSaliency(SaliencySource):
                 "SpectralResidualSaliency, which needs none."
             )
         paths = getattr(features, "paths", None)
-        features = [_floating(tf.convert_to_tensor(leaf)) for leaf in features]
+        features = [floating(tf.convert_to_tensor(leaf)) for leaf in features]
         taken, image = as_taken(self.model, features, paths), image_of(features, self.axes)
         targets = [tf.convert_to_tensor(target) for target in targets]
         gradient = self._gradient(lambda: tf.nest.flatten(self.model(taken, training=False)), targets, image)
@@ -136,11 +136,6 @@ class GradientSaliency(SaliencySource):
                 TypeError,
             )
         return tf.reduce_sum(at_least_float32(value))
-
-
-def _floating(leaf: tf.Tensor) -> tf.Tensor:
-    """Integers as float32: there are no gradients with respect to them."""
-    return leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32)
 
 
 def _aligned(loss: Any, targets: list[tf.Tensor], prediction: list[tf.Tensor]) -> list[tf.Tensor]:

@@ -46,7 +46,12 @@ def as_taken(model: keras.Model, features: Sequence[tf.Tensor], paths: Sequence[
     if paths is not None and len(features) > 1 and all(isinstance(key, str) for key, *_ in paths):
         features = _by_name(model, features, paths)
     _require_sizes(model, features)
-    return tf.nest.pack_sequence_as(_inputs(model), features)
+    return tf.nest.pack_sequence_as(inputs_of(model), features)
+
+
+def floating(leaf: tf.Tensor) -> tf.Tensor:
+    """Integers as float32, as which they are mixed; there are no gradients with respect to them."""
+    return leaf if leaf.dtype.is_floating else tf.cast(leaf, tf.float32)
 
 
 def only(values: Sequence[tf.Tensor]) -> Any:
@@ -72,7 +77,7 @@ def nested(paths: Sequence[tuple], leaves: Sequence[Any]) -> Any:
     return made if isinstance(paths[0][0], str) else list(made.values())
 
 
-def _inputs(model: keras.Model) -> Any:
+def inputs_of(model: keras.Model) -> Any:
     """A functional model's inputs in their structure, which Keras 3 does not know of a Sequential before a call."""
     inputs = getattr(model, "input", None)
     return only(model.inputs) if inputs is None else inputs
@@ -83,7 +88,7 @@ def _by_name(model: keras.Model, features: Sequence[tf.Tensor], paths: Sequence[
 
     Leaves of a mapping come sorted by key, whatever the order of the model's list of inputs.
     """
-    wanted = [path for path, _ in leaf_paths(_inputs(model))]
+    wanted = [path for path, _ in leaf_paths(inputs_of(model))]
     if not all(path and isinstance(path[0], str) for path in wanted):
         wanted = [(leaf._keras_history[0].name,) for leaf in model.inputs]
     if sorted(wanted) != sorted(paths):
@@ -106,7 +111,7 @@ def _require_as_many(model: keras.Model, features: Sequence[tf.Tensor]) -> None:
 
 
 def _require_sizes(model: keras.Model, features: Sequence[tf.Tensor]) -> None:
-    for leaf, wanted in zip(features, tf.nest.flatten(_inputs(model)), strict=True):
+    for leaf, wanted in zip(features, tf.nest.flatten(inputs_of(model)), strict=True):
         # Keras adds or drops a last axis of length 1 itself.
         if leaf.shape.rank == len(wanted.shape) and not leaf.shape[1:].is_compatible_with(wanted.shape[1:]):
             raise _checks.problem(

@@ -47,7 +47,12 @@ def as_source(value: Any) -> Source | None:
     """
     rule = "a callable (features, targets) -> (batch, *axes)"
     if isinstance(value, keras.Model):
-        _checks.refuse("saliency", f"{rule}; of a model, GradientSaliency(model, loss)", value, TypeError)
+        _checks.refuse(
+            "saliency",
+            f"{rule}; of a model, GradientSaliency(model, loss) or FeatureSaliency(model)",
+            value,
+            TypeError,
+        )
     if isinstance(value, type):
         _checks.refuse("saliency", f"an object: with brackets, {value.__name__}(...)", value, TypeError)
     if _checks.function("saliency", value) is not None and not isinstance(value, SaliencySource):

@@ -5,10 +5,12 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     Blended,
     CutMixBlend,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     MixLayer,
     PuzzleMixLayer,
@@ -37,6 +39,8 @@ LAYERS = {
     "cutmix": lambda **more: CutMixLayer(scope="sample", **more),
     "cutmix, several": lambda **more: CutMixLayer(interpolations=3, **more),
     "fmix": lambda **more: FMixLayer(scope="sample", **more),
+    "gridmix": lambda **more: GridMixLayer(interpolations=2, **more),
+    "attentivemix": lambda **more: AttentiveMixLayer(grid=4, scope="sample", **more),
     "saliencymix": lambda **more: SaliencyMixLayer(interpolations=2, **more),
     "puzzles": lambda **more: PuzzleMixLayer(blocks=4, n_labels=3, transport=False, solver="graph", **more),
     "any mix": lambda **more: MixLayer(blend=CutMixBlend(), **more),
@@ -147,6 +151,7 @@ def held(x, y, boxes, visibility, box_format="xyxy", tolerance=1e-5):
         ("cutmix", 0.1),
         ("cutmix, several", 0.5),
         ("fmix", 0.0),
+        ("gridmix", 0.1),
         ("saliencymix", 0.1),
         ("puzzles", 0.1),
         ("seldom", 0.5),

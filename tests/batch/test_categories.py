@@ -9,14 +9,17 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     CutMixBlend,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     MixLayer,
     PuzzleMixLayer,
     ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
     mix,
 )
 from kmix_tf.batch.categories import may_be_categories
@@ -116,6 +119,8 @@ def test_a_warning_comes_once_for_each_layer_whatever_the_epochs_traces_and_thre
         lambda: CutMixLayer(axes=1, num_classes=2)(IDS, Y),
         lambda: FMixLayer(axes=1, num_classes=2)(IDS, Y),
         lambda: ResizeMixLayer(axes=1, num_classes=2)(IDS, Y),
+        lambda: GridMixLayer(axes=1, num_classes=2)(IDS, Y),
+        lambda: AttentiveMixLayer(axes=1, saliency=lambda x, y: tf.ones([8, 12]), num_classes=2)(IDS, Y),
         lambda: SaliencyMixLayer(axes=1, saliency=lambda x, y: tf.ones([8, 12]), num_classes=2)(IDS, Y),
     ],
     ids=[
@@ -129,6 +134,8 @@ def test_a_warning_comes_once_for_each_layer_whatever_the_epochs_traces_and_thre
         "cutmix",
         "fmix",
         "resizemix",
+        "gridmix",
+        "attentivemix",
         "saliencymix",
     ],
 )
@@ -136,7 +143,7 @@ def test_no_warning_comes_where_nothing_is_averaged(call):
     assert said(call) == []
 
 
-@pytest.mark.parametrize("layer", [CutMixLayer, FMixLayer], ids=lambda layer: layer.__name__)
+@pytest.mark.parametrize("layer", [CutMixLayer, FMixLayer, GridMixLayer], ids=lambda layer: layer.__name__)
 def test_what_a_cut_leaves_whole_are_ids_of_either_sample(layer):
     x, _ = layer(axes=1, num_classes=2, scope="sample")(IDS, Y, seed=3)
     own = x.numpy() == IDS
@@ -150,10 +157,18 @@ def test_what_a_cut_leaves_whole_are_ids_of_either_sample(layer):
         lambda: CutMixLayer(num_classes=2)({"image": np.zeros((8, 4, 4), np.float32), "city_id": IDS[:, 0]}, Y),
         lambda: PuzzleMixLayer(axes=1, blocks=2, num_classes=2)(IDS, Y),
         lambda: ResizeMixLayer(axes=1, resize="area", num_classes=2)(IDS, Y),
+        lambda: SmoothMixLayer(axes=1, num_classes=2)(IDS, Y),
         lambda: MixLayer(blend=CutMixBlend(2), num_classes=2)({"image": np.zeros((8, 4, 4)), "ids": IDS}, Y),
         lambda: MixLayer(num_classes=2).between((TABLE, Y), (TABLE, Y)),
     ],
-    ids=["a column beside an image", "puzzle", "resizemix of means", "ids beside an image", "two loaders"],
+    ids=[
+        "a column beside an image",
+        "puzzle",
+        "resizemix of means",
+        "smoothmix",
+        "ids beside an image",
+        "two loaders",
+    ],
 )
 def test_a_warning_comes_where_a_cut_averages_other_leaves_or_from_two_loaders(call):
     assert len(said(call)) == 1

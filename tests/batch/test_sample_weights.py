@@ -11,6 +11,7 @@ from kmix_tf import (
     BetaRatio,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLoss,
     MixLayer,
@@ -19,6 +20,7 @@ from kmix_tf import (
     PuzzleMixLayer,
     ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
     mix,
     unpack_targets,
 )
@@ -36,6 +38,7 @@ LAYERS = [
     FMixLayer(num_classes=CLASSES, scope="sample"),
     ResizeMixLayer(num_classes=CLASSES, scope="sample"),
     SaliencyMixLayer(num_classes=CLASSES),
+    SmoothMixLayer(num_classes=CLASSES),
     PuzzleMixLayer(num_classes=CLASSES, blocks=4),
 ]
 each_layer = pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: f"{layer.name}")
@@ -142,8 +145,9 @@ class TestPlaces:
             FMixLayer(scope="sample", interpolations=2),
             PuzzleMixLayer(blocks=4, t_eps=0.0, n_labels=2),
             ResizeMixLayer(scope="sample", interpolations=2),
+            GridMixLayer(scope="sample"),
         ],
-        ids=["cutmix", "fmix", "puzzle", "resizemix"],
+        ids=["cutmix", "fmix", "puzzle", "resizemix", "gridmix"],
     )
     def test_pasted_maps_bring_their_weights(self, layer, targets, of_places):
         maps = RNG.integers(0, CLASSES, (SIZE, 8, 8))

@@ -5,8 +5,10 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     MixLayer,
@@ -14,6 +16,7 @@ from kmix_tf import (
     PuzzleMixLayer,
     ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
 )
 
 RNG = np.random.default_rng(0)
@@ -29,6 +32,9 @@ LAYERS = {
     "cutmix": lambda **options: CutMixLayer(**options),
     "fmix": lambda **options: FMixLayer(**options),
     "resizemix": lambda **options: ResizeMixLayer(**options),
+    "gridmix": lambda **options: GridMixLayer(**options),
+    "smoothmix": lambda **options: SmoothMixLayer(**options),
+    "attentivemix": lambda **options: AttentiveMixLayer(**options),
     "saliencymix": lambda **options: SaliencyMixLayer(**options),
     "puzzle mix": lambda **options: PuzzleMixLayer(**options),
 }

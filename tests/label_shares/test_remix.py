@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     CutMixLayer,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     LocalMixupLoss,
@@ -23,6 +25,7 @@ from kmix_tf import (
     RemixShares,
     ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
     mix,
     unpack_targets,
 )
@@ -85,6 +88,9 @@ LAYERS = {
     "cutmix": lambda **options: CutMixLayer(scope="sample", interpolations=2, **options),
     "fmix": lambda **options: FMixLayer(scope="sample", **options),
     "resizemix": lambda **options: ResizeMixLayer(scope="sample", **options),
+    "gridmix": lambda **options: GridMixLayer(scope="sample", **options),
+    "smoothmix": lambda **options: SmoothMixLayer(scope="sample", **options),
+    "attentivemix": lambda **options: AttentiveMixLayer(grid=4, scope="sample", **options),
     "saliencymix": lambda **options: SaliencyMixLayer(scope="sample", **options),
     "puzzle mix": lambda **options: PuzzleMixLayer(scope="sample", blocks=4, **options),
     "seldom": lambda **options: KMixupLayer(1, probability=0.5, **options),

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from kmix_tf import (
     AlignMixBlend,
+    AttentiveMixBlend,
+    AttentiveMixLayer,
     BetaRatio,
     ChoiceLayer,
     CoMixupLayer,
@@ -15,6 +17,7 @@ from kmix_tf import (
     DistributionRatio,
     ExponentialWeight,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LabelDistancePairing,
     LocalMixupLayer,
@@ -31,9 +34,11 @@ from kmix_tf import (
     ResizeMixLayer,
     SaliencyMixLayer,
     SameClassPairing,
+    SmoothMixLayer,
     StyleCutMixBlend,
     StyleMixBlend,
     ThresholdWeight,
+    UniformRatio,
 )
 
 
@@ -89,6 +94,12 @@ LAYERS = {
     "resizemix": lambda: ResizeMixLayer(num_classes=3, scope="sample"),
     "resizemix of signals": lambda: ResizeMixLayer(
         (0.2, 1.0), axes=1, resize="area", interpolations=2, num_classes=3
+    ),
+    "gridmix": lambda: GridMixLayer(scope="sample", num_classes=3),
+    "smoothmix": lambda: SmoothMixLayer(num_classes=3, interpolations=2),
+    "attentivemix": lambda: AttentiveMixLayer(grid=3, num_classes=3, interpolations=2),
+    "attentivemix by brightness": lambda: MixLayer(
+        ratio=UniformRatio(0.5, 0.75), blend=AttentiveMixBlend(2, saliency=brightness), num_classes=3
     ),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),

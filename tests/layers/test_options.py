@@ -64,6 +64,7 @@ OTHER = {
     "interpolations": lambda: 4,
     "baseline": lambda: "batch_augmentation",
     "axes": lambda: 1,
+    "grid": lambda: 3,
     "decay": lambda: 1.5,
     "scale": lambda: (0.2, 0.6),
     "resize": lambda: "area",

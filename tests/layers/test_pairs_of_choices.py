@@ -9,6 +9,8 @@ import tensorflow as tf
 
 import kmix_tf
 from kmix_tf import (
+    AlignMixBlend,
+    AttentiveMixBlend,
     BetaRatio,
     CoMixupBlend,
     CutMixBlend,
@@ -17,6 +19,7 @@ from kmix_tf import (
     EqualWeight,
     ExponentialWeight,
     FMixBlend,
+    GridMixBlend,
     LabelDistancePairing,
     LinearBlend,
     MixLayer,
@@ -32,6 +35,9 @@ from kmix_tf import (
     SaliencyMixBlend,
     SameClassPairing,
     ScaleRatio,
+    SmoothMixBlend,
+    StyleCutMixBlend,
+    StyleMixBlend,
     ThresholdWeight,
     UniformRatio,
     unpack_targets,
@@ -44,6 +50,14 @@ Y = np.arange(SIZE) % CLASSES
 
 def arcsine(shape, seed):
     return tf.sin(tf.random.stateless_uniform(shape, seed) * 1.5707963) ** 2
+
+
+def folded(x):
+    return tf.nn.space_to_depth(x, 2)
+
+
+def unfolded(x):
+    return tf.nn.depth_to_space(x, 2)
 
 
 # Of each decision every class that the library has, with what changes who meets whom, how often, and on which device.
@@ -82,6 +96,12 @@ CHOICES = {
         "PuzzleMixBlend": lambda: PuzzleMixBlend(blocks=2, transport_blocks=2),
         "Puzzle Mix in the graph": lambda: PuzzleMixBlend(blocks=2, transport=False, solver="graph"),
         "ResizeMixBlend": ResizeMixBlend,
+        "GridMixBlend": lambda: GridMixBlend(2),
+        "SmoothMixBlend": SmoothMixBlend,
+        "AttentiveMixBlend": lambda: AttentiveMixBlend(2),
+        "AlignMixBlend": AlignMixBlend,
+        "StyleMixBlend": lambda: StyleMixBlend(folded, unfolded),
+        "StyleCutMixBlend": lambda: StyleCutMixBlend(folded, unfolded),
         "CoMixupBlend": lambda: CoMixupBlend(blocks=2),
     },
     "weight": {

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixLayer,
     Blended,
     KMixupLayer,
     LinearBlend,
@@ -111,6 +112,7 @@ def stepped(model, grads):
 SALIENT = {
     "mask": lambda: MixLayer(blend=SalienceAsRatio(), num_classes=3),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
+    "attentivemix": lambda: AttentiveMixLayer(grid=2, num_classes=3, interpolations=2),
     "puzzle mix": lambda: PuzzleMixLayer(blocks=2, solver="graph", interpolations=2, num_classes=3),
 }
 

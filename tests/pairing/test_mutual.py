@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from scipy.stats import chi2
 
 from kmix_tf import (
+    AttentiveMixLayer,
     BetaRatio,
     CutMixBlend,
     CutMixLayer,
     DistributionRatio,
     FMixBlend,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     LocalMixupLayer,
     MixLayer,
@@ -28,6 +30,8 @@ from kmix_tf import (
     RepeatedPairing,
     ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
+    UniformRatio,
     mix,
 )
 from kmix_tf.seeding import as_seed, permutation
@@ -90,7 +94,7 @@ def test_the_one_left_over_is_any_with_equal_chance():
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("jit_compile", [False, True])
 @pytest.mark.representatives("dtype, jit_compile", [(np.float32, True), (np.float16, False)])
-@pytest.mark.parametrize("make", [KMixupLayer, CutMixLayer, FMixLayer])
+@pytest.mark.parametrize("make", [KMixupLayer, CutMixLayer, FMixLayer, GridMixLayer, SmoothMixLayer])
 def test_the_two_of_a_pair_swap(make, jit_compile, dtype):
     # What one shows of itself the other shows of its partner: together they are what both were. One sample is left.
     layer = make(k=1, scope="pair")
@@ -139,9 +143,13 @@ MAKERS = {
     "cutmix": lambda: CutMixLayer(scope="pair", interpolations=2),
     "fmix": lambda: FMixLayer(scope="pair", interpolations=2),
     "resizemix": lambda: ResizeMixLayer(scope="pair", interpolations=2),
+    "gridmix": lambda: GridMixLayer(scope="pair", grid=2, interpolations=2),
+    "smoothmix": lambda: SmoothMixLayer(scope="pair"),
+    "attentivemix": lambda: AttentiveMixLayer(scope="pair", grid=2),
     "saliencymix": lambda: SaliencyMixLayer(scope="pair"),
     "puzzle mix": lambda: PuzzleMixLayer(scope="pair", solver="graph"),
     "any distribution": lambda: MixLayer(RandomPairing(mutual=True), DistributionRatio(quarter, "pair")),
+    "an interval": lambda: MixLayer(RandomPairing(mutual=True), UniformRatio(0.2, 0.6, "pair")),
     "boxes of several": lambda: MixLayer(
         RepeatedPairing(RandomPairing(mutual=True), 2), BetaRatio(scope="pair"), CutMixBlend(scope="pair")
     ),

@@ -8,10 +8,12 @@ import pytest
 import tensorflow as tf
 
 from kmix_tf import (
+    AttentiveMixBlend,
     BetaRatio,
     Blended,
     CutMixBlend,
     FMixBlend,
+    GridMixBlend,
     LinearBlend,
     LocalMixupLayer,
     LocalMixupLoss,
@@ -22,6 +24,7 @@ from kmix_tf import (
     RepeatedPairing,
     ResizeMixBlend,
     SaliencyMixBlend,
+    SmoothMixBlend,
     SpectralResidualSaliency,
     ThresholdWeight,
     WeightStrategy,
@@ -40,6 +43,9 @@ BLENDS = {
     "cutmix": CutMixBlend,
     "fmix": FMixBlend,
     "resizemix": ResizeMixBlend,
+    "gridmix": GridMixBlend,
+    "smoothmix": SmoothMixBlend,
+    "attentivemix": lambda: AttentiveMixBlend(saliency=SpectralResidualSaliency()),
     "saliencymix": lambda: SaliencyMixBlend(saliency=SpectralResidualSaliency()),
     "puzzle": lambda: PuzzleMixBlend(blocks=4, saliency=SpectralResidualSaliency()),
     "puzzle, in graph": lambda: PuzzleMixBlend(blocks=2, saliency=SpectralResidualSaliency(), solver="graph"),
