@@ -36,10 +36,10 @@ class GridMixBlend(BlendStrategy):
         ValueError: for other arguments; on a call, if no leaf has these axes, or for images smaller than the grid.
         InvalidArgumentError: on the batch, for such images, if that shows only then.
 
-    Source: Baek, Bang and Shim 2021, *GridMix: Strong regularization through local context mapping*, its mixing of
-    images. Its other part, a loss on the class of each cell, is the user's: a target of the image's height and width
-    comes back mixed cell by cell. Where they draw whether each cell is the partner's, the number follows the ratio
-    here. What openmixup has under this name cuts a hole of the area 1 - ratio into every cell of a regular grid.
+    Source: Baek, Bang and Shim 2021, *GridMix: Strong regularization through local context mapping*, its mixing by a
+    grid. Its other part, to predict a label for each cell, is the model's: a target of the image's height and width
+    comes back mixed cell by cell. What openmixup has under this name is another mask: a hole in every cell of a
+    regular grid, whose sides are sqrt(1 - ratio) of the cell's.
 
     Example:
         >>> x = tf.stack([tf.zeros([4, 4]), tf.ones([4, 4])])

@@ -95,9 +95,9 @@ class SmoothMixBlend(BlendStrategy):
         ValueError: for other arguments; on a call, if no leaf has these axes.
 
     Source: Lee et al. 2020, *SmoothMix: a Simple Yet Effective Data Augmentation to Train Robust Classifiers*, its
-    round masks. Nothing in it follows a ratio: as openmixup computes it, sigma is uniform from 1/4 to 1/2 of the
-    height, and a batch has one spot, round a whole pixel. (It gives each sample the other's share in the label.) In a
-    square image the partner then has .25 on average at the least sigma and .58 at the greatest, as it has with
+    round masks. As openmixup computes it, nothing follows a ratio: sigma is uniform from 1/4 to 1/2 of the height,
+    and a batch has one spot, round a whole pixel. (It gives each sample the other's share in the label.) In a square
+    image the partner then has .25 on average at the least sigma and .58 at the greatest, as it has with
     `MixLayer(ratio=UniformRatio(0.42, 0.75), blend=SmoothMixBlend())`.
 
     Example:

@@ -108,8 +108,6 @@ def test_labels_follow_content_and_style(networks):
     assert (np.diag(label) > 0.6 * ratio - 1e-6).all()
     x = [tf.constant(x)]
     all_content = StyleMixBlend(*networks, content_share=1.0)(x, x, partner, tf.fill([5], ratio), seed=3)
-        [tf.constant(x)], [tf.constant(x)], partner, tf.fill([5], ratio), seed=3
-    )
     np.testing.assert_allclose(all_content.label_ratio, ratio, atol=1e-6)
 
 
