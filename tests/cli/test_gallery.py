@@ -16,7 +16,12 @@ from kmix_tf.cli import main
 from kmix_tf.cli.gallery.images import COUNT, digit_album, folder_album, photograph_album
 from kmix_tf.cli.gallery.showing import shares
 
-BLENDS = ["Linear", "CutMix", "FMix", "SaliencyMix", "Puzzle Mix"]
+# Blends that show one of the two samples at each place, of which a caption counts the pixels.
+PASTED = ["CutMix", "FMix", "GridMix", "SaliencyMix", "Attentive CutMix"]
+BLENDS = [
+    "Linear", "CutMix", "FMix", "ResizeMix", "GridMix", "SmoothMix", "SaliencyMix", "Attentive CutMix", "Puzzle Mix",
+    "AlignMixup", "StyleMix",
+]  # fmt: skip
 SETTINGS = [(1, 1), (16, 1), (1, 5), (16, 5)]
 URI = re.compile(r"data:image/png;base64,([A-Za-z0-9+/=]+)")
 
@@ -82,7 +87,7 @@ def test_the_page_has_every_blend_in_every_setting_on_both_kinds_of_images(page)
 
 def test_the_page_is_one_file_of_moderate_size_that_fetches_nothing(page):
     text = page.read_text()
-    assert page.stat().st_size < 5_000_000
+    assert page.stat().st_size < 12_000_000
     rest = URI.sub("", text)
     assert not re.search(r"https?:|//|<script|<link|@import|<iframe", rest)
     assert set(re.findall(r'src="([^"]*)"', rest)) == {""}
@@ -100,10 +105,12 @@ def test_captions_say_what_the_pixels_show(page):
         if blend == "Linear":
             # Pixels are rounded to 1/255 and weights to 1/100.
             np.testing.assert_allclose(mixture, own * sample + other * partner, atol=1 + 0.005 * 255 + 0.5)
-        elif blend != "Puzzle Mix":
+        elif blend in PASTED:
             is_own, is_other = ((mixture == end).all(axis=-1) for end in (sample, partner))
             assert (is_own | is_other).all()
             assert (is_own & ~is_other).mean() - 0.006 <= own <= 1 - (is_other & ~is_own).mean() + 0.006
+        elif blend == "ResizeMix":  # Outside the box it is the sample; within, what the partner has elsewhere.
+            assert (mixture == sample).all(axis=-1).mean() >= own - 0.006
     assert seen == {(blend, setting) for blend in BLENDS for setting in SETTINGS}
 
 
@@ -236,11 +243,11 @@ def test_seeds_out_of_range_are_refused(seed, tmp_path, capsys):
 
 def test_mixtures_of_more_than_two_are_there_with_all_their_parts(page):
     for section in parsed(page.read_text()).findall("body/section"):
-        (gathered,) = [each for each in section.findall("div") if each.get("class") == "gathered"]
-        assert gathered.find("h3").text == "Co-Mixup"
-        collages = list(gathered.iter("figure"))
-        assert len(collages) == 6
-        weights = [[float(bold.text.strip("+ ")) for bold in figure.iter("b")] for figure in collages]
-        for each in weights:
-            assert sum(each) == pytest.approx(1, abs=0.005 * len(each)) and sorted(each, reverse=True) == each
-        assert max(map(len, weights)) > 2
+        gathered = [each for each in section.findall("div") if each.get("class") == "gathered"]
+        assert [each.find("h3").text for each in gathered] == ["Co-Mixup", "RecursiveMix"]
+        for collages in ([*each.iter("figure")] for each in gathered):
+            assert len(collages) == 6
+            weights = [[float(bold.text.strip("+ ")) for bold in figure.iter("b")] for figure in collages]
+            for each in weights:
+                assert sum(each) == pytest.approx(1, abs=0.005 * len(each)) and sorted(each, reverse=True) == each
+            assert max(map(len, weights)) > 2

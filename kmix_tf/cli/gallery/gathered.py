@@ -1,15 +1,23 @@
 """Mixtures of more than two samples on show, with what their labels say of each."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+import tensorflow as tf
 
 from kmix_tf import layers
 from kmix_tf.cli.gallery.images import Album
+from kmix_tf.pipeline import mix
 
-EXPLANATION = (
+BATCHES = 4
+GATHERED = (
     "Blocks of any number of images of the batch: each shows what is salient there, or half of each of two, and no "
     "image is shown again and again. There are no pairs, so no k and no interpolations."
+)
+CARRIED = (
+    "The batch before, as it was mixed, is pasted into each batch, made smaller: so there are images in images in "
+    "images. These are from the last of a few batches."
 )
 
 
@@ -30,13 +38,28 @@ class Gathered(NamedTuple):
     collages: list[Collage]
 
 
-def gather(album: Album, rows: list[int], seed: int) -> Gathered:
-    """Mixes the album by Co-Mixup, and shows the mixtures at these rows. Each image is a class of its own."""
+def gather(album: Album, rows: list[int], seed: int) -> list[Gathered]:
+    """Mixes the album by Co-Mixup, of which it shows the mixtures at these rows, and by RecursiveMix, of which it
+    shows as many. Each image is a class of its own."""
     labels = np.eye(len(album.images), dtype=np.float32)
-    x, y = (part.numpy() for part in layers.CoMixupLayer()(album.images, labels, seed=seed))
-    collages = [Collage(x[row], _parts(y[row])) for row in rows]
+    mixed = layers.CoMixupLayer()(album.images, labels, seed=seed)
     code = f"x, y = CoMixupLayer()(images, labels, seed={seed})"
-    return Gathered("Co-Mixup", EXPLANATION, code, collages)
+    return [
+        Gathered("Co-Mixup", GATHERED, code, _collages(*mixed, rows)),
+        _carried(album.images, labels, len(rows), seed),
+    ]
+
+
+def _carried(images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Gathered:
+    size = max(len(images) // BATCHES, 1)
+    batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(size)
+    *_, last = batches.apply(mix(layers.RecursiveMixLayer(), seed=seed))
+    code = f"*_, (x, y) = dataset.batch({size}).apply(mix(RecursiveMixLayer(), seed={seed}))"
+    return Gathered("RecursiveMix", CARRIED, code, _collages(*last, range(min(size, count))))
+
+
+def _collages(x: tf.Tensor, y: tf.Tensor, rows: Iterable[int]) -> list[Collage]:
+    return [Collage(x[row].numpy(), _parts(y[row].numpy())) for row in rows]
 
 
 def _parts(label: np.ndarray) -> list[tuple[int, float]]:

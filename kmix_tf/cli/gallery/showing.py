@@ -23,7 +23,7 @@ class Section(NamedTuple):
     album: Album
     groups: list[mixtures.Group]
     distances: dict[int, float]
-    gathered: Gathered | None = None
+    gathered: list[Gathered]
 
 
 def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
@@ -109,11 +109,11 @@ def _summary(path: pathlib.Path, sections: list[Section], seed: int) -> dict[str
     gathered = [
         {
             "images": section.album.title,
-            "blend": section.gathered.title,
-            "code": section.gathered.code,
-            "captions": [parts_caption(collage.parts, section.album.names) for collage in section.gathered.collages],
+            "blend": gathered.title,
+            "code": gathered.code,
+            "captions": [parts_caption(collage.parts, section.album.names) for collage in gathered.collages],
         }
         for section in sections
-        if section.gathered is not None
+        for gathered in section.gathered
     ]
     return {"page": str(path), "bytes": path.stat().st_size, "seed": seed, "rows": rows, "gathered": gathered}
