@@ -38,7 +38,7 @@ from kmix_tf.layers import (
     SaliencyMixLayer,
     SmoothMixLayer,
 )
-from kmix_tf.losses import LocalMixupLoss
+from kmix_tf.losses import DecoupledMixupLoss, LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
@@ -80,6 +80,7 @@ __all__ = [
     "CoMixupLayer",
     "CutMixBlend",
     "CutMixLayer",
+    "DecoupledMixupLoss",
     "DistanceWarpedRatio",
     "DistributionRatio",
     "EqualWeight",
