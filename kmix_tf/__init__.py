@@ -12,6 +12,7 @@ from kmix_tf.blend import (
     GridMixBlend,
     LinearBlend,
     PuzzleMixBlend,
+    ResizeMixBlend,
     SaliencyMixBlend,
     SmoothMixBlend,
 )
@@ -29,6 +30,7 @@ from kmix_tf.layers import (
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
     SmoothMixLayer,
 )
@@ -48,7 +50,15 @@ from kmix_tf.pairing import (
     solve_assignment,
 )
 from kmix_tf.pipeline import mix
-from kmix_tf.ratio import BetaRatio, DistanceWarpedRatio, DistributionRatio, RatioStrategy, UniformRatio, sample_beta
+from kmix_tf.ratio import (
+    BetaRatio,
+    DistanceWarpedRatio,
+    DistributionRatio,
+    RatioStrategy,
+    ScaleRatio,
+    UniformRatio,
+    sample_beta,
+)
 from kmix_tf.saliency import FeatureSaliency, GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
@@ -104,10 +114,13 @@ __all__ = [
     "RemixShares",
     "RepeatedPairing",
     "RescaledModel",
+    "ResizeMixBlend",
+    "ResizeMixLayer",
     "SaliencyMixBlend",
     "SaliencyMixLayer",
     "SaliencySource",
     "SameClassPairing",
+    "ScaleRatio",
     "SmoothMixBlend",
     "SmoothMixLayer",
     "SpectralResidualSaliency",

@@ -21,13 +21,15 @@ class Side(NamedTuple):
     """What a mixture has of one of its two samples.
 
     row: int32 `(mixtures,)`, the sample's. share: float32 `(mixtures,)`, of it in the image. in_label: the same, in
-    the label. mask: None, or the share at each place, `(mixtures, height, width)`.
+    the label. mask: None, or the share at each place, `(mixtures, height, width)`. window: None, or the box in which
+    all of it is seen, as in `Blended`.
     """
 
     row: tf.Tensor
     share: tf.Tensor
     in_label: tf.Tensor
     mask: tf.Tensor | None
+    window: tf.Tensor | None = None
 
 
 class Seen(NamedTuple):
@@ -60,7 +62,7 @@ def joined_boxes(ours: Sequence[Leaf], theirs: Sequence[Leaf], mixture: Mixture)
 def _sides(mixture: Mixture, is_one: bool) -> tuple[Side, Side]:
     """Both samples of all mixtures. Of one that is mixed with itself, all is the sample's."""
     blended = mixture.blended
-    if blended.shares is not None or blended.places:
+    if blended.shares is not None or (blended.places and blended.window is None):
         what = "more than two samples" if blended.shares is not None else "samples whose places are moved"
         raise _checks.problem(
             f"bounding boxes are of mixtures of two samples that stay where they are. Received: a blend of {what}. "
@@ -79,7 +81,7 @@ def _sides(mixture: Mixture, is_one: bool) -> tuple[Side, Side]:
         is_own = tf.equal(row, pairs.second)
         share, in_label = (tf.where(is_own, tf.ones([], each.dtype), each) for each in (share, in_label))
         mask = None if mask is None else tf.where(with_axes(is_own, 2), tf.ones([], mask.dtype), mask)
-    other = Side(pairs.second, 1 - share, 1 - in_label, None if mask is None else 1 - mask)
+    other = Side(pairs.second, 1 - share, 1 - in_label, None if mask is None else 1 - mask, blended.window)
     return Side(row, share, in_label, mask), other
 
 
@@ -146,9 +148,22 @@ def _cut(boxes: tf.Tensor, side: Side, options: BoxOptions) -> tuple[tf.Tensor, 
     wide = tf.float64 if boxes.dtype == tf.float64 else tf.float32
     mask, box_format = tf.cast(side.mask, wide), str(options.bounding_box_format)
     sizes = tf.cast(tf.shape(mask)[1:], wide)
-    seen = seen_of(to_corners(tf.cast(boxes, wide), box_format, sizes), mask, with_axes(side.share >= 1, 1))
+    corners = to_corners(tf.cast(boxes, wide), box_format, sizes)
+    if side.window is not None:
+        corners = _within(corners, tf.cast(side.window, wide), sizes)
+        boxes = tf.cast(from_corners(corners, box_format, sizes), boxes.dtype)
+    seen = seen_of(corners, mask, with_axes(side.share >= 1, 1))
     cut = tf.cast(from_corners(seen.corners, box_format, sizes), boxes.dtype)
     return seen.part, tf.where(seen.is_whole[..., tf.newaxis], boxes, cut)
+
+
+def _within(corners: tf.Tensor, window: tf.Tensor, sizes: tf.Tensor) -> tf.Tensor:
+    """Corners of what shrinks into a window: `(mixtures, n, 4)`. What lies beyond the image's edge is not seen."""
+    starts, ends = (tf.tile(part[:, tf.newaxis, ::-1], [1, 1, 2]) for part in tf.unstack(window, axis=-1))
+    limits = tf.tile(sizes[::-1], [2])
+    inside = tf.clip_by_value(corners, tf.zeros([], corners.dtype), limits)
+    is_all = tf.reduce_all(tf.equal(ends - starts, limits), axis=-1, keepdims=True)
+    return tf.where(is_all, corners, starts + inside * ((ends - starts) / limits))
 
 
 def seen_of(corners: tf.Tensor, mask: tf.Tensor, is_alone: tf.Tensor) -> Seen:

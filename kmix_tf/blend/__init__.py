@@ -8,6 +8,7 @@ from kmix_tf.blend.fmix import FMixBlend
 from kmix_tf.blend.gridmix import GridMixBlend
 from kmix_tf.blend.linear import LinearBlend, interpolate, interpolate_leaves
 from kmix_tf.blend.puzzle import PuzzleMixBlend
+from kmix_tf.blend.resizemix import ResizeMixBlend
 from kmix_tf.blend.saliencymix import SaliencyMixBlend, salient_centre
 from kmix_tf.blend.smoothmix import SmoothMixBlend
 
@@ -21,6 +22,7 @@ __all__ = [
     "GridMixBlend",
     "LinearBlend",
     "PuzzleMixBlend",
+    "ResizeMixBlend",
     "SaliencyMixBlend",
     "SmoothMixBlend",
     "as_blend",

@@ -17,7 +17,9 @@ class Blended(NamedTuple):
     the whole batch after another. ratio: float32, the share realised, of the shape of the ratio asked for: targets
     are mixed with it. mask: None, or the share at each place, float32, the ratio's shape and then the spatial axes:
     targets of the same height and width are mixed place by place. places: none, or, for the sample and its partner,
-    int32 `(mixtures, *sizes)`, the place that each comes from, counted row by row: such targets move alike.
+    int32 `(mixtures, *sizes)`, the place that each comes from, counted row by row: such targets move alike. window:
+    None, or, where all of the partner is seen in one box, float32 `(mixtures, axes, 2)`: the first place and the end
+    of that box along each axis, into which bounding boxes shrink.
 
     label_ratio: None, or the sample's share in the label where that is not the share shown, of the ratio's shape.
     shares: None, or, for mixtures of more than two samples, float `(mixtures, batch)`: how much of each sample of the
@@ -40,6 +42,7 @@ class Blended(NamedTuple):
     label_ratio: tf.Tensor | None = None
     shares: tf.Tensor | None = None
     sources: tuple[tf.Tensor, ...] = ()
+    window: tf.Tensor | None = None
 
 
 class BlendStrategy(Decision):

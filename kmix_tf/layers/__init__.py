@@ -11,6 +11,7 @@ from kmix_tf.layers.local import LocalMixupLayer
 from kmix_tf.layers.mix import MixLayer
 from kmix_tf.layers.multimix import MultiMixLayer
 from kmix_tf.layers.puzzlemix import PuzzleMixLayer
+from kmix_tf.layers.resizemix import ResizeMixLayer
 from kmix_tf.layers.saliencymix import SaliencyMixLayer
 from kmix_tf.layers.smoothmix import SmoothMixLayer
 from kmix_tf.layers.stage import Stage
@@ -29,6 +30,7 @@ __all__ = [
     "MixPlan",
     "MultiMixLayer",
     "PuzzleMixLayer",
+    "ResizeMixLayer",
     "SaliencyMixLayer",
     "SmoothMixLayer",
     "Stage",

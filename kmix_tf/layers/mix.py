@@ -176,8 +176,6 @@ class MixLayer(Adapts, Stage):
         self.ratio = as_ratio(BetaRatio() if ratio is None else ratio)
         self.blend = as_blend(LinearBlend() if blend is None else blend)
         self.weight = as_weight(EqualWeight() if weight is None else weight)
-        require_counts_that_fit(self.pairing, self.ratio)
-        require_pairs(self.pairing, ratio=self.ratio, blend=self.blend)
         self.schedule = _checks.function("schedule", schedule)
         self.embedding = _checks.function("embedding", embedding)
         # Keras saves the weights of models that are attributes of the layer itself.
@@ -195,6 +193,8 @@ class MixLayer(Adapts, Stage):
         self.masks = as_selectors("masks", masks)
         self._boxes = checked_box_options(bounding_box_format, box_visibility, box_weights)
         require_nothing_else(self)
+        require_counts_that_fit(self.pairing, self.ratio)
+        require_pairs(self.pairing, ratio=self.ratio, blend=self.blend)
         self._adaptation = Adaptation(**(adapted or {}))
         self._stream = SeedStream(self.seed)
         self._first_integers = Once()

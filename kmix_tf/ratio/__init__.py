@@ -3,7 +3,7 @@
 from kmix_tf.ratio.base import RatioStrategy, as_ratio
 from kmix_tf.ratio.beta import BetaRatio, sample_beta
 from kmix_tf.ratio.distribution import DistributionRatio
-from kmix_tf.ratio.uniform import UniformRatio
+from kmix_tf.ratio.uniform import ScaleRatio, UniformRatio
 from kmix_tf.ratio.warped import DistanceWarpedRatio
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "DistanceWarpedRatio",
     "DistributionRatio",
     "RatioStrategy",
+    "ScaleRatio",
     "UniformRatio",
     "as_ratio",
     "sample_beta",

@@ -17,6 +17,7 @@ from kmix_tf import (
     KMixupLayer,
     MixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
     SmoothMixLayer,
     mix,
@@ -119,6 +120,7 @@ def test_a_warning_comes_once_for_each_layer_whatever_the_epochs_traces_and_thre
         lambda: FMixLayer(axes=1, num_classes=2)(IDS, Y),
         lambda: GridMixLayer(axes=1, num_classes=2)(IDS, Y),
         lambda: AttentiveMixLayer(axes=1, saliency=lambda x, y: tf.ones([8, 12]), num_classes=2)(IDS, Y),
+        lambda: ResizeMixLayer(axes=1, num_classes=2)(IDS, Y),
         lambda: SaliencyMixLayer(axes=1, saliency=lambda x, y: tf.ones([8, 12]), num_classes=2)(IDS, Y),
     ],
     ids=[
@@ -133,6 +135,7 @@ def test_a_warning_comes_once_for_each_layer_whatever_the_epochs_traces_and_thre
         "fmix",
         "gridmix",
         "attentivemix",
+        "resizemix",
         "saliencymix",
     ],
 )
@@ -154,10 +157,18 @@ def test_what_a_cut_leaves_whole_are_ids_of_either_sample(layer):
         lambda: CutMixLayer(num_classes=2)({"image": np.zeros((8, 4, 4), np.float32), "city_id": IDS[:, 0]}, Y),
         lambda: PuzzleMixLayer(axes=1, blocks=2, num_classes=2)(IDS, Y),
         lambda: SmoothMixLayer(axes=1, num_classes=2)(IDS, Y),
+        lambda: ResizeMixLayer(axes=1, resize="area", num_classes=2)(IDS, Y),
         lambda: MixLayer(blend=CutMixBlend(2), num_classes=2)({"image": np.zeros((8, 4, 4)), "ids": IDS}, Y),
         lambda: MixLayer(num_classes=2).between((TABLE, Y), (TABLE, Y)),
     ],
-    ids=["a column beside an image", "puzzle", "smoothmix", "ids beside an image", "two loaders"],
+    ids=[
+        "a column beside an image",
+        "puzzle",
+        "smoothmix",
+        "resizemix of means",
+        "ids beside an image",
+        "two loaders",
+    ],
 )
 def test_a_warning_comes_where_a_cut_averages_other_leaves_or_from_two_loaders(call):
     assert len(said(call)) == 1

@@ -18,6 +18,7 @@ from kmix_tf import (
     MixModel,
     MultiMixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
     SmoothMixLayer,
     mix,
@@ -35,6 +36,7 @@ LAYERS = [
     MultiMixLayer(3, num_classes=CLASSES),
     CutMixLayer(num_classes=CLASSES),
     FMixLayer(num_classes=CLASSES, scope="sample"),
+    ResizeMixLayer(num_classes=CLASSES, scope="sample"),
     SaliencyMixLayer(num_classes=CLASSES),
     SmoothMixLayer(num_classes=CLASSES),
     PuzzleMixLayer(num_classes=CLASSES, blocks=4),
@@ -143,8 +145,9 @@ class TestPlaces:
             FMixLayer(scope="sample", interpolations=2),
             GridMixLayer(scope="sample"),
             PuzzleMixLayer(blocks=4, t_eps=0.0, n_labels=2),
+            ResizeMixLayer(scope="sample", interpolations=2),
         ],
-        ids=["cutmix", "fmix", "gridmix", "puzzle"],
+        ids=["cutmix", "fmix", "gridmix", "puzzle", "resizemix"],
     )
     def test_pasted_maps_bring_their_weights(self, layer, targets, of_places):
         maps = RNG.integers(0, CLASSES, (SIZE, 8, 8))

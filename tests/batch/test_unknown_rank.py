@@ -14,6 +14,7 @@ from kmix_tf import (
     MixLayer,
     MultiMixLayer,
     PuzzleMixLayer,
+    ResizeMixLayer,
     SaliencyMixLayer,
     SmoothMixLayer,
 )
@@ -33,6 +34,7 @@ LAYERS = {
     "gridmix": lambda **options: GridMixLayer(**options),
     "smoothmix": lambda **options: SmoothMixLayer(**options),
     "attentivemix": lambda **options: AttentiveMixLayer(**options),
+    "resizemix": lambda **options: ResizeMixLayer(**options),
     "saliencymix": lambda **options: SaliencyMixLayer(**options),
     "puzzle mix": lambda **options: PuzzleMixLayer(**options),
 }

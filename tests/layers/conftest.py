@@ -30,6 +30,7 @@ from kmix_tf import (
     PuzzleMixLayer,
     RemixShares,
     RepeatedPairing,
+    ResizeMixLayer,
     SaliencyMixLayer,
     SameClassPairing,
     SmoothMixLayer,
@@ -83,6 +84,10 @@ LAYERS = {
     "attentivemix by brightness": lambda: MixLayer(
         ratio=UniformRatio(0.5, 0.75), blend=AttentiveMixBlend(2, saliency=brightness), num_classes=3
     ),
+    "resizemix": lambda: ResizeMixLayer(num_classes=3, scope="sample"),
+    "resizemix of signals": lambda: ResizeMixLayer(
+        (0.2, 1.0), axes=1, resize="area", interpolations=2, num_classes=3
+    ),
     "saliencymix": lambda: SaliencyMixLayer(num_classes=3, interpolations=2),
     "saliencymix by brightness": lambda: SaliencyMixLayer(k=2, solver="graph", saliency=brightness, num_classes=3),
     "host co-mixup": lambda: CoMixupLayer(part=4, num_classes=3),
@@ -124,6 +129,7 @@ REPRESENTATIVES = [
     "local",
     "cutmix",
     "fmix",
+    "resizemix",
     "saliencymix",
     "puzzle mix",
     "all at once",

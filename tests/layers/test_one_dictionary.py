@@ -19,6 +19,7 @@ from kmix_tf import (
     Pairing,
     PairingStrategy,
     RatioStrategy,
+    ResizeMixLayer,
     mix,
 )
 
@@ -41,6 +42,7 @@ LAYERS = {
     "k-mixup": lambda **more: KMixupLayer(2, scope="sample", **more),
     "cutmix": lambda **more: CutMixLayer(bounding_box_format="xyxy", scope="sample", **more),
     "fmix": lambda **more: FMixLayer(bounding_box_format="xyxy", interpolations=2, **more),
+    "resizemix": lambda **more: ResizeMixLayer(bounding_box_format="xyxy", interpolations=2, **more),
 }
 
 
