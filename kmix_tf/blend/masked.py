@@ -73,11 +73,13 @@ def _masked(
 def _mean(mask: tf.Tensor, sizes: Sequence[Size], lead: int) -> tf.Tensor:
     """The mean over the places; 1 of a mask of ones, and of no places at all.
 
-    In float64: XLA divides by multiplying with the inverse, after which n / n may not be 1 in float32.
+    Divided in float64: XLA multiplies with the inverse, after which n / n may not be 1 in float32. Sums along the
+    last axis need no more than float32, and are the most.
     """
     count: Any = 1
     for size in sizes:
         count *= size
-    total = tf.reduce_sum(tf.cast(mask, tf.float64), axis=range(lead, lead + len(sizes)))
+    rows = tf.cast(tf.reduce_sum(mask, axis=-1), tf.float64)
+    total = tf.reduce_sum(rows, axis=range(lead, lead + len(sizes) - 1))
     share = total / tf.cast(tf.maximum(count, 1), tf.float64)
     return tf.cast(tf.where(tf.equal(count, 0), tf.ones_like(share), share), tf.float32)
