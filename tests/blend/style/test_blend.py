@@ -237,6 +237,20 @@ def test_networks_are_not_trained_and_saved_with_their_weights(cls, autoencoder,
 
 
 @BOTH
+def test_no_gradient_flows_through_the_networks(cls, autoencoder):
+    networks = autoencoder()
+    x = tf.constant(images(3, 8, 8, 1))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        mixed = cls(*networks)([x], [x], tf.constant([1, 2, 0]), tf.fill([3], 0.5), 1).x[0]
+    weights = [weight for network in networks for weight in network.trainable_variables]
+    *of_weights, of_x = tape.gradient(mixed, [*weights, x])
+    assert len(weights) == 4 and of_weights == [None] * 4
+    # Pasted pixels have theirs; decoded ones, none.
+    assert of_x is None or cls is StyleCutMixBlend or not np.any(of_x)
+
+
+@BOTH
 def test_the_configuration_makes_an_equal_blend(cls, networks):
     options = {"axes": 2, "style_alpha": 0.3, "content_share": 0.4, "scope": "sample"}
     blend = cls(*networks, **options)
