@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import kmix_tf
 from kmix_tf import (
+    AttentiveMixBlend,
     BetaRatio,
     CoMixupBlend,
     CutMixBlend,
@@ -17,6 +18,7 @@ from kmix_tf import (
     EqualWeight,
     ExponentialWeight,
     FMixBlend,
+    GridMixBlend,
     LabelDistancePairing,
     LinearBlend,
     MixLayer,
@@ -32,6 +34,7 @@ from kmix_tf import (
     SaliencyMixBlend,
     SameClassPairing,
     ScaleRatio,
+    SmoothMixBlend,
     ThresholdWeight,
     UniformRatio,
     unpack_targets,
@@ -78,6 +81,9 @@ CHOICES = {
         "CutMixBlend": CutMixBlend,
         "CutMix of pairs": lambda: CutMixBlend(scope="pair"),
         "FMixBlend": FMixBlend,
+        "GridMixBlend": GridMixBlend,
+        "SmoothMixBlend": SmoothMixBlend,
+        "AttentiveMixBlend": lambda: AttentiveMixBlend(grid=2),
         "SaliencyMixBlend": SaliencyMixBlend,
         "PuzzleMixBlend": lambda: PuzzleMixBlend(blocks=2, transport_blocks=2),
         "Puzzle Mix in the graph": lambda: PuzzleMixBlend(blocks=2, transport=False, solver="graph"),
