@@ -77,6 +77,12 @@ def test_they_are_saved_and_compiled(ratio):
     np.testing.assert_allclose(compiled(tf.constant([0, 3])), ratio(tf.range(6), 3), rtol=1e-6)
 
 
+def test_an_interval_has_the_same_ratios_under_xla():
+    ratio = UniformRatio(0.2, 0.9, "sample")
+    compiled = tf.function(lambda seed: ratio(tf.range(3000), seed), jit_compile=True)
+    assert (compiled(tf.constant([0, 5])).numpy() == drawn(ratio, 3000)).all()
+
+
 @pytest.mark.parametrize("make", [UniformRatio, ScaleRatio])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), True, "1", None])
 def test_other_bounds_are_refused(make, value):
