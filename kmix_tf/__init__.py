@@ -31,7 +31,7 @@ from kmix_tf.layers import (
 )
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
-from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
+from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RecursiveMixModel, RescaledModel
 from kmix_tf.pairing import (
     LabelDistancePairing,
     NearestNeighborPairing,
@@ -102,6 +102,7 @@ __all__ = [
     "RandomPairing",
     "RatioStrategy",
     "RecursiveMixLayer",
+    "RecursiveMixModel",
     "RemixShares",
     "RepeatedPairing",
     "RescaledModel",

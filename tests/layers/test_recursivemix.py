@@ -128,6 +128,11 @@ class TestStreams:
         assert mixed.cardinality() == 5
         assert mixed.element_spec[0].shape == (None, 12, 8, 1)
 
+    def test_batches_of_a_known_size_begin_with_one_that_is_unmixed(self):
+        data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(5, drop_remainder=True)
+        mixed = stream(data.apply(mix(RecursiveMixLayer(num_classes=CLASSES, scope="sample"), seed=3)))
+        assert is_same(mixed, stream(dataset(scope="sample"))[:4])
+
     def test_a_dataset_that_repeats_goes_on(self):
         data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(11).repeat()
         mixed = iter(data.apply(mix(RecursiveMixLayer(num_classes=CLASSES), seed=3)))
