@@ -103,7 +103,7 @@ def batches_of(*parts, size=5):
     ("options", "mix"),
     [
         ({}, {}),
-        ({"head": "shared", "consistency_weight": 2.0}, {"area": 0.5}),
+        pytest.param({"head": "shared", "consistency_weight": 2.0}, {"area": 0.5}, marks=pytest.mark.matrix),
         ({"head": "shared", "from_logits": False}, {"probability": 0.7}),
         ({"consistency_weight": 0.0}, {}),
     ],
