@@ -40,7 +40,7 @@ from kmix_tf.layers import (
 )
 from kmix_tf.losses import DecoupledMixupLoss, LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
-from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
+from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RecursiveMixModel, RescaledModel
 from kmix_tf.pairing import (
     LabelDistancePairing,
     NearestNeighborPairing,
@@ -118,6 +118,7 @@ __all__ = [
     "RandomPairing",
     "RatioStrategy",
     "RecursiveMixLayer",
+    "RecursiveMixModel",
     "RemixShares",
     "RepeatedPairing",
     "RescaledModel",

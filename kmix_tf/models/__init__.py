@@ -3,6 +3,7 @@
 from kmix_tf.models.approximate import ApproximateMixupModel
 from kmix_tf.models.manifold import ManifoldMixModel
 from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.recursive import RecursiveMixModel
 from kmix_tf.models.rescaled import Comparison, MeasuredTheta, RescaledModel, Scores, TrainingMeans
 
 __all__ = [
@@ -11,6 +12,7 @@ __all__ = [
     "ManifoldMixModel",
     "MeasuredTheta",
     "MixModel",
+    "RecursiveMixModel",
     "RescaledModel",
     "Scores",
     "TrainingMeans",

@@ -118,7 +118,7 @@ class MixModel(MixingWrapper):
         step, seed = self._counter.next()
         data = keras.utils.unpack_x_y_sample_weight(data)
         with _checks.speaking_as(self):
-            _require_targets_apart(data, self.layer)
+            require_targets_apart(data, self.layer)
         if not self._is_looked_at:
             # Of a subclassed model, only data say what its inputs are.
             self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
@@ -175,7 +175,7 @@ class MixModel(MixingWrapper):
     def test_step(self, data: Any) -> dict[str, Any]:
         data = keras.utils.unpack_x_y_sample_weight(data)
         with _checks.speaking_as(self):
-            _require_targets_apart(data, self.layer)
+            require_targets_apart(data, self.layer)
         return super().test_step(self.layer(*data, training=False))
 
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
@@ -201,7 +201,7 @@ class MixModel(MixingWrapper):
         }
 
 
-def _require_targets_apart(data: Any, layer: Stage) -> None:
+def require_targets_apart(data: Any, layer: Stage) -> None:
     """Refuses one dictionary of images and targets, which models take for features alone.
 
     Raises:

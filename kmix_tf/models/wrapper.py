@@ -4,7 +4,7 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Iterator, Sequence
-from typing import Any, Unpack
+from typing import Any, ClassVar, Unpack
 
 import keras
 import tensorflow as tf
@@ -31,6 +31,9 @@ class MixingWrapper(TellingModel):
             or else a random one.
     """
 
+    # Whether it hands mixtures on to the next step, for a layer that carries them.
+    hands_on: ClassVar[bool] = False
+
     @_checks.speaks
     def __init__(
         self,
@@ -46,7 +49,8 @@ class MixingWrapper(TellingModel):
         for mixer in mixers:
             if not isinstance(mixer, Stage):
                 _checks.refuse(argument, "a MixLayer such as KMixupLayer(16)", mixer, TypeError)
-            require_nothing_carried(argument, mixer)
+            if not self.hands_on:
+                require_nothing_carried(argument, mixer)
         self._silenced = threading.local()
         self._counter = StepCounter(self, mixers[0].seed if seed is None else seed)
         self._told = Told(mixers)

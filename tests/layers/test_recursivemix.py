@@ -66,6 +66,7 @@ def unrolled(batches, labels, size=5):
 @pytest.mark.parametrize(
     "options", [{}, {"scope": "sample", "area": 1.0}, {"resize": "area"}], ids=["default", "all", "means"]
 )
+@pytest.mark.representatives("options", [{"scope": "sample", "area": 1.0}])
 def test_labels_are_the_recursion_unrolled(options):
     batches = stream(dataset(**options))
     assert [len(x) for x, _ in batches] == [5, 5, 5, 5, 2]
@@ -117,6 +118,7 @@ def test_a_longer_batch_is_filled_with_the_rows_of_a_shorter_one_before():
 
 class TestStreams:
     @pytest.mark.parametrize("calls", [None, 1, 4])
+    @pytest.mark.representatives("calls", [4])
     def test_they_are_the_same_whatever_runs_in_parallel_and_new_in_each_epoch(self, calls):
         layer = RecursiveMixLayer(num_classes=CLASSES, scope="sample")
         data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(5)
@@ -128,6 +130,11 @@ class TestStreams:
         assert mixed.cardinality() == 5
         assert mixed.element_spec[0].shape == (None, 12, 8, 1)
 
+    def test_batches_of_a_known_size_begin_with_one_that_is_unmixed(self):
+        data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(5, drop_remainder=True)
+        mixed = stream(data.apply(mix(RecursiveMixLayer(num_classes=CLASSES, scope="sample"), seed=3)))
+        assert is_same(mixed, stream(dataset(scope="sample"))[:4])
+
     def test_a_dataset_that_repeats_goes_on(self):
         data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(11).repeat()
         mixed = iter(data.apply(mix(RecursiveMixLayer(num_classes=CLASSES), seed=3)))
@@ -136,6 +143,7 @@ class TestStreams:
         assert data.apply(mix(RecursiveMixLayer(num_classes=CLASSES))).cardinality() == tf.data.INFINITE_CARDINALITY
 
     @pytest.mark.parametrize("options", [{}, {"k": 2}], ids=["row by row", "k"])
+    @pytest.mark.representatives("options", [{"k": 2}])
     def test_a_checkpoint_resumes_in_mid_epoch_with_what_is_carried(self, options, tmp_path):
         whole = stream(dataset(**options))
         iterator = iter(dataset(**options))
@@ -222,6 +230,7 @@ def test_structures_dtypes_and_what_rides_along():
 
 
 @pytest.mark.parametrize("axes", [1, 3])
+@pytest.mark.representatives("axes", [1])
 def test_signals_and_volumes(axes):
     x = RNG.normal(size=(12, *[6] * axes)).astype(np.float16)
     layer = RecursiveMixLayer(axes=axes, features_only=True, scope="sample")
