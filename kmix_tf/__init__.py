@@ -30,7 +30,15 @@ from kmix_tf.layers import (
 )
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
-from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
+from kmix_tf.models import (
+    ApproximateMixupModel,
+    AutoMixModel,
+    ManifoldMixModel,
+    MixBlock,
+    MixModel,
+    MomentumSchedule,
+    RescaledModel,
+)
 from kmix_tf.pairing import (
     LabelDistancePairing,
     NearestNeighborPairing,
@@ -59,6 +67,7 @@ from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight
 
 __all__ = [
     "ApproximateMixupModel",
+    "AutoMixModel",
     "BetaRatio",
     "BlendStrategy",
     "Blended",
@@ -83,11 +92,13 @@ __all__ = [
     "LocalMixupLoss",
     "ManifoldMixModel",
     "MixAccuracy",
+    "MixBlock",
     "MixLayer",
     "MixMetric",
     "MixModel",
     "MixSchedule",
     "MixtureImages",
+    "MomentumSchedule",
     "MultiMixLayer",
     "NearestNeighborPairing",
     "NearestNeighborWeight",

@@ -115,8 +115,9 @@ class MixModel(MixingWrapper):
         before = first_pass(
             self, axes, data, with_weights=bool(self.clean_weight), with_added=added, smoothing=self.smoothing
         )
+        mixed = self._mixed(data, seed, step, before.saliency)
         with self._carrying(before.gradients):
-            return super().train_step(self._mixed(data, seed, step, before.saliency))
+            return super().train_step(mixed)
 
     def _look_for_lookups(self, specs: Any) -> None:
         with _checks.speaking_as(self):
