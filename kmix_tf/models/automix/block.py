@@ -100,7 +100,8 @@ class MixBlock(keras.Model):
         self.key = self.query if is_automix else _linear(of_both, units, "key")
         hidden = max(self.channels // 2, 1)
         self.hidden = None if is_automix else _linear(inputs, hidden, "hidden")
-        self.value = _linear(inputs if is_automix else hidden, 1, "value")
+        # Of two masks that are subtracted, what both have in common has no say.
+        self.value = _linear(inputs if is_automix else hidden, 1, "value", use_bias=not self.symmetric)
 
     def call(self, first: Any, second: Any, ratio: Any, training: bool | None = None) -> tf.Tensor:
         places = tf.shape(first)[1:-1]
@@ -163,9 +164,9 @@ class MixBlock(keras.Model):
         return cls(**config)
 
 
-def _linear(inputs: int, units: int, name: str) -> keras.layers.Dense:
+def _linear(inputs: int, units: int, name: str, use_bias: bool = True) -> keras.layers.Dense:
     """A linear map of each place's features; in float32, whatever the policy of the day is."""
     begin = keras.initializers.RandomNormal(stddev=_DEVIATION)
-    layer = keras.layers.Dense(units, kernel_initializer=begin, dtype="float32", name=name)
+    layer = keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=begin, dtype="float32", name=name)
     layer.build((None, None, inputs))
     return layer

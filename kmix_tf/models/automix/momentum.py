@@ -44,7 +44,7 @@ class MomentumSchedule:
         part = tf.minimum(tf.cast(step, tf.float64) / self.steps, 1)
         falling = (tf.cos(math.pi * part) + 1) / 2
         momentum = self.end - (self.end - self.start) * falling
-        return tf.where(part < self.hold, tf.cast(self.start, tf.float64), momentum)
+        return tf.where(part < self.hold, tf.constant(self.start, tf.float64), momentum)
 
     def get_config(self) -> dict[str, Any]:
         return {"steps": self.steps, "start": self.start, "end": self.end, "hold": self.hold}
