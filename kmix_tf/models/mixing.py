@@ -128,6 +128,12 @@ class MixModel(MixingWrapper):
         with self._told.counting():
             return self.layer(*data, training=True, seed=seed, step=step, saliency=saliency)
 
+    def mix(self, data: tuple[Any, Any, Any], seed: Any, step: Any) -> Any:
+        """The mixtures that a step with this seed and number trains on, of a batch `(x, y, sample_weight)`; not of a
+        blend that asks for saliency, which takes a pass before the step."""
+        x, y, sample_weight = data
+        return self.layer.mixed(x, y, sample_weight, training=True, seed=seed, step=step)
+
     def _has_added_losses_alone(self) -> bool:
         """Whether `compile` was given no loss, so that there is but what the model adds itself.
 

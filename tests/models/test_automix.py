@@ -20,6 +20,7 @@ from kmix_tf import (
     RandomPairing,
     RepeatedPairing,
 )
+from kmix_tf.callbacks.stage import stages_of
 from kmix_tf.seeding import as_seed, split
 
 IS_KERAS_3 = keras.__version__.startswith("3")
@@ -190,7 +191,7 @@ def test_ratios_near_the_ends_are_linear_and_labels_follow_the_mask():
 
 def test_masks_learn_their_ratios():
     mixing = compiled(
-        in_graph=True, block=None, optimizer=keras.optimizers.Adam(0.05), area_margin=0.0, area_weight=3.0
+        in_graph=True, block="automix", optimizer=keras.optimizers.Adam(0.05), area_margin=0.0, area_weight=3.0
     )
     before = mixing.fit(X, Y, batch_size=16, verbose=0).history["mask_error"][-1]
     after = mixing.fit(X, Y, batch_size=16, epochs=60, verbose=0).history["mask_error"][-1]
@@ -365,7 +366,7 @@ class Subclassed(keras.Model):
         self.dense = keras.layers.Dense(3)
 
     def call(self, x):
-        return self.dense(x)
+        return self.dense(tf.reshape(x, [-1, 72]))
 
 
 def subclassed():
@@ -420,7 +421,8 @@ REFUSED = {
         ValueError,
         "block must be for as many channels .* 4. Received: one for 5",
     ),
-    "no block": ({"block": lambda: 3}, TypeError, "block must be None or a MixBlock"),
+    "no block": ({"block": lambda: 3}, TypeError, "block must be a MixBlock, 'automix' or 'samix'"),
+    "no variant": ({"block": "mix"}, ValueError, "block must be one of 'automix', 'samix'"),
     "momentum": ({"momentum": 1.5}, ValueError, r"momentum must be in \[0, 1\]. Received: momentum=1.5"),
     "both": ({"momentum": 0.9, "teacher": network}, ValueError, "momentum must be None beside a teacher"),
     "no teacher": ({"teacher": lambda: 3}, TypeError, "teacher must be None or a Keras model"),
@@ -459,3 +461,56 @@ def test_without_a_loss_there_is_nothing_for_the_block_to_learn():
     mixing.compile("sgd")
     with pytest.raises(ValueError, match="AutoMixModel: compile needs a loss, by which the block learns"):
         mixing.fit(X, Y, verbose=0)
+
+
+def test_several_inputs_and_outputs():
+    images, table = keras.Input((6, 6, 2), name="images"), keras.Input((3,), name="table")
+    maps = keras.layers.Conv2D(4, 3, 2, padding="same", name="maps")(images)
+    both = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(maps), table])
+    outputs = {name: keras.layers.Dense(3, name=name)(both) for name in ("class", "number")}
+    model = keras.Model({"images": images, "table": table}, outputs)
+    layer = layer_of(num_classes={"class": 3, "number": None})
+    mixing = compiled(layer, model, loss={"class": ENTROPY, "number": "mse"}, ratio_margin=0.0)
+    x, y = {"images": X, "table": X[:, 0, :3, 0]}, {"class": Y, "number": X[:, 0, :3, 1]}
+    assert np.isfinite(mixing.fit(x, y, verbose=0).history["loss"]).all()
+    mixed, targets = mixing.mix((x, y, None), seed=5, step=0)
+    partner = mixing.layer.plan(list(x.values()), 5).partner.numpy()
+    # What has no places is mixed linearly, by the mask's mean, which is the label's share.
+    share = np.array(targets["class"])[np.arange(16), Y]
+    is_other = Y[partner] != Y
+    table = share[:, None] * x["table"] + (1 - share[:, None]) * x["table"][partner]
+    assert is_other.sum() > 3
+    np.testing.assert_allclose(mixed["table"][is_other], table[is_other], atol=1e-5)
+
+
+def test_gradients_of_the_block_are_scaled_and_unscaled_with_the_loss():
+    scaling = keras.optimizers if IS_KERAS_3 else keras.mixed_precision
+    after = []
+    for wrap in (lambda optimizer: optimizer, scaling.LossScaleOptimizer):
+        mixing = compiled(optimizer=wrap(keras.optimizers.SGD(RATE)), in_graph=True)
+        mixing.train_on_batch(X, Y)
+        after.append(weights(mixing.block))
+    assert_same(*after, rtol=1e-3)
+
+
+def test_a_copy_normalises_as_the_model_does():
+    normalise = keras.layers.Normalization()
+    normalise.adapt(3 * X + 7)
+    inputs = keras.Input((6, 6, 2))
+    maps = keras.layers.Conv2D(4, 3, name="maps")(normalise(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Flatten()(maps)))
+    mixing = AutoMixModel(model, "maps", layer_of())
+    np.testing.assert_allclose(mixing.teacher(X), model(X), atol=1e-6)
+
+
+def test_a_teacher_lets_the_model_be_subclassed():
+    mixing = compiled(model=subclassed(), teacher=network(), block="samix", variance_weight=0.2)
+    assert np.isfinite(mixing.fit(X, Y, verbose=0).history["block_loss"]).all()
+
+
+def test_a_callback_is_shown_the_masked_mixtures():
+    mixing = compiled(in_graph=True)
+    stage = stages_of(None, mixing)[""]
+    assert_same([stage((X, Y, None), 5, 0)[0]], [mixing.mix((X, Y, None), 5, 0)[0]])
+    linear = mixing.layer(X, Y, seed=5)[0]
+    assert np.abs(linear - stage((X, Y, None), 5, 0)[0]).max() > 0.1

@@ -13,7 +13,7 @@ from kmix_tf.layers.options import KerasOptions
 from kmix_tf.mixing.watch import watching
 from kmix_tf.models.automix.attention import area_loss
 from kmix_tf.models.automix.blend import MaskBlend
-from kmix_tf.models.automix.block import MixBlock
+from kmix_tf.models.automix.block import VARIANTS, MixBlock
 from kmix_tf.models.automix.momentum import checked_momentum, copy_of, follow
 from kmix_tf.models.automix.place import MapsOf
 from kmix_tf.models.first_pass import carrying, data_loss, scaled, unscaled, values_of
@@ -58,10 +58,12 @@ class AutoMixModel(MixModel):
         layer: a `MixLayer` that says who is mixed with whom, how much, and what it counts: also `KMixupLayer(k)` or
             `MultiMixLayer(interpolations)`. Its blend is left out, for that is the block. Default
             `MixLayer(ratio=BetaRatio(2.0))`, as published, for soft labels.
-        block: a `MixBlock`, such as another model has trained; default None: a new one, `MixBlock(channels)`.
+        block: a `MixBlock`, such as another model has trained; or the variant of a new one, "automix" (default) or
+            "samix".
         train_block: False leaves the block as it is, which saves its mixtures; default True.
         teacher: None (default) for the copy; or a model that is asked instead, and stays as it is: the one that has
-            trained the block, say, which knows its feature maps. It has a layer `at` and as many outputs.
+            trained the block, say, which knows its feature maps. It then has the layer `at`, and as many outputs as
+            `model`, which may be subclassed.
         momentum: of the copy, which after each step becomes momentum x copy + (1 - momentum) x model, batch
             statistics with it: in [0, 1], or a callable of the step such as `MomentumSchedule(steps)`; default None,
             0.999. Trainings of a few thousand steps want less. 1 leaves it as it begins.
@@ -113,7 +115,7 @@ class AutoMixModel(MixModel):
         model: keras.Model,
         at: str,
         layer: MixLayer | None = None,
-        block: MixBlock | None = None,
+        block: MixBlock | str = "automix",
         train_block: bool = True,
         teacher: keras.Model | None = None,
         momentum: Any = None,
@@ -170,20 +172,24 @@ class AutoMixModel(MixModel):
 
     def _mixed(self, data: Any, seed: tf.Tensor, step: tf.Tensor, saliency: tf.Tensor | None = None) -> Any:
         with _checks.speaking_as(self):
-            maps = self.maps_of(data[0])
+            maps = self.maps_of(data)
             if self.train_block:
                 self._learn(self._block_pass(data, maps, seed, step))
         with self._told.counting():
-            return self.mix(data, seed, step, maps)
+            return self._by(self._blend(maps), data, seed, step)
 
-    def maps_of(self, x: Any) -> tf.Tensor:
-        """What the teacher makes of a batch, at the place."""
-        return self._maps(self.layer.mixed(x, training=False))
+    def maps_of(self, data: tuple[Any, Any, Any]) -> tf.Tensor:
+        """What the teacher makes of a batch `(x, y, sample_weight)`, at the place."""
+        x, y, sample_weight = data
+        _, converted = self.layer.converted(x, y, sample_weight)
+        return self._maps(converted if y is None else converted[0])
 
-    def mix(self, data: Any, seed: Any, step: Any, maps: tf.Tensor | None = None) -> Any:
-        """The mixtures of a batch `(x, y, sample_weight)` that train the model."""
-        maps = self.maps_of(data[0]) if maps is None else maps
-        return self._by(MaskBlend(self.block, maps, self.ratio_margin, self.labels == "drawn"), data, seed, step)
+    def mix(self, data: tuple[Any, Any, Any], seed: Any, step: Any) -> Any:
+        """The mixtures that a step with this seed and number trains the model on, of `(x, y, sample_weight)`."""
+        return self._by(self._blend(self.maps_of(data)), data, seed, step)
+
+    def _blend(self, maps: tf.Tensor) -> MaskBlend:
+        return MaskBlend(self.block, maps, self.ratio_margin, self.labels == "drawn")
 
     def _by(self, blend: MaskBlend, data: Any, seed: Any, step: Any) -> Any:
         x, y, sample_weight = data
@@ -261,11 +267,11 @@ def _checked_layer(layer: Any) -> MixLayer:
 
 
 def _checked_block(block: Any, channels: int) -> MixBlock:
-    """The block, or a new one, for maps of so many channels."""
-    if block is None:
-        return MixBlock(channels)
+    """The block, or a new one of a variant, for maps of so many channels."""
+    if isinstance(block, str):
+        return MixBlock(channels, _checks.choice("block", block, VARIANTS))
     if not isinstance(block, MixBlock):
-        _checks.refuse("block", "None or a MixBlock", block, TypeError)
+        _checks.refuse("block", "a MixBlock, 'automix' or 'samix'", block, TypeError)
     if block.channels != channels:
         raise _checks.problem(
             f"block must be for as many channels as the feature map has, {channels}. Received: one for "
