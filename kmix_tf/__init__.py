@@ -40,7 +40,16 @@ from kmix_tf.layers import (
 )
 from kmix_tf.losses import DecoupledMixupLoss, LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
-from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RecursiveMixModel, RescaledModel
+from kmix_tf.models import (
+    ApproximateMixupModel,
+    AutoMixModel,
+    ManifoldMixModel,
+    MixBlock,
+    MixModel,
+    MomentumSchedule,
+    RecursiveMixModel,
+    RescaledModel,
+)
 from kmix_tf.pairing import (
     LabelDistancePairing,
     NearestNeighborPairing,
@@ -72,6 +81,7 @@ __all__ = [
     "ApproximateMixupModel",
     "AttentiveMixBlend",
     "AttentiveMixLayer",
+    "AutoMixModel",
     "BetaRatio",
     "BlendStrategy",
     "Blended",
@@ -100,11 +110,13 @@ __all__ = [
     "LocalMixupLoss",
     "ManifoldMixModel",
     "MixAccuracy",
+    "MixBlock",
     "MixLayer",
     "MixMetric",
     "MixModel",
     "MixSchedule",
     "MixtureImages",
+    "MomentumSchedule",
     "MultiMixLayer",
     "NearestNeighborPairing",
     "NearestNeighborWeight",

@@ -63,7 +63,7 @@ def _of_layer(layer: Any) -> Mix:
 def _of_mix_model(model: MixModel) -> Mix:
     axes = salient_axes(model.layer)
     if axes is None:
-        return _of_layer(model.layer)
+        return model.mix
 
     def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
         # As in inference, which leaves no trace in the model.

@@ -16,7 +16,7 @@ from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.batch.one_dictionary import taken_apart
-from kmix_tf.blend import LinearBlend, as_blend
+from kmix_tf.blend import BlendStrategy, LinearBlend, as_blend
 from kmix_tf.label_shares.rules import LabelRules
 from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.layers.adapting import Adapts
@@ -256,6 +256,7 @@ class MixLayer(Adapts, Stage):
         saliency: Any = None,
         allowed: Any = None,
         mask: Any = None,
+        blend: BlendStrategy | None = None,
     ) -> Any:
         """What a call gives, without Keras around it.
 
@@ -263,12 +264,14 @@ class MixLayer(Adapts, Stage):
             allowed: a bool scalar tensor, False for a batch that is not to be mixed, whatever else says it is.
             mask: boolean `(batch, *elements)`, which elements of x are there; then `(x, mask)` comes back for x, with
                 the mask of the mixtures. Distances are not measured on it.
+            blend: one for this batch instead of the layer's own, as that of `AutoMixModel`, which a step makes.
         """
         with _checks.speaking_as(self):
             batch = self._read(x, y, sample_weight, training)
             if not trains(training):
                 return unmixed(batch, self._is_packed).write()
             decisions, packed = self.decisions, self._is_packed
+            decisions = decisions if blend is None else decisions._replace(blend=blend)
             self._warn_of_integers(batch)
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))

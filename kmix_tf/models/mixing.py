@@ -130,8 +130,9 @@ class MixModel(MixingWrapper):
         before = first_pass(
             self, axes, data, with_weights=bool(self.clean_weight), with_added=added, smoothing=self.smoothing
         )
+        mixed = self._mixed(data, seed, step, before.saliency)
         with self._carrying(before.gradients):
-            return super().train_step(self._mixed(data, seed, step, before.saliency))
+            return super().train_step(mixed)
 
     def _look_for_lookups(self, specs: Any) -> None:
         with _checks.speaking_as(self):
@@ -141,6 +142,12 @@ class MixModel(MixingWrapper):
     def _mixed(self, data: Any, seed: tf.Tensor, step: tf.Tensor, saliency: tf.Tensor | None = None) -> Any:
         with self._told.counting():
             return self.layer(*data, training=True, seed=seed, step=step, saliency=saliency)
+
+    def mix(self, data: tuple[Any, Any, Any], seed: Any, step: Any) -> Any:
+        """The mixtures that a step with this seed and number trains on, of a batch `(x, y, sample_weight)`; not of a
+        blend that asks for saliency, which takes a pass before the step."""
+        x, y, sample_weight = data
+        return self.layer.mixed(x, y, sample_weight, training=True, seed=seed, step=step)
 
     def _has_added_losses_alone(self) -> bool:
         """Whether `compile` was given no loss, so that there is but what the model adds itself.

@@ -39,8 +39,8 @@ class StyleMixBlend(StyledBlend):
     not in `get_config`; pipelines with them read variables: to checkpoint their iterators, set
     `tf.data.Options.experimental_external_state_policy` to IGNORE.
 
-    Several interpolations have a style ratio each, which descend as theirs do; pairs may be matched, weighed, or of two
-    loaders, as in every mix.
+    Several interpolations have a style ratio each, which descend as theirs do; pairs may be matched, weighed, or of
+    two loaders, as in every mix.
     Targets that are maps are averaged with the share in the label.
 
     Args:

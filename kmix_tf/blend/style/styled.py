@@ -71,8 +71,10 @@ class StyledBlend(BlendStrategy):
         return Images(image, second[at], rows, partners, pairs)
 
     def _drawn(self, alpha: float, ratio: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Ratios from Beta(alpha, alpha) of the ratio's shape, 1 where that is 1: such mixtures are the sample. Those of
-        several interpolations descend, as the mix's own do."""
+        """Ratios from Beta(alpha, alpha) of the ratio's shape, 1 where that is 1: such mixtures are the sample.
+
+        Those of several interpolations descend, as the mix's own do.
+        """
         drawn = sample_beta(self._drawn_shape(ratio), alpha, seed)
         drawn = drawn if ratio.shape.rank == 1 else tf.sort(drawn, axis=0, direction="DESCENDING")
         return tf.where(tf.equal(ratio, 1), tf.ones([]), tf.broadcast_to(drawn, tf.shape(ratio)))
