@@ -30,7 +30,7 @@ from kmix_tf.layers import (
 )
 from kmix_tf.losses import LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
-from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
+from kmix_tf.models import AdaMixupModel, ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
     LabelDistancePairing,
     NearestNeighborPairing,
@@ -58,6 +58,7 @@ from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
+    "AdaMixupModel",
     "ApproximateMixupModel",
     "BetaRatio",
     "BlendStrategy",

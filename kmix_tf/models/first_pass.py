@@ -47,12 +47,12 @@ def first_pass(
     silence = contextlib.nullcontext() if with_added else model.without_penalties()
     with tf.GradientTape() as tape, silence:
         tape.watch(image)
-        loss = _data_loss(model, x, y, model(x, training=with_weights), sample_weight)
-        scaled, scale = _scaled(model.optimizer, loss)
-    sources = [*image, *(_values(model.trainable_variables) if with_weights else [])]
-    gradients = tape.gradient(scaled, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        loss = data_loss(model, x, y, model(x, training=with_weights), sample_weight)
+        objective, scale = scaled(model.optimizer, loss)
+    sources = [*image, *(values_of(model.trainable_variables) if with_weights else [])]
+    gradients = tape.gradient(objective, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     saliency = None if axes is None else saliency_of_gradient(gradients.pop(0), axes, smoothing)
-    return FirstPass(saliency, [_unscaled(gradient, scale) for gradient in gradients])
+    return FirstPass(saliency, [unscaled(gradient, scale) for gradient in gradients])
 
 
 def carrying(weights: Sequence[Any], gradients: list[tf.Tensor], factor: float) -> tf.Tensor:
@@ -70,15 +70,15 @@ def carrying(weights: Sequence[Any], gradients: list[tf.Tensor], factor: float) 
 
         return tf.zeros([]), carried
 
-    return zero(*[tf.convert_to_tensor(value) for value in _values(weights)])
+    return zero(*[tf.convert_to_tensor(value) for value in values_of(weights)])
 
 
-def _data_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
+def data_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: Any) -> tf.Tensor:
     """The loss, leaving no trace in the metrics of `fit`, whose logs are those of the mixtures."""
     if not IS_KERAS_3 and not model.compiled_loss.built:
         model.compiled_loss.build(y_pred)  # So that its metrics exist, to be left alone.
     tracked = [variable for metric in model.metrics for variable in metric.variables]
-    before = [tf.identity(value) for value in _values(tracked)]
+    before = [tf.identity(value) for value in values_of(tracked)]
     loss = model.compute_loss(x, y, y_pred, sample_weight)
     if loss is None:
         raise ValueError(
@@ -90,7 +90,7 @@ def _data_loss(model: keras.Model, x: Any, y: Any, y_pred: Any, sample_weight: A
     return loss
 
 
-def _scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The loss as a mixed precision optimizer scales it, so that float16 gradients do not vanish, and by how much."""
     one = tf.ones([])
     if hasattr(optimizer, "get_scaled_loss"):
@@ -100,12 +100,12 @@ def _scaled(optimizer: Any, loss: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     return loss, one
 
 
-def _unscaled(gradient: Any, scale: tf.Tensor) -> tf.Tensor:
+def unscaled(gradient: Any, scale: tf.Tensor) -> tf.Tensor:
     """In float32 at least: float16 has neither room for the scale nor for what is left without it."""
     gradient = at_least_float32(tf.convert_to_tensor(gradient))
     return gradient / tf.cast(scale, gradient.dtype)
 
 
-def _values(variables: Sequence[Any]) -> list[Any]:
+def values_of(variables: Sequence[Any]) -> list[Any]:
     """What a tape and `tf.identity` know of variables: those of Keras 3 wrap TensorFlow's."""
     return [getattr(variable, "value", variable) if IS_KERAS_3 else variable for variable in variables]

@@ -55,7 +55,7 @@ def parts_of(model: keras.Model, names: list[str]) -> list[Part]:
         TypeError: for a model of another kind. ValueError: for a layer that it cannot be taken apart at, with the
             reason; or a model of which some would be lost.
     """
-    _require_functional(model)
+    require_functional(model)
     places = _Places(model)
     hidden = sorted((name for name in names if name != INPUT), key=lambda name: places.rank(name))
     begin = [Part(_as_it_is, INPUT)] if INPUT in names else []
@@ -180,14 +180,32 @@ class _Places:
             )
 
 
-def _require_functional(model: keras.Model) -> None:
+def single_outputs(model: keras.Model) -> dict[str, Any]:
+    """The outputs of a functional model's layers, by name, of those that have one and are used once."""
+    graph, outputs = graph_of(model), {}
+    for layer in model.layers:
+        calls = list(graph.produced.get(id(layer), {}).values())
+        if len(calls) == 1 and len(calls[0]) == 1 and not isinstance(layer, keras.layers.InputLayer):
+            outputs[layer.name] = graph.tensors[calls[0][0]]
+    return outputs
+
+
+def require_functional(model: keras.Model, instead: str = "mix at its input only, by MixModel") -> None:
+    """Refuses a model of which nobody knows the layers' outputs.
+
+    Args:
+        instead: what else could be done.
+
+    Raises:
+        TypeError: for a subclassed model.
+    """
     # A class of one's own with a `call` of its own computes something else than the graph says.
     defined = next(base for base in type(model).__mro__ if "call" in vars(base))
     if not defined.__module__.startswith("keras.") or not getattr(model, "outputs", None):
         raise _checks.problem(
             f"model must be functional or sequential, since layers of a subclassed model are known only as "
             f"they run. Received: {model.name!r} of class {type(model).__name__}. Make it by keras.Model(inputs, "
-            "outputs); or mix at its input only, by MixModel.",
+            f"outputs); or {instead}.",
             TypeError,
         )
 
