@@ -41,6 +41,7 @@ from kmix_tf.layers import (
 from kmix_tf.losses import DecoupledMixupLoss, LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.models import (
+    AdaMixupModel,
     ApproximateMixupModel,
     AutoMixModel,
     ManifoldMixModel,
@@ -77,6 +78,7 @@ from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
+    "AdaMixupModel",
     "AlignMixBlend",
     "ApproximateMixupModel",
     "AttentiveMixBlend",

@@ -32,7 +32,7 @@ from kmix_tf.layers.options import (
 )
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
-from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of
+from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of, with_ratio
 from kmix_tf.mixing.measure import measure
 from kmix_tf.mixing.weighting import of_what_is_there
 from kmix_tf.pairing import RandomPairing, as_pairing
@@ -257,6 +257,7 @@ class MixLayer(Adapts, Stage):
         allowed: Any = None,
         mask: Any = None,
         blend: BlendStrategy | None = None,
+        ratio: Callable | None = None,
     ) -> Any:
         """What a call gives, without Keras around it.
 
@@ -265,6 +266,7 @@ class MixLayer(Adapts, Stage):
             mask: boolean `(batch, *elements)`, which elements of x are there; then `(x, mask)` comes back for x, with
                 the mask of the mixtures. Distances are not measured on it.
             blend: one for this batch instead of the layer's own, as that of `AutoMixModel`, which a step makes.
+            ratio: gives this batch's ratios, of its features and the plan that was drawn, in place of those in it.
         """
         with _checks.speaking_as(self):
             batch = self._read(x, y, sample_weight, training)
@@ -276,6 +278,7 @@ class MixLayer(Adapts, Stage):
             measured = self._measured(batch)
             sides = Sides(measured, measured, batch.part(TARGETS))
             drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
+            drawn = drawn if ratio is None else with_ratio(drawn, ratio(batch.tensors(FEATURES), drawn.plan))
             if mask is not None:
                 batch = batch.with_mask(mask)
             return apply(batch, batch, drawn, decisions.blend, packed, saliency, self._rules).write()

@@ -100,6 +100,14 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
     return weighed
 
 
+def with_ratio(drawn: Drawn, ratio: tf.Tensor) -> Drawn:
+    """The same pairs, mixed by other ratios: float32 of the same shape, in [0, 1]."""
+    drawn = drawn._replace(plan=drawn.plan._replace(ratio=tf.ensure_shape(ratio, drawn.plan.ratio.shape)))
+    if watched := WATCHED.get():
+        watched[-1]["drawn"] = drawn
+    return drawn
+
+
 def probability_of(probability: float, schedule: Callable | None, step: Any, allowed: Any = None) -> Callable | None:
     """What says how likely a batch is mixed; None if it always is.
 

@@ -116,12 +116,7 @@ class MixModel(MixingWrapper):
 
     def train_step(self, data: Any) -> dict[str, Any]:
         step, seed = self._counter.next()
-        data = keras.utils.unpack_x_y_sample_weight(data)
-        with _checks.speaking_as(self):
-            require_targets_apart(data, self.layer)
-        if not self._is_looked_at:
-            # Of a subclassed model, only data say what its inputs are.
-            self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
+        data = self._taken(data)
         axes = salient_axes(self.layer)
         if axes is None and not self.clean_weight:
             return super().train_step(self._mixed(data, seed, step))
@@ -133,6 +128,16 @@ class MixModel(MixingWrapper):
         mixed = self._mixed(data, seed, step, before.saliency)
         with self._carrying(before.gradients):
             return super().train_step(mixed)
+
+    def _taken(self, data: Any) -> Any:
+        """`(x, y, sample_weight)` of a batch to train on, as far as it is seen to be one."""
+        data = keras.utils.unpack_x_y_sample_weight(data)
+        with _checks.speaking_as(self):
+            require_targets_apart(data, self.layer)
+        if not self._is_looked_at:
+            # Of a subclassed model, only data say what its inputs are.
+            self._look_for_lookups(specs_of(data[0], averaged_inputs(self.layer, data[0])))
+        return data
 
     def _look_for_lookups(self, specs: Any) -> None:
         with _checks.speaking_as(self):
