@@ -18,7 +18,8 @@ class Features:
         at: the name of a layer; "input"; or None for what the last layer with weights is given.
 
     Attributes:
-        of_inputs: whether features are the samples themselves. shape: of one sample's features. inputs: of one sample.
+        of_inputs: whether features are the samples themselves. shape: of one sample's features.
+        inputs: the shape of one sample.
 
     Raises:
         TypeError, ValueError: for another model, or a layer that it cannot be, naming those that would do.
@@ -60,21 +61,19 @@ def _only_input(model: keras.Model) -> Any:
 def _last_but_one(model: keras.Model) -> Any:
     """What the last layer with weights is given."""
     graph = graph_of(model)
-    for layer in reversed(model.layers):
-        calls = list(graph.produced.get(id(layer), {}).values())
-        if layer.weights and len(calls) == 1 and len(calls[0]) == 1 and len(graph.sinks) == 1:
-            parents = graph.parents.get(calls[0][0], [])
-            if len(parents) == 1:
-                return graph.tensors.get(parents[0], model.inputs[0])
-        if layer.weights:
-            break
-    _refuse(model, None, "and it is not clear which layer comes before the last")
+    key = graph.sinks[0]
+    while len(graph.sinks) == 1 and len(graph.parents.get(key, [])) == 1:
+        layer, (parent,) = graph.tensors[key]._keras_history[0], graph.parents[key]
+        if layer.weights and _is_able(graph.tensors[parent]):
+            return graph.tensors[parent]
+        key = parent
+    raise _unclear(model, None, "and it is not clear which layer comes before the last")
 
 
 def _output_of(model: keras.Model, at: Any) -> Any:
     found = single_outputs(model).get(at) if isinstance(at, str) else None
     if found is None or not _is_able(found):
-        _refuse(model, at, f"which is none of model {model.name!r}")
+        raise _unclear(model, at, f"which is none of model {model.name!r}")
     return found
 
 
@@ -83,9 +82,9 @@ def _is_able(tensor: Any) -> bool:
     return is_known and tf.as_dtype(tensor.dtype).is_floating
 
 
-def _refuse(model: keras.Model, at: Any, why: str) -> Any:
+def _unclear(model: keras.Model, at: Any, why: str) -> Exception:
     able = [INPUT, *(name for name, tensor in single_outputs(model).items() if _is_able(tensor))]
-    raise _checks.problem(
+    return _checks.problem(
         f"at must name a layer with one floating output (batch, ..., channels), or {INPUT!r}. Received: at={at!r}, "
         f"{why}. These do: {', '.join(map(repr, able))}."
     )

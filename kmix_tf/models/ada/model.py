@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._compat import IS_KERAS_3, register
+from kmix_tf._compat import register
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.options import KerasOptions
@@ -46,7 +46,68 @@ class _Step:
 
 @register
 class AdaMixupModel(MixModel):
-    """docstring"""
+    """Trains a model on mixtures whose ratios a policy learns to choose, pair by pair.
+
+    A small network, the policy, sees both samples of a pair and answers with three logits, of which a softmax makes
+    (a, b, c). The ratio is a + b u, uniform in [a, a + b] as u is in [0, 1), so that gradients reach the policy
+    through the mixtures. A discriminator learns meanwhile to tell mixtures from samples, and the policy to make
+    mixtures that can be told: others may lie where samples of another class are. One optimizer, that of `compile`,
+    trains all three, by the sum of the mixtures' loss, that of the batch as it is, and the discriminator's. As in
+    `MixModel`, `fit` takes batches as the layer does, unmixed, and loss and metrics in its logs are those of the
+    mixtures, with "mix_low" and "mix_high", the mean ends of intervals, and "intrusion_loss", the discriminator's
+    mean cross-entropy, which is ln 2 = 0.69 where it cannot tell. `evaluate`, `predict`, calls and `export` are the
+    plain model's.
+
+    A step costs twice a plain one, for mixtures and batch go through the model at once, and the policy's pass.
+
+    Args:
+        model: a built functional or sequential Keras model of one input. It stays usable by itself and shares its
+            weights.
+        layer: a `MixLayer` that says who is mixed with whom and what it counts: also `KMixupLayer(k)`, or
+            `MultiMixLayer(interpolations)`, whose ratios are several draws in one interval, descending. Its ratio
+            must be left out, for the policy says that, and so must its blend, through which the policy learns: it is
+            linear. Default `MixLayer()`, for soft labels.
+        policy: a functional Keras model of two inputs, sample and partner, each as the model's, in float32, and of
+            one output, `(batch, 3)`, logits of a, b and c. Default None: a new one, of two small convolutions for
+            images, signals and volumes, and a small dense layer for tables; it normalises its inputs over the batch.
+        discriminator: a Keras model that is given features, `(batch, ...)`, and answers with a logit `(batch, 1)`,
+            high for samples. Default None: a new one, two linear layers as published; or, where it is given the
+            samples themselves, a network like the policy's.
+        at: the name of the layer whose output features are; "input" for samples themselves, of which the
+            discriminator then is a network of its own; default None, the input of the last layer with weights.
+        clean_weight: of the loss on the unmixed batch, finite and >= 0, default 1.
+        intrusion_weight: of the discriminator's loss, finite and >= 0, default 2. 0 leaves it out. The published code
+            has the mean of the two other losses plus this one: half of the total here.
+        seed: as in `MixModel`.
+
+    Call:
+        `model(x, training=None)`, x as the wrapped model takes it, and returns.
+
+    Raises:
+        TypeError, ValueError: for other arguments; policies and discriminators with other inputs or outputs, or which
+            end with a softmax or a sigmoid; layers with a ratio or a blend of their own; subclassed models; models of
+            several inputs; in training, for `compile` without a loss.
+
+    Samples that are their own partners, and batches that the layer leaves unmixed, have ratio 1 and come back
+    exactly; they count neither as mixtures for the discriminator nor in the logs' intervals. What a mixture counts is
+    taken as it is: the policy does not learn from weights, nor the discriminator. Intervals are computed in float32
+    under any policy of dtypes.
+
+    Source: Guo, Mao and Zhang, *MixUp as Locally Linear Out-Of-Manifold Regularization* (2019), as its published code
+        computes it. Differences: the policy is given both samples, where that gives it their mean under random
+        weights, and is a small network, where that has one like the model; the discriminator is shown each side
+        equally, where that shows it twice as many samples, half of which are in no mixture; the model is asked once
+        for both losses, where that asks it once more for the discriminator.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2)])
+        >>> mixing = AdaMixupModel(model, KMixupLayer(4, solver="graph", num_classes=2), seed=0)
+        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = mixing.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
+        >>> sorted(history.history)
+        ['intrusion_loss', 'loss', 'mix_high', 'mix_low']
+        >>> low, high = mixing.interval(tf.zeros([5, 3]), tf.ones([5, 3]))
+    """
 
     layer: MixLayer
 
@@ -96,7 +157,7 @@ class AdaMixupModel(MixModel):
         return self.model(x, training=training) if step is None else self._answers(step)
 
     def _answers(self, step: _Step) -> Any:
-        """What the model says of the mixtures; of the batch as it is and of both sides' features, the step keeps it."""
+        """What the model says of the mixtures; the rest, which further losses are of, the step takes along."""
         with self._told.counting():
             mixed = self._mixed_by_policy(step.data, step.seed, step.step)
         _, converted = self.layer.converted(*step.data)

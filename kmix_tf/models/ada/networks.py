@@ -93,20 +93,20 @@ def _require_model(name: str, model: Any, rule: str) -> None:
         _checks.refuse(name, rule, model, TypeError)
     if not getattr(model, "inputs", None) or not getattr(model, "outputs", None):
         raise _checks.problem(
-            f"{name} must be {rule}. Received: {model.name!r} of class {type(model).__name__}, whose shapes are known "
-            "only as it runs. Make it by keras.Model(inputs, outputs).",
+            f"{name} must be {rule}. Received: {model.name!r} of class {type(model).__name__}, whose shapes are "
+            "known only as it runs. Make it by keras.Model(inputs, outputs).",
             TypeError,
         )
 
 
 def _require_inputs(name: str, model: keras.Model, shapes: list[Sequence[int | None]], rule: str) -> None:
     given = [tf.TensorShape(tuple(each.shape)[1:]) for each in model.inputs]
+    received = [tuple(each.shape) for each in model.inputs]
     fits = len(given) == len(shapes) and all(map(tf.TensorShape.is_compatible_with, given, shapes))
     if not fits:
         wanted = " and ".join(str((None, *shape)) for shape in shapes)
         raise _checks.problem(
-            f"{name} must be {rule}. Received: one with inputs of shapes {[tuple(each.shape) for each in model.inputs]}"
-            f", where it is given {wanted}."
+            f"{name} must be {rule}. Received: one with inputs of shapes {received}, where it is given {wanted}."
         )
 
 

@@ -10,7 +10,7 @@ from kmix_tf.seeding import random_uniform
 
 
 class Intervals(NamedTuple):
-    """low, high: the ends, float32 of the shape of `partner`. is_mixed: bool, whether the partner is another sample."""
+    """low, high: the ends, float32, of the partners' shape. is_mixed: bool, whether the partner is another sample."""
 
     low: tf.Tensor
     high: tf.Tensor
@@ -33,8 +33,10 @@ def intervals_of(policy: keras.Model, features: tf.Tensor, partner: tf.Tensor) -
     """
     rows = tf.broadcast_to(tf.range(tf.shape(partner)[-1]), tf.shape(partner))
     sides = [tf.gather(features, tf.reshape(which, [-1])) for which in (rows, partner)]
-    ends = [tf.ensure_shape(tf.reshape(end, tf.shape(partner)), partner.shape) for end in interval_of(policy, *sides)]
-    return Intervals(*ends, tf.not_equal(partner, rows))
+    low, high = (
+        tf.ensure_shape(tf.reshape(end, tf.shape(partner)), partner.shape) for end in interval_of(policy, *sides)
+    )
+    return Intervals(low, high, tf.not_equal(partner, rows))
 
 
 def ratios_within(intervals: Intervals, plan: MixPlan, seed: Any) -> tf.Tensor:
