@@ -1,6 +1,5 @@
 """All ways of mixing, each a function of a task that trains a network and returns it."""
 
-import functools
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -9,14 +8,28 @@ import keras
 
 from experiments.compared.images import CLASSES, Images
 from kmix_tf import (
+    AdaMixupModel,
+    AlignMixBlend,
+    AttentiveMixLayer,
+    AutoMixModel,
+    BetaRatio,
     CoMixupLayer,
     CutMixLayer,
+    DecoupledMixupLoss,
+    FeatureSaliency,
     FMixLayer,
+    GridMixLayer,
     KMixupLayer,
     ManifoldMixModel,
+    MixLayer,
     MixModel,
     PuzzleMixLayer,
+    RecursiveMixLayer,
+    RecursiveMixModel,
+    ResizeMixLayer,
     SaliencyMixLayer,
+    SmoothMixLayer,
+    StyleMixBlend,
 )
 from kmix_tf.paired import Trainer, batches
 
@@ -72,26 +85,85 @@ def _train(task, layer=None, wrap=None, loss=None):
     return Trained(network, (times[1] - times[0]) / half)
 
 
-def _in_the_step(task, layer, **options):
-    return _train(task, wrap=lambda network: MixModel(network, layer, seed=task.seed, **options))
+def _wrapped(task, make, *given, **options):
+    """By a model that wraps the network and mixes in its step."""
+    return _train(task, wrap=lambda network: make(network, *given, seed=task.seed, **options))
 
 
 def _manifold(task):
-    wrap = functools.partial(ManifoldMixModel, layers=["input", *MAPS[:2]], mix=KMixupLayer(1, 2.0), seed=task.seed)
-    return _train(task, wrap=wrap)
+    return _wrapped(task, ManifoldMixModel, ["input", *MAPS[:2]], KMixupLayer(1, 2.0))
+
+
+def _aligned(task):
+    mixes = {"input": KMixupLayer(1, 2.0), MAPS[-1]: KMixupLayer(1, 2.0, blend=AlignMixBlend())}
+    return _wrapped(task, ManifoldMixModel, list(mixes), mixes)
+
+
+def _attentive(task):
+    """What matters is what a network that was trained without mixing answers to."""
+    plain = _train(task).network
+    return _train(task, AttentiveMixLayer(grid=task.blocks, saliency=FeatureSaliency(plain, MAPS[0])))
+
+
+def _styled(task):
+    """By an encoder and a decoder that were trained on the images themselves. As published, a fifth of the batches is
+    mixed so."""
+    encoder, decoder = _autoencoder(task)
+    return _train(task, MixLayer(ratio=BetaRatio(0.5), blend=StyleMixBlend(encoder, decoder), probability=0.2))
+
+
+def _autoencoder(task, channels=32):
+    keras.utils.set_random_seed(task.seed)
+    layers, shape = keras.layers, task.data.x.shape[1:]
+    x = inputs = keras.Input(shape)
+    x = layers.Conv2D(channels, 3, padding="same", activation="relu")(x)
+    encoder = keras.Model(inputs, layers.Conv2D(channels, 3, strides=2, padding="same", activation="relu")(x))
+    x = maps = keras.Input(encoder.output_shape[1:])
+    x = layers.Conv2DTranspose(channels, 3, strides=2, padding="same", activation="relu")(x)
+    decoder = keras.Model(maps, layers.Conv2D(shape[-1], 3, padding="same")(x))
+    both = keras.Model(inputs, decoder(encoder(inputs)))
+    both.compile(keras.optimizers.Adam(3e-3), "mse", steps_per_execution=20)
+    images = batches(task.data.x, task.data.x, task.batch, task.seed)
+    both.fit(images, steps_per_epoch=task.steps, verbose=0)
+    return encoder, decoder
+
+
+def _decoupled(task):
+    return _train(task, KMixupLayer(1), loss=DecoupledMixupLoss(eta=0.01, from_logits=True))
+
+
+def _learnt(task, layer=None, **options):
+    """By masks that a block learns meanwhile. Its copy follows the model faster than published: training is short."""
+    return _wrapped(task, AutoMixModel, MAPS[1], layer or KMixupLayer(1, 2.0), momentum=0.99, **options)
+
+
+def _staged(make, *given, **options):
+    return lambda task: _train(task, make(*given, **options))
 
 
 def ways() -> dict[str, Callable[[Task], Trained]]:
     """By name, in the order of the tables."""
     return {
         PLAIN: _train,
-        MIXUP: lambda task: _train(task, KMixupLayer(1)),
-        "k-mixup, k = 16": lambda task: _train(task, KMixupLayer(16)),
+        MIXUP: _staged(KMixupLayer, 1),
+        "k-mixup, k = 16": _staged(KMixupLayer, 16),
         "Manifold mixup": _manifold,
-        "CutMix": lambda task: _train(task, CutMixLayer()),
-        "FMix": lambda task: _train(task, FMixLayer()),
-        "SaliencyMix": lambda task: _in_the_step(task, SaliencyMixLayer(), smoothing=1.0),
-        "Puzzle Mix": lambda task: _in_the_step(task, PuzzleMixLayer(blocks=task.blocks), clean_weight=1.0),
-        "Co-Mixup": lambda task: _in_the_step(task, CoMixupLayer(blocks=task.blocks), clean_weight=1.0),
-        "RegMixup": lambda task: _in_the_step(task, KMixupLayer(1, 20.0), clean_weight=1.0),
+        "CutMix": _staged(CutMixLayer),
+        "FMix": _staged(FMixLayer),
+        "ResizeMix": _staged(ResizeMixLayer),
+        "GridMix": _staged(GridMixLayer),
+        "SmoothMix": _staged(SmoothMixLayer),
+        "SaliencyMix": lambda task: _wrapped(task, MixModel, SaliencyMixLayer(), smoothing=1.0),
+        "Attentive CutMix": _attentive,
+        "Puzzle Mix": lambda task: _wrapped(task, MixModel, PuzzleMixLayer(blocks=task.blocks), clean_weight=1.0),
+        "Co-Mixup": lambda task: _wrapped(task, MixModel, CoMixupLayer(blocks=task.blocks), clean_weight=1.0),
+        "AlignMixup": _aligned,
+        "StyleMix": _styled,
+        "RecursiveMix": lambda task: _wrapped(task, RecursiveMixModel, RecursiveMixLayer(), consistency_weight=0.1),
+        "RegMixup": lambda task: _wrapped(task, MixModel, KMixupLayer(1, 20.0), clean_weight=1.0),
+        "Decoupled mixup": _decoupled,
+        "AdaMixup": lambda task: _wrapped(task, AdaMixupModel),
+        "AutoMix": _learnt,
+        "AutoMix, k = 16": lambda task: _learnt(task, KMixupLayer(16, 2.0)),
+        "SAMix": lambda task: _learnt(task, block="samix", variance_weight=0.2),
     }

@@ -33,6 +33,7 @@ def stages_of(layer: Any, model: Any) -> dict[str, Mix]:
     if layer is not None:
         return {"": _of_layer(layer)}
     if isinstance(model, MixModel):
+        require_nothing_carried("the model's layer", model.layer)
         return {"": _of_mix_model(model)}
     if isinstance(model, ManifoldMixModel):
         names = model.mix_layers

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import KMixupLayer, RecursiveMixLayer, RecursiveMixModel
+from kmix_tf import KMixupLayer, MixtureImages, RecursiveMixLayer, RecursiveMixModel
 from kmix_tf.models.recursive.region import mean_in_window
 
 IS_KERAS_3 = keras.__version__.startswith("3")
@@ -265,6 +265,11 @@ class TestRefusals:
         both = keras.Model(inputs, [keras.layers.Flatten()(inputs), keras.layers.Flatten()(inputs)])
         with pytest.raises(ValueError, match=r"RecursiveMixModel: model must have one output \(batch, classes\)"):
             RecursiveMixModel(both, layer())
+
+    def test_a_look_at_its_mixtures(self, tmp_path):
+        looking = MixtureImages(str(tmp_path), dataset=(IMAGES, LABELS))
+        with pytest.raises(ValueError, match=r"the model's layer must mix each batch by itself. Received: Recursive"):
+            compiled().fit(IMAGES, LABELS, batch_size=11, verbose=0, callbacks=[looking])
 
     def test_xla(self):
         with pytest.raises(ValueError, match="RecursiveMixModel: jit_compile must be left out"):
