@@ -514,3 +514,32 @@ def test_a_callback_is_shown_the_masked_mixtures():
     assert_same([stage((X, Y, None), 5, 0)[0]], [mixing.mix((X, Y, None), 5, 0)[0]])
     linear = mixing.layer(X, Y, seed=5)[0]
     assert np.abs(linear - stage((X, Y, None), 5, 0)[0]).max() > 0.1
+
+
+ON_REPLICAS = """
+import keras
+import numpy as np
+import tensorflow as tf
+from kmix_tf import AutoMixModel, MixLayer
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+layers = keras.layers
+with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    inputs = keras.Input((6, 6, 2))
+    maps = layers.BatchNormalization(name="maps")(layers.Conv2D(4, 3, 2)(inputs))
+    model = keras.Model(inputs, layers.Dense(3)(layers.GlobalAveragePooling2D()(maps)))
+    mixing = AutoMixModel(model, "maps", MixLayer(num_classes=3), momentum=0.25, seed=0)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+    mixing.compile(keras.optimizers.SGD(0.1), loss, jit_compile=False)
+before = mixing.teacher.get_weights()
+mixing.fit(np.random.default_rng(0).normal(size=(8, 6, 6, 2)).astype(np.float32), np.arange(8) % 3, batch_size=8)
+for old, new, weight in zip(before, mixing.teacher.get_weights(), mixing.model.get_weights(), strict=True):
+    np.testing.assert_allclose(new, 0.25 * old + 0.75 * weight, atol=1e-6)
+    assert not (old == weight).all()
+"""
+
+
+@pytest.mark.matrix
+def test_on_replicas_the_copies_follow_as_one(elsewhere):
+    elsewhere(ON_REPLICAS)
