@@ -63,8 +63,8 @@ class BlendStrategy(Decision):
         gathers: whether its mixtures are of any number of samples of one batch, of which it says itself which and how
             much: then there is nothing left for a pairing, a ratio or a weight of pairs to say. A batch that is not
             to be mixed comes with ratios of 1. Default False.
-        moves: whether features come to other places, of which targets that say where something is know nothing: such
-            are refused. Default False.
+        moves: whether features come to other places, of which masks, boxes and target maps know nothing: these are
+            refused. Default False.
         stops_gradients: whether no gradient flows from its mixtures back to the features, so that it is for inputs
             alone. Default False.
         models: Keras models that it asks, whose weights are to be saved with the layer. Default none.

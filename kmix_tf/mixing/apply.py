@@ -94,16 +94,16 @@ def _blended(first: Batch, second: Batch, drawn: Drawn, blend: BlendStrategy, sa
 
 
 def _require_nothing_of_places(batch: Batch, blend: BlendStrategy) -> None:
-    """Refuses targets that say where something is, for a blend that moves features and leaves those."""
-    image = image_of(batch.tensors(FEATURES), blend.axes or 1)
-    places = image.shape[1 : 1 + (blend.axes or 1)]
+    """Refuses what says where something is, for a blend that moves features and leaves that."""
+    axes = blend.axes or 1
+    places = image_of(batch.tensors(FEATURES), axes).shape[1 : 1 + axes]
     for leaf in batch.leaves:
         is_map = leaf.part == TARGETS and leaf.role == MIXED and has_places(leaf.tensor.shape, places)
-        if is_map or leaf.role == BOXES:
+        if is_map or leaf.role in (BOXES, MASK):
+            what = {BOXES: "boxes", MASK: "a mask of padding"}.get(leaf.role, "a map of the features' places")
             raise _checks.problem(
-                f"targets must not say where something is, for {blend.shown} moves features and leaves them. "
-                f"Received: {leaf.name}, {'boxes' if leaf.role == BOXES else f'a map of shape {leaf.tensor.shape}'}. "
-                "Use another blend, or name it in passthrough=."
+                f"there must be nothing that says where something is, for {blend.shown} moves features alone. "
+                f"Received: {leaf.name}, {what}. Use another blend."
             )
 
 

@@ -43,13 +43,13 @@ class AlignMixBlend(BlendStrategy):
     moved count alike to within `tolerance`.
 
     It is made for the last map before global pooling of a `ManifoldMixModel`, with plain mixup at the input in the
-    other half of the steps: see the example. In `dataset.map` it takes images, whose places are pixels.
+    other half of the steps: see the example. In `dataset.map` it takes images, whose places are pixels, but a few
+    dozen of 32 x 32 take seconds on a CPU.
 
     Leaves of features with the places of the first map are moved by its plan; other leaves are mixed linearly.
     Partners may be matched by k, several interpolations of a pair share one plan, and distances, weights and two
-    loaders are as in every mix. Targets that say where something is, boxes and maps of the same places, would not be
-    moved along and are refused. A mask of padding is not known to the blend: absent places are places of zeros, and
-    what is there may be moved onto them, so do not align padded sequences.
+    loaders are as in every mix. What says where something is would not be moved along and is refused: boxes, target
+    maps of the same places, and masks of padding, whose places would lend and get features like any other.
 
     Args:
         axes: how many axes after the batch's say the place: 2 (default) for images and their maps
@@ -71,7 +71,8 @@ class AlignMixBlend(BlendStrategy):
 
     Raises:
         TypeError, ValueError: for other arguments; on a call, for features without these axes, as after global
-            pooling, or maps of more than 1024 places: a plan holds the square of that for each pair.
+            pooling, maps of more than 1024 places, for a plan holds the square of that for each pair, and what says
+            where something is.
         InvalidArgumentError: on the batch, where the number of places only shows then.
 
     Source: Venkataramanan et al. 2022, *AlignMixup: Improving Representations by Interpolating Aligned Features*,

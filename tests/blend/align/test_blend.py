@@ -8,7 +8,16 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmix_tf import AlignMixBlend, BetaRatio, ExponentialWeight, KMixupLayer, MixLayer, RandomPairing, RepeatedPairing
+from kmix_tf import (
+    AlignMixBlend,
+    BetaRatio,
+    ExponentialWeight,
+    KMixupLayer,
+    ManifoldMixModel,
+    MixLayer,
+    RandomPairing,
+    RepeatedPairing,
+)
 
 RNG = np.random.default_rng(6)
 plain = pytest.mark.usefixtures("plain_functions")
@@ -230,15 +239,28 @@ def test_places_are_asked_for():
     assert AlignMixBlend(1)([pooled], [pooled], *arguments).x[0].shape == (4, 7)
 
 
-def test_targets_that_say_where_something_is_are_refused():
-    x, layer = maps(4, 6, 5, 1), MixLayer(blend=AlignMixBlend(), bounding_box_format="xyxy")
-    with pytest.raises(ValueError, match=r"MixLayer: targets must not say where .* a map of shape \(4, 6, 5, 2\)"):
+def test_what_says_where_something_is_is_refused():
+    x, y = maps(4, 6, 5, 1), np.eye(4, dtype=np.float32)
+    layer = MixLayer(blend=AlignMixBlend(), bounding_box_format="xyxy")
+    with pytest.raises(ValueError, match=r"MixLayer: .* AlignMixBlend moves features.* targets, a map of"):
         layer(x, maps(4, 6, 5, 2))
     boxes = {"boxes": np.ones([4, 1, 4], np.float32), "labels": np.ones([4, 1], np.int32)}
-    with pytest.raises(ValueError, match=r"MixLayer: targets must not say where .* boxes\."):
+    with pytest.raises(ValueError, match=r"nothing that says where something is.* Received: .*, boxes\."):
         layer(x, boxes)
-    mixed, (label, small) = layer(x, (np.eye(4, dtype=np.float32), maps(4, 3, 5, 2)))
+    with pytest.raises(ValueError, match=r"nothing that says where something is.* a mask of padding\."):
+        MixLayer(blend=AlignMixBlend(), masks=["mask"])({"x": x, "mask": np.ones([4, 6], bool)}, y)
+    mixed, (label, small) = MixLayer(blend=AlignMixBlend())(x, (y, maps(4, 3, 5, 2)))
     assert (mixed.shape, label.shape, small.shape) == ((4, 6, 5, 1), (4, 4), (4, 3, 5, 2))
+
+
+def test_padded_sequences_are_refused_in_hidden_layers():
+    inputs = keras.Input((5,), dtype="int32")
+    x = keras.layers.Embedding(7, 3, mask_zero=True, name="embedding")(inputs)
+    model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling1D()(x)))
+    mixing = ManifoldMixModel(model, ["embedding"], MixLayer(blend=AlignMixBlend(1), num_classes=2))
+    mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    with pytest.raises(ValueError, match=r"a mask of padding"):
+        mixing.fit(np.tile([3, 1, 2, 0, 0], (4, 1)), np.arange(4) % 2, verbose=0)
 
 
 BAD = {
@@ -274,21 +296,18 @@ def network():
 
 
 def recipe(**options):
-    from kmix_tf import ManifoldMixModel
-
     mix = {
         "input": MixLayer(ratio=BetaRatio(2.0), num_classes=2),
         "last_map": MixLayer(ratio=BetaRatio(2.0), blend=AlignMixBlend(), num_classes=2),
     }
-    keras.utils.set_random_seed(1)
+    keras.utils.set_random_seed(5)
     return ManifoldMixModel(network(), list(mix), mix, seed=0, **options)
 
 
 def bars(count):
     """Images of a bar that lies, or stands."""
-    y = np.arange(count) % 2
-    x = np.zeros([count, 6, 6, 1], np.float32)
-    for row, (standing, place) in enumerate(zip(y, RNG.integers(0, 6, size=count), strict=True)):
+    y, x = np.arange(count) % 2, np.zeros([count, 6, 6, 1], np.float32)
+    for row, (standing, place) in enumerate(zip(y, np.arange(count) // 2 % 6, strict=True)):
         x[(row, slice(None), place) if standing else (row, place)] = 1
     return x, y
 
@@ -298,10 +317,10 @@ def test_a_network_learns_by_the_recipe(jit_compile):
     from_logits = keras.losses.CategoricalCrossentropy(from_logits=True)
     model = recipe()
     model.compile(keras.optimizers.Adam(0.03), from_logits, jit_compile=jit_compile)
-    x, y = bars(64)
+    x, y = bars(48)
     before = model.evaluate(x, y, verbose=0)
-    model.fit(x, y, batch_size=32, epochs=20, verbose=0)
-    assert model.evaluate(x, y, verbose=0) < 0.7 * before
+    model.fit(x, y, batch_size=16, epochs=12, verbose=0)
+    assert model.evaluate(x, y, verbose=0) < 0.6 * before
 
 
 def test_steps_are_the_same_compiled_and_not():
@@ -317,8 +336,6 @@ def test_steps_are_the_same_compiled_and_not():
 
 
 def test_a_place_without_places_is_refused_in_training():
-    from kmix_tf import ManifoldMixModel
-
     model = ManifoldMixModel(network(), ["pooled"], MixLayer(blend=AlignMixBlend(), num_classes=2))
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
     with pytest.raises(ValueError, match=r"MixLayer: features must have 2 axes of places .*before global pooling"):
