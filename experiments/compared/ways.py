@@ -1,6 +1,5 @@
 """All ways of mixing, each a function of a task that trains a network and returns it."""
 
-import time
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -50,13 +49,6 @@ class Task(NamedTuple):
     seed: int
 
 
-class Trained(NamedTuple):
-    """A network that returns logits, and how long a step took."""
-
-    network: keras.Model
-    seconds: float
-
-
 def network_of(shape, width, strides):
     """Three convolutions; outputs are logits."""
     layers = keras.layers
@@ -79,10 +71,7 @@ def _train(task, layer=None, wrap=None, loss=None):
     keras.utils.set_random_seed(task.seed)
     trainer = Trainer(task.make, optimizer, loss=loss, wrap=wrap, steps_per_call=20)
     dataset = batches(task.data.x, task.data.labels, task.batch, task.seed, layer)
-    # The first half has what is done but once.
-    half, times = task.steps // 2, []
-    network = trainer.run(dataset, task.steps, task.seed, half, lambda _: times.append(time.perf_counter()))
-    return Trained(network, (times[1] - times[0]) / half)
+    return trainer.run(dataset, task.steps, task.seed)
 
 
 def _wrapped(task, make, *given, **options):
@@ -101,7 +90,7 @@ def _aligned(task):
 
 def _attentive(task):
     """What matters is what a network that was trained without mixing answers to."""
-    plain = _train(task).network
+    plain = _train(task)
     return _train(task, AttentiveMixLayer(grid=task.blocks, saliency=FeatureSaliency(plain, MAPS[0])))
 
 
@@ -141,7 +130,7 @@ def _staged(make, *given, **options):
     return lambda task: _train(task, make(*given, **options))
 
 
-def ways() -> dict[str, Callable[[Task], Trained]]:
+def ways() -> dict[str, Callable[[Task], keras.Model]]:
     """By name, in the order of the tables."""
     return {
         PLAIN: _train,
