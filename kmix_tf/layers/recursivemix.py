@@ -46,17 +46,17 @@ class RecursiveMixLayer(CuttingLayer):
         dataset.repeat().apply(mix(RecursiveMixLayer(num_classes=10), seed=0)).prefetch(tf.data.AUTOTUNE)
 
     A map would not hand anything on, so `dataset.map(layer)` and calls in training are refused, and so are
-    `ChoiceLayer`, `MixModel` and `ManifoldMixModel`. In a loop of your own, `layer.between(batch, mixed)` mixes a
-    batch of soft labels with the one that was mixed before. Data to evaluate on are mapped as ever, by
-    `layer.for_evaluation()`.
+    `ChoiceLayer`, `MixModel` and `ManifoldMixModel`; `RecursiveMixModel` does the same in the training step. In a
+    loop of your own, `layer.between(batch, mixed)` mixes a batch of soft labels with the one that was mixed before.
+    Data to evaluate on are mapped as ever, by `layer.for_evaluation()`.
 
     Row i is mixed with row i of the batch before, as in the published code; with k, groups of k rows that follow each
     other are matched with those of the batch before by optimal transport. Of a longer batch before, the first rows
     are taken, of a shorter one all, over and over. Weights of samples count by the share that each sample has in the
-    end; a `weight` of distances is of the newest pair alone, and is not carried on. Labels that ride along are those
-    of the new batch. There are no `interpolations`, for of several mixtures of a sample none is the one to be carried
-    on; no packed targets, for a mixture's labels are of many samples; and no bounding boxes, of which there would be
-    more with every batch.
+    end; a `weight` of distances is of the newest pair alone, and is not carried on. What rides along is the new
+    batch's. There are no `interpolations`, for of several mixtures of a sample none is the one to be carried on; no
+    packed targets, for a mixture's labels are of many samples; and no bounding boxes, of which there would be more
+    with every batch.
 
     Args:
         area: the largest part of an image that the previous mixture may take, in [0, 1], default 0.5: the part is
