@@ -7,24 +7,22 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.blend import LinearBlend
 from kmix_tf.layers import MixLayer
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.mixing.watch import watching
 from kmix_tf.models.automix.attention import area_loss
 from kmix_tf.models.automix.blend import MaskBlend
-from kmix_tf.models.automix.block import VARIANTS, MixBlock
+from kmix_tf.models.automix.block import MixBlock
+from kmix_tf.models.automix.checked import checked_block, checked_layer, checked_teacher
 from kmix_tf.models.automix.momentum import checked_momentum, copy_of, follow
 from kmix_tf.models.automix.place import MapsOf
 from kmix_tf.models.first_pass import carrying, data_loss, scaled, unscaled, values_of
 from kmix_tf.models.mixing import MixModel
-from kmix_tf.ratio import BetaRatio
 from kmix_tf.seeding import MixSeeds, as_seed, split
 
 LABELS = ("realised", "drawn")
 
-# As published: the momentum of the copy, and the alpha of the ratio.
-_MOMENTUM, _ALPHA = 0.999, 2.0
+_MOMENTUM = 0.999  # as published
 
 
 class _Pass(NamedTuple):
@@ -69,6 +67,8 @@ class AutoMixModel(MixModel):
             0.999. Trainings of a few thousand steps want less. 1 leaves it as it begins.
         clean_weight: adds so many times the gradient of the loss on the unmixed batch, as in `MixModel`; default 1.
         area_weight: of the loss of areas, the mean of max(|mask's mean - ratio| - area_margin, 0); >= 0, default 0.1.
+            A "mask_error" that nears 0.5 says that masks have settled on one sample of each pair, whatever the ratio,
+            as happens in short trainings with large steps: then give more, 3 say.
         area_margin: in [0, 1], default 0.1.
         variance_weight: of minus the variance of masks within an image, so that each place is of one sample rather
             than the mean of both, as in SAMix; >= 0, default 0. The published settings of SAMix have 0.2, round the
@@ -128,17 +128,17 @@ class AutoMixModel(MixModel):
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
-        layer = _checked_layer(layer)
+        layer = checked_layer(layer)
         super().__init__(model, layer, seed, clean_weight, **kwargs)
         self.at = at
         self.has_copy = teacher is None
-        MapsOf(model if teacher is None else _checked_teacher(teacher, model), at)
+        MapsOf(model if teacher is None else checked_teacher(teacher, model), at)
         if teacher is not None and momentum is not None:
             _checks.refuse("momentum", "None beside a teacher, which stays as it is", momentum)
         self.momentum = checked_momentum(_MOMENTUM if momentum is None else momentum) if self.has_copy else None
         self.teacher = copy_of(model) if teacher is None else teacher
         self._maps = MapsOf(self.teacher, at)
-        self.block = _checked_block(block, self._maps.channels)
+        self.block = checked_block(block, self._maps.channels)
         self.train_block = _checks.flag("train_block", train_block)
         self.area_weight = _checks.number("area_weight", area_weight)
         self.area_margin = _checks.probability("area_margin", area_margin)
@@ -246,52 +246,3 @@ class AutoMixModel(MixModel):
         is_number = not callable(self.momentum)
         config["momentum"] = self.momentum if is_number else keras.saving.serialize_keras_object(self.momentum)
         return config
-
-
-def _checked_layer(layer: Any) -> MixLayer:
-    """A layer whose blend is left out.
-
-    Raises:
-        TypeError, ValueError: for anything else.
-    """
-    if layer is None:
-        return MixLayer(ratio=BetaRatio(_ALPHA))
-    if not isinstance(layer, MixLayer):
-        _checks.refuse("layer", "a MixLayer such as KMixupLayer(16), and no choice of them", layer, TypeError)
-    if type(layer.blend) is not LinearBlend:
-        raise _checks.problem(
-            "the block is the blend: layer must leave its own out, and say who is mixed with whom and how much. "
-            f"Received: one with {layer.blend.shown}. Give MixLayer(pairing, ratio), or KMixupLayer(k)."
-        )
-    return layer
-
-
-def _checked_block(block: Any, channels: int) -> MixBlock:
-    """The block, or a new one of a variant, for maps of so many channels."""
-    if isinstance(block, str):
-        return MixBlock(channels, _checks.choice("block", block, VARIANTS))
-    if not isinstance(block, MixBlock):
-        _checks.refuse("block", "a MixBlock, 'automix' or 'samix'", block, TypeError)
-    if block.channels != channels:
-        raise _checks.problem(
-            f"block must be for as many channels as the feature map has, {channels}. Received: one for "
-            f"{block.channels}. Take a layer with as many; or give the model that has trained the block as teacher."
-        )
-    return block
-
-
-def _checked_teacher(teacher: Any, model: keras.Model) -> keras.Model:
-    """A built model whose answers are those of the model, as far as their shapes tell.
-
-    Raises:
-        TypeError, ValueError: for anything else.
-    """
-    if not isinstance(teacher, keras.Model):
-        _checks.refuse("teacher", "None or a Keras model", teacher, TypeError)
-    shapes = [[tuple(each.shape) for each in getattr(one, "outputs", None) or []] for one in (teacher, model)]
-    if all(shapes) and shapes[0] != shapes[1]:
-        raise _checks.problem(
-            f"teacher must answer as the model does, for it is asked what mixtures are. Received: one with outputs "
-            f"of shapes {shapes[0]} for a model with {shapes[1]}."
-        )
-    return teacher
