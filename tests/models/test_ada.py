@@ -187,7 +187,7 @@ def test_several_ratios_of_a_pair_descend_in_one_interval():
 
 
 def losses_by_numpy(mixing, seed):
-    """The losses of mixtures, of the clean batch and of the discriminator, of a model with one hidden layer."""
+    """The losses of mixtures and of the discriminator, of a model with one hidden layer."""
     plan, _ = plan_of(mixing, (X, Y, None), seed)
     partner, share, labels = plan.partner.numpy(), plan.ratio.numpy()[:, None], np.eye(3)[Y]
     mixed, y = share * X + (1 - share) * X[partner], share * labels + (1 - share) * labels[partner]
@@ -197,27 +197,21 @@ def losses_by_numpy(mixing, seed):
     told, truth = ((each @ kernel + shift)[:, 0] for each in (hidden, real))
     is_mixed = partner != np.arange(16)
     intrusion = np.log1p(np.exp(told))[is_mixed].mean() / 2 + np.log1p(np.exp(-truth)).mean() / 2
-    of_mixtures = entropy_of(y, hidden @ second + offset).mean()
-    return of_mixtures, entropy_of(labels, real @ second + offset).mean(), intrusion
+    return entropy_of(y, hidden @ second + offset).mean(), intrusion
 
 
 @pytest.mark.parametrize("options", [{}, {"clean_weight": 0.3, "intrusion_weight": 0.7}])
-def test_the_loss_of_a_batch_is_that_by_numpy(options):
+def test_what_a_step_says_of_a_batch_is_what_numpy_says(options):
     mixing = compiled(policy=policy_of(scale=0.7), discriminator=telling(), **options)
-    of_mixtures, clean, intrusion = losses_by_numpy(mixing, first_seed(mixing))
+    of_mixtures, intrusion = losses_by_numpy(mixing, first_seed(mixing))
     plan, _ = plan_of(mixing, (X, Y, None), first_seed(mixing))
     ends = [np.asarray(end) for end in mixing.interval(X, X[plan.partner.numpy()])]
-    # A difference of the losses along each weight's gradient is what a step of gradient descent goes by.
-    total = of_mixtures + options.get("clean_weight", 1.0) * clean + options.get("intrusion_weight", 2.0) * intrusion
-    before = weights(mixing.discriminator)
     logs = mixing.train_on_batch(X, Y, return_dict=True)
-    after = weights(mixing.discriminator)
     np.testing.assert_allclose(logs["loss"], of_mixtures, rtol=1e-4)
     np.testing.assert_allclose(logs["intrusion_loss"], intrusion, rtol=1e-4)
     is_mixed = plan.partner.numpy() != np.arange(16)
     np.testing.assert_allclose(logs["mix_low"], ends[0][is_mixed].mean(), rtol=1e-4)
     np.testing.assert_allclose(logs["mix_high"], ends[1][is_mixed].mean(), rtol=1e-4)
-    assert np.isfinite(total) and not np.array_equal(before[0], after[0])
 
 
 @pytest.mark.parametrize("options", [{}, {"clean_weight": 0.0, "intrusion_weight": 0.7}, {"intrusion_weight": 0.0}])
@@ -230,7 +224,7 @@ def test_a_step_is_one_down_the_sum_of_the_three_losses(options):
     variables = [variable for each in networks for variable in tensors(each.trainable_weights)]
     labels = tf.one_hot(Y, 3)
     with tf.GradientTape() as tape:
-        shares = tf.nn.softmax(mixing.policy([X, tf.gather(X, plan.partner)]))
+        shares = tf.nn.softmax(mixing.policy([tf.constant(X), tf.gather(X, plan.partner)]))
         ratio = (shares[:, 0] + shares[:, 1] * uniform)[:, None]
         ratio = tf.where((plan.partner == tf.range(16))[:, None], 1.0, ratio)
         x, y = (ratio * leaf + (1 - ratio) * tf.gather(leaf, plan.partner) for leaf in (tf.constant(X), labels))
@@ -294,7 +288,6 @@ def test_on_points_of_alternating_classes_it_learns_to_mix_less_than_mixup(seed)
     begins = mean_mix(mixing, x, y)
     assert begins > 0.35
     mixing.fit(np.tile(x, [120, 1]), np.tile(y, 120), batch_size=40, verbose=0)
-    print(seed, begins, mean_mix(mixing, x, y))
     assert mean_mix(mixing, x, y) < 0.2
 
 
@@ -382,7 +375,7 @@ def test_evaluation_prediction_and_export_are_the_plain_models(tmp_path):
     )
     history = mixing.fit(X, Y, validation_data=(X, Y), verbose=0).history
     assert sorted(history) == ["intrusion_loss", "loss", "mix_high", "mix_low", "val_loss"]
-    assert (mixing.predict(X, verbose=0) == plain.predict(X, verbose=0)).all()
+    np.testing.assert_allclose(mixing.predict(X, verbose=0), plain.predict(X, verbose=0), atol=1e-6)
     mixing.export(str(tmp_path / "export"), verbose=False)
     served = tf.saved_model.load(str(tmp_path / "export"))
     np.testing.assert_allclose(served.serve(X), plain(X), atol=1e-5)
@@ -403,6 +396,7 @@ np.savez({path!r} + "_after.npz", *mixing.get_weights())
 
 
 @pytest.mark.parametrize("own", [False, True])
+@pytest.mark.representatives("own", [True])
 def test_training_saved_and_resumed_elsewhere_goes_on_alike(own, tmp_path, elsewhere):
     path = str(tmp_path / "mixing")
     options = {"policy": policy_of(scale=0.7), "discriminator": telling(), "intrusion_weight": 0.5} if own else {}
@@ -443,7 +437,7 @@ def trained(strategy, mixed):
     options = tf.data.Options()
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
     history = mixing.fit(data.with_options(options), epochs=3, verbose=0).history
-    return mixing.get_weights(), history
+    return [*model.get_weights(), *policy.get_weights(), *mixing.discriminator.get_weights()], history
 
 
 one, two = tf.distribute.get_strategy(), tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
