@@ -1,0 +1,5 @@
+"""Losses that understand the targets of mixtures."""
+
+from kmix_tf.losses.local import LocalMixupLoss
+
+__all__ = ["LocalMixupLoss"]
