@@ -28,7 +28,7 @@ from kmix_tf.layers import (
     ResizeMixLayer,
     SaliencyMixLayer,
 )
-from kmix_tf.losses import LocalMixupLoss
+from kmix_tf.losses import DecoupledMixupLoss, LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.models import ApproximateMixupModel, ManifoldMixModel, MixModel, RescaledModel
 from kmix_tf.pairing import (
@@ -67,6 +67,7 @@ __all__ = [
     "CoMixupLayer",
     "CutMixBlend",
     "CutMixLayer",
+    "DecoupledMixupLoss",
     "DistanceWarpedRatio",
     "DistributionRatio",
     "EqualWeight",

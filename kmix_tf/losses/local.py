@@ -1,21 +1,16 @@
 """The loss of Local Mixup, for targets that come apart."""
 
 from collections.abc import Callable
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 import keras
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._ops import Tensor, dims, may_be, ops
-from kmix_tf.batch.packing import unpack_for
-
-
-class KerasOptions(TypedDict, total=False):
-    """What Keras' own losses take besides."""
-
-    reduction: Any
-    dtype: Any
+from kmix_tf.losses.decoupled import DecoupledMixupLoss
+from kmix_tf.losses.options import KerasOptions
+from kmix_tf.losses.packed import BY_HAND, deaf_to_no_weight, unpacked_at_places, weighed
 
 
 @register
@@ -67,19 +62,15 @@ class LocalMixupLoss(keras.losses.Loss):
         """The loss of each sample: `y_pred` without its last axis."""
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         with _checks.speaking_as(self):
-            _require_places(y_true, y_pred)
-            packed = unpack_for(y_true, y_pred)
+            packed = unpacked_at_places(y_true, y_pred)
         if packed is None:
             return self._per_sample(y_true, y_pred)
         y_a, y_b, ratio, weight = packed
-        # The gradient of an infinite loss is not a number, which a factor of 0 would keep.
-        y_pred = ops.where(weight[..., None] > 0, y_pred, ops.stop_gradient(y_pred))
+        y_pred = deaf_to_no_weight(y_pred, weight)
         with _checks.speaking_as(self):
             first, second = (self._of_each(y, y_pred, ratio) for y in (y_a, y_b))
         ratio, weight = ops.cast(ratio, first.dtype), ops.cast(weight, first.dtype)
-        mixed = ratio * first + (1 - ratio) * second
-        # A weight of 0 silences a loss that is infinite, too, and its gradient.
-        return ops.where(weight > 0, weight * mixed, ops.zeros_like(mixed))
+        return weighed(ratio * first + (1 - ratio) * second, weight)
 
     def _of_each(self, y: Tensor, y_pred: Tensor, ratio: Tensor) -> Tensor:
         try:
@@ -87,7 +78,7 @@ class LocalMixupLoss(keras.losses.Loss):
         except ops.WRONG_SHAPES as error:
             raise _checks.problem(
                 f"loss must take each of both targets by itself. Received: {_shown(self.loss)}, which stopped on "
-                f"targets of shape {dims(y)} for predictions of shape {dims(y_pred)}: {error} {_BY_HAND}."
+                f"targets of shape {dims(y)} for predictions of shape {dims(y_pred)}: {error} {BY_HAND}."
             ) from error
         return _one_for_each(ops.convert_to_tensor(loss), ratio, _shown(self.loss))
 
@@ -107,35 +98,17 @@ def _per_sample(loss: Any) -> Callable:
     """A function that reduces no further than to samples."""
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
+    if isinstance(loss, DecoupledMixupLoss):
+        # Of either target by itself there is nothing to decouple, and no word of it would be said.
+        raise _checks.problem(
+            "loss must be one of plain targets. DecoupledMixupLoss takes packed ones by itself: "
+            "give it to compile as it is."
+        )
     if isinstance(loss, keras.losses.Loss):
         return loss.call
     if not callable(loss):
         _checks.refuse("loss", "a Keras loss, its name or a function", loss, TypeError)
     return loss
-
-
-_BY_HAND = (
-    "Compile with a function of your own instead: y_a, y_b, ratio, weight = unpack_targets(y_true) (of integers, "
-    "[..., 0, 0] of y_a and y_b, and [..., 0] of ratio and weight), and return weight * (ratio * loss(y_a, y_pred) + "
-    "(1 - ratio) * loss(y_b, y_pred)), with one ratio and weight for each number that the loss gives. Where the loss "
-    "takes soft targets, targets='mixed' does as well"
-)
-
-
-def _require_places(y_true: Tensor, y_pred: Tensor) -> None:
-    """Refuses packed classes at other places than those of the predictions: they would broadcast.
-
-    Raises:
-        ValueError: saying what to do.
-    """
-    targets, outputs = dims(y_true), dims(y_pred)
-    if targets is None or outputs is None or len(targets) != len(outputs) + 1 or targets[-2:] != (1, 4):
-        return
-    if len(outputs) > 1 and not may_be(targets[:-2], outputs[:-1]):
-        raise _checks.problem(
-            f"targets must have a class at each place of the predictions. Received: classes of shape {targets[:-2]}, "
-            f"packed, for predictions of shape {outputs}, as CTC takes them. {_BY_HAND}."
-        )
 
 
 def _one_for_each(loss: Tensor, ratio: Tensor, name: str) -> Tensor:
@@ -148,7 +121,7 @@ def _one_for_each(loss: Tensor, ratio: Tensor, name: str) -> Tensor:
     message = (
         "loss must give one number for each sample, or each place in it: y_pred's shape without the last axis, "
         f"{places}. Received: {name}, which gives {given}, as losses of a whole batch or map do, such as "
-        f"Dice. {_BY_HAND}."
+        f"Dice. {BY_HAND}."
     )
     if not may_be(given, places):
         raise _checks.problem(message)

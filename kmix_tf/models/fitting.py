@@ -15,11 +15,11 @@ from kmix_tf._paths import is_selected, leaf_paths
 from kmix_tf.batch.boxes import boxes_among
 from kmix_tf.batch.leaf import TARGETS
 from kmix_tf.layers import Stage
-from kmix_tf.losses import LocalMixupLoss
+from kmix_tf.losses import DecoupledMixupLoss, LocalMixupLoss
 from kmix_tf.metrics import ExpectedCalibrationError, MixAccuracy, MixMetric
 from kmix_tf.metrics.stock import BY_SHAPE, is_sparse, is_stock, is_wrong_on_soft_labels
 
-_OURS = (LocalMixupLoss, MixAccuracy, MixMetric, ExpectedCalibrationError)
+_OURS = (DecoupledMixupLoss, LocalMixupLoss, MixAccuracy, MixMetric, ExpectedCalibrationError)
 
 
 def require_fitting(arguments: Mapping[str, Any], mixer: Stage, model: keras.Model) -> None:
