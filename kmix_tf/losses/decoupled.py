@@ -46,8 +46,10 @@ class DecoupledMixupLoss(keras.losses.Loss):
         float32 at least.
 
     Raises:
-        ValueError: for other arguments; targets or predictions of other shapes; one output unit; y_pred that does not
-            sum to 1 where `from_logits=False`; classes outside [0, d). Under XLA the last two give NaN instead.
+        ValueError: for other arguments; targets or predictions of other shapes; one output unit; outputs that are
+            known to come of a softmax where `from_logits=True`. InvalidArgumentError (ValueError on other back ends):
+            for y_pred that does not sum to 1 where `from_logits=False`, and classes outside [0, d); under XLA these
+            give NaN instead.
 
     Source: Liu et al., *Harnessing Hard Mixed Samples with Decoupled Regularizer* (2023), as its published code
         computes it, with the defaults of its general configurations. There, one ratio serves a batch; equal shares
@@ -82,9 +84,13 @@ class DecoupledMixupLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """The loss of each sample: `y_pred` without its last axis."""
+        # Keras' activations leave what they were made of with their outputs.
+        is_activated = hasattr(y_pred, "_keras_logits")
         y_true, y_pred = ops.convert_to_tensor(y_true), ops.convert_to_tensor(y_pred)
         with _checks.speaking_as(self):
             _require_classes(y_pred)
+            if self.from_logits and is_activated:
+                _checks.refuse("from_logits", "False for what comes of a softmax or sigmoid", True)
             packed = unpacked_at_places(y_true, y_pred)
             y_pred = ops.at_least_float32(y_pred)
             if packed is None:
