@@ -1,11 +1,11 @@
-"""LocalMixupLoss under whatever back end Keras runs: values, what a step learns, saving and refusals."""
+"""LocalMixupLoss and DecoupledMixupLoss under whatever back end Keras runs: values, steps, saving and refusals."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from kmix_tf import LocalMixupLoss, pack_targets, unpack_targets
+from kmix_tf import DecoupledMixupLoss, LocalMixupLoss, pack_targets, unpack_targets
 
 pytestmark = pytest.mark.skipif(keras.__version__ < "3", reason="Keras 2 has TensorFlow alone")
 
@@ -218,3 +218,46 @@ def test_what_does_not_fit_is_refused_by_name(loss, targets, message):
 def test_a_loss_that_is_none_is_refused():
     with pytest.raises(TypeError, match="LocalMixupLoss: loss must be a Keras loss"):
         LocalMixupLoss(3)
+
+
+def decoupled(y, p, eta):
+    """Of each row, cross-entropy plus terms of which the softmax lacks the mixture's other classes."""
+    losses = []
+    for shares, likely in zip(y.astype("f8"), p.astype("f8"), strict=True):
+        mixed = np.flatnonzero(shares > 1e-3)
+        rest = 1 - likely[mixed].sum()
+        terms = [shares[c] * -np.log(likely[c] / (likely[c] + rest)) for c in mixed] if len(mixed) > 1 else [0.0]
+        losses.append(-(shares * np.log(likely)).sum() + eta * sum(terms))
+    return np.array(losses)
+
+
+@pytest.mark.parametrize("jit_compile", COMPILED)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.representatives("form, jit_compile", [("classes", COMPILED[-1]), ("plain", COMPILED[0])])
+def test_a_step_with_the_decoupled_loss_learns_what_differences_of_it_say(form, jit_compile):
+    _, targets, soft, weight = FORMS[form]
+
+    def total(kernel):
+        return (weight * decoupled(soft, softmax(X.astype("f8") @ kernel), 2.0)).sum() / SIZE
+
+    model = linear_model()
+    model.compile(keras.optimizers.SGD(RATE), DecoupledMixupLoss(2.0), jit_compile=jit_compile)
+    history = model.fit(X, array(targets()), batch_size=SIZE, verbose=0).history
+    np.testing.assert_allclose(history["loss"], [total(KERNEL)], rtol=1e-5)
+    slope, step = np.zeros(KERNEL.shape), 1e-5
+    for at in np.ndindex(KERNEL.shape):
+        up, down = KERNEL.astype("f8"), KERNEL.astype("f8")
+        up[at], down[at] = up[at] + step, down[at] - step
+        slope[at] = (total(up) - total(down)) / (2 * step)
+    np.testing.assert_allclose(model.get_weights()[0], KERNEL - RATE * slope, atol=1e-6)
+
+
+def test_the_decoupled_loss_takes_logits_and_refuses_what_does_not_fit():
+    logits = X @ KERNEL
+    ours = DecoupledMixupLoss(0.5, from_logits=True)(MIXED, logits)
+    np.testing.assert_allclose(array(ours), decoupled(MIXED, softmax(logits), 0.5).mean(), rtol=1e-5)
+    error = tf.errors.InvalidArgumentError if BACKEND == "tensorflow" else ValueError
+    with pytest.raises(error, match="DecoupledMixupLoss: y_pred must be probabilities"):
+        DecoupledMixupLoss()(MIXED, logits)
+    with pytest.raises(error, match="DecoupledMixupLoss: targets must be soft labels, or classes"):
+        DecoupledMixupLoss(from_logits=True)(A + CLASSES, logits)
