@@ -109,7 +109,7 @@ class DecoupledMixupLoss(keras.losses.Loss):
 
     def _decoupled(self, y: Tensor, logits: Tensor) -> Tensor:
         is_in = y > self.threshold
-        others = ops.maximum(ops.where(is_in, ops.cast(_LOWEST, logits.dtype), logits), _LOWEST)
+        others = ops.where(is_in, ops.cast(_LOWEST, logits.dtype), logits)
         rest = ops.logsumexp(others, axis=-1)[..., None]
         share = ops.where(is_in, y, ops.ones_like(y))
         terms = share**self.power * ops.softplus(rest - logits)

@@ -261,3 +261,28 @@ def test_the_decoupled_loss_takes_logits_and_refuses_what_does_not_fit():
         DecoupledMixupLoss()(MIXED, logits)
     with pytest.raises(error, match="DecoupledMixupLoss: targets must be soft labels, or classes"):
         DecoupledMixupLoss(from_logits=True)(A + CLASSES, logits)
+
+
+class Shifted(keras.layers.Layer):
+    """Its input plus a weight for each column."""
+
+    def build(self, shape):
+        self.shift = self.add_weight(shape=(shape[-1],), initializer="zeros", name="shift")
+
+    def call(self, x):
+        return x + self.shift
+
+
+@pytest.mark.parametrize("jit_compile", COMPILED)
+@pytest.mark.parametrize("rest", [[1.0, -np.inf], [-np.inf, -np.inf]], ids=["one left", "none left"])
+def test_the_decoupled_loss_bears_impossible_classes(rest, jit_compile):
+    logits = np.float32([[1.0, 2.0, *rest]])
+    model = keras.Sequential([keras.Input([4]), Shifted()])
+    model.compile(keras.optimizers.SGD(1.0), DecoupledMixupLoss(1.0, from_logits=True), jit_compile=jit_compile)
+    history = model.fit(logits, np.float32([[0.25, 0.75, 0, 0]]), verbose=0).history
+    likely = softmax(logits.astype("f8"))[0]
+    # Of each class, the odds against it without the other one.
+    odds = likely[2:].sum() / likely[:2]
+    loss = -np.dot([0.25, 0.75], np.log(likely[:2])) + np.dot([0.25, 0.75], np.log1p(odds))
+    np.testing.assert_allclose(history["loss"], [loss], rtol=1e-5)
+    assert np.isfinite(model.get_weights()[0]).all()

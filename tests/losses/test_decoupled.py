@@ -170,8 +170,9 @@ def test_places_of_maps_have_losses_of_their_own():
     np.testing.assert_allclose(ours, np.reshape(flat, (2, 4)), rtol=1e-5)
 
 
-def test_a_weight_of_0_silences_an_infinite_loss_and_its_gradient():
-    logits = tf.Variable([[-np.inf, 1.0, 0.0], [0.5, 1.0, 0.0]])
+@pytest.mark.parametrize("bad", [-np.inf, np.inf, np.nan])
+def test_a_weight_of_0_silences_a_loss_that_is_no_number_and_its_gradient(bad):
+    logits = tf.Variable([[bad, 1.0, 0.0], [0.5, 1.0, 0.0]])
     packed = pack_targets([0, 0], [1, 1], 0.5, [0.0, 1.0])
     with tf.GradientTape() as tape:
         loss = DecoupledMixupLoss(from_logits=True)(packed, logits)
