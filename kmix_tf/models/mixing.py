@@ -58,8 +58,14 @@ class MixModel(MixingWrapper):
             `compile` for `jit_compile=True` with a layer that needs the host; in training, for a `clean_weight`
             without a loss in `compile`.
 
+    With `clean_weight=1` and ratios near 1/2 this is RegMixup, as in the second example. Its published code takes
+    alpha = 20 for CIFAR-10 and 10 for CIFAR-100, and the mean over both batches, which is half of this sum: the same
+    step has half of our learning rate. It shows the model both as one batch, by which batch normalisation differs. A
+    map of a dataset can do so, too, as in the last example, where mixtures have no weights.
+
     Source: k-mixup, Section 2; multi-mix, Section III; Local Mixup, eq. (3), each as the layer says. The pass before
-        the step: Kim et al., *Puzzle Mix* (2020).
+        the step: Kim et al., *Puzzle Mix* (2020). The clean loss beside that of mixtures: Pinto et al., *RegMixup*
+        (2022), as its published code computes it.
 
     Example:
         >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
@@ -68,6 +74,15 @@ class MixModel(MixingWrapper):
         >>> history = mixing.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
         >>> mixing.predict(tf.ones([5, 3]), verbose=0).shape
         (5, 2)
+        >>> regmixup = MixModel(model, KMixupLayer(1, alpha=20.0, num_classes=2), clean_weight=1.0, seed=0)
+        >>> regmixup.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = regmixup.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
+        >>> layer, both = regmixup.layer, lambda *each: tf.concat(each, 0)
+        >>> dataset = tf.data.Dataset.from_tensors((tf.eye(3), [0, 1, 1]))
+        >>> dataset.map(
+        ...     lambda x, y: tf.nest.map_structure(both, layer(x, y, training=False), layer(x, y))
+        ... ).element_spec[0].shape
+        TensorShape([6, 3])
     """
 
     @_checks.speaks

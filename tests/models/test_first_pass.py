@@ -140,6 +140,34 @@ def test_a_step_is_that_of_a_loop_by_hand_which_tells_the_layer_the_size_of_the_
     assert_same(mixing.trainable_variables, stepped(model, wanted), rtol=1e-3, atol=1e-5)
 
 
+def flat_network():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    return keras.Sequential([layers.Input((4, 5, 2)), layers.Flatten(), layers.Dense(3, "tanh"), layers.Dense(3)])
+
+
+def test_with_a_clean_weight_of_1_it_takes_twice_the_step_of_regmixups_mean_over_both_batches():
+    layer = KMixupLayer(1, alpha=20.0, num_classes=3)
+    fit(compiled(layer, ours := flat_network(), clean_weight=1.0, jit_compile=False))
+    mixed_x, mixed_y = layer(X, Y, seed=seed_of_first_step(layer))
+    x, y = np.concatenate([X, mixed_x]), np.concatenate([np.eye(3, dtype=np.float32)[Y], mixed_y])
+    model = flat_network()
+    of_both = gradients(model, x, y, training=True, by="weights")
+    assert_same(ours.trainable_variables, stepped(model, [2 * each for each in of_both]))
+
+
+def test_a_map_shows_both_batches_as_one_as_the_docstring_says():
+    layer = KMixupLayer(1, alpha=20.0, num_classes=3)
+    both = lambda *each: tf.concat(each, 0)  # noqa: E731  As it is printed.
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(8)
+    dataset = dataset.map(lambda x, y: tf.nest.map_structure(both, layer(x, y, training=False), layer(x, y)))
+    for at, (x, y) in enumerate(dataset.as_numpy_iterator()):
+        np.testing.assert_array_equal(x[:8], X[8 * at : 8 * at + 8])
+        np.testing.assert_array_equal(y[:8], np.eye(3)[Y[8 * at : 8 * at + 8]])
+        assert x.shape == (16, 4, 5, 2) and y.shape == (16, 3)
+        assert np.abs(x[8:] - x[:8]).max(axis=(1, 2, 3)).min() > 0.1
+
+
 def test_the_clean_gradient_is_that_of_any_mix_and_counts_penalties_once():
     layer = KMixupLayer(2, solver="graph", num_classes=3)
     mixing = compiled(layer, network(penalty=0.5), clean_weight=2.0)
