@@ -260,7 +260,7 @@ def problem_of(*choices):
         require_exact(made(chosen, **instead), chosen)
     except AssertionError as error:
         return f"{shown}: {error}"
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
         said = str(error)
         speakers = {"MixLayer", *(value.split(":")[0] for value in chosen.values())}
         if said.split(":")[0] in speakers and any(re.search(sentence, said) for sentence in sentences):
