@@ -42,10 +42,10 @@ def gather(album: Album, rows: list[int], seed: int) -> list[Gathered]:
     """Mixes the album by Co-Mixup, of which it shows the mixtures at these rows, and by RecursiveMix, of which it
     shows as many. Each image is a class of its own."""
     labels = np.eye(len(album.images), dtype=np.float32)
-    mixed = layers.CoMixupLayer()(album.images, labels, seed=seed)
+    x, y = layers.CoMixupLayer()(album.images, labels, seed=seed)
     code = f"x, y = CoMixupLayer()(images, labels, seed={seed})"
     return [
-        Gathered("Co-Mixup", GATHERED, code, _collages(*mixed, rows)),
+        Gathered("Co-Mixup", GATHERED, code, _collages(x, y, rows)),
         _carried(album.images, labels, len(rows), seed),
     ]
 
@@ -53,9 +53,9 @@ def gather(album: Album, rows: list[int], seed: int) -> list[Gathered]:
 def _carried(images: np.ndarray, labels: np.ndarray, count: int, seed: int) -> Gathered:
     size = max(len(images) // BATCHES, 1)
     batches = tf.data.Dataset.from_tensor_slices((images, labels)).batch(size)
-    *_, last = batches.apply(mix(layers.RecursiveMixLayer(), seed=seed))
+    *_, (x, y) = batches.apply(mix(layers.RecursiveMixLayer(), seed=seed))
     code = f"*_, (x, y) = dataset.batch({size}).apply(mix(RecursiveMixLayer(), seed={seed}))"
-    return Gathered("RecursiveMix", CARRIED, code, _collages(*last, range(min(size, count))))
+    return Gathered("RecursiveMix", CARRIED, code, _collages(x, y, range(min(size, count))))
 
 
 def _collages(x: tf.Tensor, y: tf.Tensor, rows: Iterable[int]) -> list[Collage]:

@@ -121,7 +121,7 @@ def make_group(album: Album, entry: Entry, setting: Setting, rows: list[int], se
     """Mixes the album in one setting. Each image is a class of its own, so that the labels tell all shares."""
     options, count = entry.options(setting), len(album.images)
     cut, put = pieces(album.images)
-    blend = {} if entry.make is None else {"blend": entry.make(cut, put)}
+    blend: dict[str, Any] = {} if entry.make is None else {"blend": entry.make(cut, put)}
     layer, images = entry.layer(**options, **blend), cut(album.images) if entry.of_pieces else album.images
     x, y = layer(images, np.eye(count, dtype=np.float32), seed=seed)
     x, y, plan = (put(x) if entry.of_pieces else x).numpy(), y.numpy(), layer.plan([images], seed)
