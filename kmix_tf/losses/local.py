@@ -36,7 +36,8 @@ class LocalMixupLoss(keras.losses.Loss):
     Raises:
         TypeError, ValueError: for something that is no loss; targets that fit neither form; packed targets for a loss
             of the whole batch or of whole maps, such as Dice, or one whose targets have other places than the
-            predictions, such as CTC: for those, write a function that takes `unpack_targets(y_true)` apart.
+            predictions, such as CTC: for those, write a function that takes `unpack_targets(y_true)` apart. Also for
+            `DecoupledMixupLoss`, which takes packed targets by itself.
 
     Source: Local Mixup, eq. (3), normalised by the sum of the weights; a mix of two losses, Zhang et al. 2018.
 
