@@ -38,8 +38,10 @@ from kmix_tf import (
 )
 
 SIZE, SIDE, CLASSES = 6, 4, 3
-X = np.random.default_rng(0).random((SIZE, SIDE, SIDE, 1), np.float32)
-Y = np.arange(SIZE) % CLASSES
+X = np.random.default_rng(0).random((SIZE, SIDE, SIDE, 2), np.float32)
+Y, VALUES = np.arange(SIZE) % CLASSES, np.linspace(0, 1, CLASSES)
+# The last channel says everywhere which class it is: in a mixture, its mean says how much of which is seen.
+X[..., -1] = VALUES[Y, None, None]
 
 
 def arcsine(shape, seed):
@@ -92,9 +94,12 @@ CHOICES = {
         "ExponentialWeight": lambda: ExponentialWeight(0.1),
     },
     "label_shares": {"RemixShares": lambda: RemixShares([9, 3, 1])},
-    "targets": {"mixed": lambda: "mixed", "packed": lambda: "packed"},
+    "targets": {"mixed": lambda: "mixed", "packed": lambda: "packed", "packed classes": lambda: "packed"},
     "loaders": {"one": lambda: False, "two": lambda: True},
 }
+
+# Blends whose values are no averages of both samples' by the shares that labels have.
+SHOW_OTHER_SHARES = ()
 
 BASES = {
     "pairing": kmix_tf.PairingStrategy,
@@ -125,6 +130,8 @@ def refused(names, made):
         times, several = made["pairing"].mixtures, made["ratio"].mixtures
         if times is not None and several not in (None, times):
             return "interpolations must be 1 or 2"
+    if (names.get("pairing"), names.get("targets")) == ("LabelDistancePairing", "packed classes"):
+        return "pairing by distance needs float targets"
     return BETWEEN_LOADERS.get(names.get("pairing")) if made.get("loaders") else None
 
 
@@ -158,7 +165,7 @@ class TestPairs:
                 check(names, made)
                 continue
             with pytest.raises((TypeError, ValueError), match=r"^[A-Z][A-Za-z]+: ") as raised:
-                mixed_by(made)
+                mixed_by(names, made)
             assert sentence in str(raised.value), names
 
     @pytest.mark.parametrize("decision", BASES)
@@ -169,24 +176,28 @@ class TestPairs:
             check({decision: name}, {decision: value, **pairing})
 
 
-def mixed_by(made):
+def mixed_by(names, made):
     """The layer of these choices, and what it makes of one batch, or of two."""
     options = {decision: value for decision, value in made.items() if decision != "loaders"}
-    layer = MixLayer(**options, num_classes=CLASSES)
+    classes = None if names.get("targets") == "packed classes" else CLASSES
+    layer = MixLayer(**options, num_classes=classes)
     if made.get("loaders"):
         return layer, layer.between((X, Y), (X[::-1].copy(), Y[::-1].copy()), seed=3)
     return layer, layer(X, Y, seed=3)
 
 
 def check(names, made):
-    layer, (x, y, *weights) = mixed_by(made)
+    layer, (x, y, *weights) = mixed_by(names, made)
     count = SIZE * (layer.mixtures or 1)
-    assert x.shape == (count, SIDE, SIDE, 1) and x.dtype == tf.float32, names
+    assert x.shape == (count, SIDE, SIDE, 2) and x.dtype == tf.float32, names
     assert np.isfinite(x).all(), names
     assert len(weights) == (not layer.weight.counts_alike and layer.targets == "mixed"), names
     y = np.asarray(targets_of(y) if layer.targets == "packed" else y)
     assert y.shape == (count, CLASSES), names
     np.testing.assert_allclose(y.sum(axis=1), 1, atol=1e-5, err_msg=str(names))
+    if layer.label_shares is None and type(layer.blend) not in SHOW_OTHER_SHARES:
+        seen = np.mean(x[..., -1], axis=(1, 2))
+        np.testing.assert_allclose(y @ VALUES, seen, atol=1e-5, err_msg=str(names))
     for weight in weights:
         assert weight.shape == (count,) and np.all(weight >= 0), names
         np.testing.assert_allclose(np.mean(weight), 1, atol=1e-5, err_msg=str(names))
@@ -198,4 +209,7 @@ def check(names, made):
 
 def targets_of(packed):
     first, second, ratio, _ = (np.asarray(part) for part in unpack_targets(packed))
+    if first.shape[-1] == 1:  # of classes
+        first, second = (np.eye(CLASSES)[each[:, 0, 0].astype(int)] for each in (first, second))
+        ratio = ratio[:, 0]
     return ratio[:, np.newaxis] * first + (1 - ratio[:, np.newaxis]) * second
