@@ -59,8 +59,8 @@ class AdaMixupModel(MixModel):
     plain model's.
 
     Look at "mix_low" and "mix_high": the policy lowers the sum of losses by whatever it can, and may come to give all
-    pairs the whole of [0, 1], which is plain mixup, or one end of it, which is no mixing. A slower optimizer, or another
-    `intrusion_weight`, then may do otherwise.
+    pairs the whole of [0, 1], which is plain mixup, or one end of it, which is no mixing. A slower optimizer, or
+    another `intrusion_weight`, then may do otherwise.
 
     Mixtures and batch go through the model at once, so a step costs two plain ones and the policy's pass.
 
