@@ -58,7 +58,11 @@ class AdaMixupModel(MixModel):
     mean cross-entropy, which is ln 2 = 0.69 where it cannot tell. `evaluate`, `predict`, calls and `export` are the
     plain model's.
 
-    A step costs twice a plain one, for mixtures and batch go through the model at once, and the policy's pass.
+    Look at "mix_low" and "mix_high": the policy lowers the sum of losses by whatever it can, and may come to give all
+    pairs the whole of [0, 1], which is plain mixup, or one end of it, which is no mixing. A slower optimizer, or
+    another `intrusion_weight`, then may do otherwise.
+
+    Mixtures and batch go through the model at once, so a step costs two plain ones and the policy's pass.
 
     Args:
         model: a built functional or sequential Keras model of one input. It stays usable by itself and shares its
