@@ -222,7 +222,7 @@ def test_weights_of_any_dtype_get_the_clean_gradient(dtype):
 
 
 def test_a_scale_beyond_float16_leaves_the_clean_gradient_whole():
-    gradient = first_pass._unscaled(tf.constant([[8.0, 65504.0]], tf.float16), tf.constant(2.0**16))
+    gradient = first_pass.unscaled(tf.constant([[8.0, 65504.0]], tf.float16), tf.constant(2.0**16))
     np.testing.assert_allclose(gradient, [[2.0**-13, 65504 / 2**16]], rtol=1e-6)
     layer = keras.layers.Dense(2, use_bias=False, dtype="float16")
     layer.build((None, 1))
