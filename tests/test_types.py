@@ -21,7 +21,7 @@ from kmix_tf import KMixupLayer
 x, y, x_test, y_test = np.ones([8, 2]), np.ones(8, int), np.ones([8, 2]), np.ones(8, int)
 dataset = tf.data.Dataset.from_tensor_slices((x, y))
 test_dataset = tf.data.Dataset.from_tensor_slices((x_test, y_test))
-model = keras.Sequential([keras.layers.Dense(10)])
+model = encoder = decoder = keras.Sequential([keras.layers.Dense(10)])
 """
 _IMPORTS = """
 import keras
