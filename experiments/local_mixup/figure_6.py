@@ -67,6 +67,6 @@ EXPERIMENT = Experiment(
     draw=draw,
     notes="""
 The error is measured every 50 steps of 64, on unmixed training data; "mean error in training" is its mean over these
-times. The text also compares AdaMixup, with a network of its own for ratios, which is not part of this package.
+times. The text also compares AdaMixup, which is among the ways of `kmix-tf reproduce compared`.
 """,
 )  # fmt: skip
