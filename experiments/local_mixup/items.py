@@ -25,7 +25,7 @@ ITEMS = [
     ("Table 2, in shape on digits", "local-mixup/table-1", ""),
     ("Table 2, on CIFAR-10", "", _FAR),
     ("Figure 6, on digits", "local-mixup/figure-6", ""),
-    ("Figure 6, on MNIST", "", "60,000 images for a convolutional network with AdaMixup's policy beside it; compared/digits has it on digits"),
+    ("Figure 6, on MNIST", "", "AdaMixup on 60,000 images, hours on a small machine; see compared/digits"),
     ("Table 3, in shape on digits", "local-mixup/table-3", ""),
     ("Table 3, on CIFAR-10", "", _FAR),
     ("Section 5.3, Inter and Intra Mixup, on digits", "local-mixup/table-3", ""),

@@ -10,7 +10,7 @@ ITEMS = [
     ("Figure 6", "multi-mix/table-1", ""),
     ("Figure 7", "multi-mix/figure-7", ""),
     ("Figure 8", "multi-mix/figure-8", ""),
-    ("Table I", "multi-mix/table-1", "without co-mixup, which is among the ways of compared/digits and compared/photographs"),
+    ("Table I", "multi-mix/table-1", "without co-mixup, which compared/digits and compared/photographs have"),
     (
         "Table I, on CIFAR-100",
         "multi-mix/cifar-100",
