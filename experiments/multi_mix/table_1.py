@@ -167,6 +167,7 @@ whose rate falls along a cosine (rate, background and steps were chosen with see
 without mixing and with Input mixup learns); one set of networks for all four tables, where the paper takes ImageNet
 for Tables V and VIII. Backgrounds are corrupted where no digit is; noise has the paper's standard deviation, 0.1 of
 the range. For co-mixup see `kmix-tf reproduce compared`. SaliencyMix is in none of the paper's tables. Five
-interpolations train on five times as many mixtures in as many steps: `multi-mix/table-2` and `multi-mix/regimes` compare at equal cost.
+interpolations train on five times as many mixtures in as many steps: `multi-mix/table-2` and `multi-mix/regimes`
+compare at equal cost.
 """,
 )  # fmt: skip
