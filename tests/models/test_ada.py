@@ -351,6 +351,14 @@ def test_it_trains_on_what_comes(case):
     assert mixing.mix((tf.constant(x[:4]), Y[:4], None), seed=1)[0].dtype == tf.float32
 
 
+@pytest.mark.parametrize("at", [None, "input"])
+def test_an_input_in_a_dictionary(at):
+    inputs = keras.Input((5,), name="numbers")
+    outputs = keras.layers.Dense(3)(keras.layers.Dense(4)(inputs))
+    mixing = compiled(model=keras.Model({"numbers": inputs}, outputs), at=at)
+    assert np.isfinite(mixing.train_on_batch({"numbers": X}, Y)).all()
+
+
 def test_signals_and_dictionaries_of_outputs():
     inputs = keras.Input((12, 2))
     hidden = keras.layers.Flatten(name="flat")(keras.layers.Conv1D(4, 3, 3)(inputs))

@@ -36,10 +36,10 @@ class Features:
         inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
         self._model = keras.Model(inputs, whole, name=f"{model.name}_with_features")
 
-    def __call__(self, x: tf.Tensor) -> tuple[tf.Tensor, Any]:
+    def __call__(self, x: Any) -> tuple[tf.Tensor, Any]:
         """Features, and what the model answers, as in training."""
         if self.of_inputs:
-            return x, self._model(x, training=True)
+            return tf.nest.flatten(x)[0], self._model(x, training=True)
         features, answers = self._model(x, training=True)
         return features, answers
 

@@ -28,7 +28,7 @@ _TOLD = ("mix_low", "mix_high", "intrusion_loss")
 class _Mixed(NamedTuple):
     """Mixtures, and the intervals that their ratios are from."""
 
-    x: tf.Tensor
+    x: Any
     y: Any
     sample_weight: Any
     intervals: Intervals
@@ -166,9 +166,9 @@ class AdaMixupModel(MixModel):
             mixed = self._mixed_by_policy(step.data, step.seed, step.step)
         _, converted = self.layer.converted(*step.data)
         clean_x, clean_y, clean_weight = keras.utils.unpack_x_y_sample_weight(converted)
-        count = tf.shape(mixed.x)[0]
+        count = tf.shape(tf.nest.flatten(mixed.x)[0])[0]
         # In one pass, so that statistics of batch normalisation are those of both.
-        features, answers = self._features(tf.concat([mixed.x, clean_x], 0))
+        features, answers = self._features(tf.nest.map_structure(lambda *both: tf.concat(both, 0), mixed.x, clean_x))
         step.y, step.sample_weight = mixed.y, mixed.sample_weight
         step.clean = clean_x, clean_y, tf.nest.map_structure(lambda leaf: leaf[count:], answers), clean_weight
         step.intrusion = self._intrusion(features, mixed.intervals, count)
