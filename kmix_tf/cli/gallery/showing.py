@@ -2,7 +2,7 @@
 
 import json
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import click
@@ -23,7 +23,7 @@ class Section(NamedTuple):
     album: Album
     groups: list[mixtures.Group]
     distances: dict[int, float]
-    gathered: list[Gathered]
+    gathered: Sequence[Gathered] = ()
 
 
 def run_gallery(out: str, images: str | None, seed: int, as_json: bool) -> None:
