@@ -24,7 +24,8 @@ X = RNG.normal(size=(8, 4, 6, 1)).astype(np.float32)
 Y = RNG.integers(0, 3, 8).astype(np.int32)
 # One of each preset; of the others, those whose functions are known elsewhere.
 PRESETS = ["host k-mixup", "multi-mix", "local", "cutmix", "fmix", "saliencymix", "host puzzle mix", "packed"]
-OWN_FUNCTIONS = ["any distribution", "embedded", "saliencymix by brightness"]
+OWN_FUNCTIONS = ["any distribution", "embedded", "saliencymix by brightness", "attentivemix by brightness"]
+OWN_FUNCTIONS += ["stylemix", "style cutmix"]
 SETS = {"presets": PRESETS, "the others": [name for name in every.LAYERS if name not in PRESETS + OWN_FUNCTIONS]}
 
 PROGRAM = """

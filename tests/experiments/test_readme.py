@@ -42,6 +42,15 @@ NUMBERS = {
         for way in ("plain", "temperature", "rescaled")
     ],
     "multi-mix/figure-4": [("K = 1", "error")],
+    "compared/digits": [
+        *((way, "error") for way in ("no mixup", "Input mixup", "k-mixup, k = 16", "AutoMix, k = 16", "ResizeMix")),
+        *((way, "calibration") for way in ("no mixup", "Input mixup", "CutMix", "RegMixup")),
+    ],
+    "compared/photographs": [
+        *((way, "error") for way in ("no mixup", "Input mixup", "ResizeMix")),
+        *((way, "error") for way in ("RecursiveMix", "SaliencyMix", "Attentive CutMix")),
+        *((way, "calibration") for way in ("no mixup", "AutoMix, k = 16", "RegMixup")),
+    ],
 }
 
 
