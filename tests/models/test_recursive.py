@@ -256,6 +256,17 @@ class TestRefusals:
         with pytest.raises(ValueError, match=r"RecursiveMixModel: features must be the name of a layer.*\['map'\]"):
             RecursiveMixModel(network(), layer(), features="dense")
 
+    @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+    def test_probabilities_that_are_said_to_be_logits(self, activation):
+        message = f"from_logits must be False for a model that ends with a {activation}. Received: from_logits=True"
+        with pytest.raises(ValueError, match=f"RecursiveMixModel: {message}"):
+            RecursiveMixModel(network(activation=activation), layer())
+        RecursiveMixModel(network(activation=activation), layer(), consistency_weight=0.0)  # which asks neither
+
+    def test_logits_that_are_said_to_be_probabilities(self):
+        with pytest.raises(ValueError, match="from_logits must be True for a model that ends without a softmax"):
+            RecursiveMixModel(network(), layer(), from_logits=False)
+
     def test_models_without_a_map_or_with_several_outputs(self):
         flat = keras.Sequential([keras.Input((12, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(CLASSES)])
         with pytest.raises(ValueError, match=r"RecursiveMixModel: features must be the name of a layer that gives"):

@@ -15,6 +15,7 @@ from kmix_tf.batch.leaf import FEATURES
 from kmix_tf.layers import RecursiveMixLayer
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.mixing.watch import watching
+from kmix_tf.models.endings import LINEAR, SIGMOID, SOFTMAX, endings
 from kmix_tf.models.manifold.split import parts_of
 from kmix_tf.models.mixing import MixModel
 from kmix_tf.models.recursive.memory import Left, Memory
@@ -69,7 +70,8 @@ class RecursiveMixModel(MixModel):
             linear layer for this alone, in `consistency_head`; or "shared", what of the model comes after `features`,
             which is given the mean at every place (layers there that
             count batches, as BatchNormalization does, then see two a step).
-        from_logits: whether the model's outputs are logits, default True; False for probabilities.
+        from_logits: whether the model's outputs are logits, default True; False for probabilities. What the model's
+            end contradicts is refused, unless `consistency_weight` is 0.
         seed: as in `MixModel`.
 
     Call:
@@ -120,6 +122,7 @@ class RecursiveMixModel(MixModel):
         classes = _classes_of(model)
         self.features, self.consistency_head, parts = features, None, []
         if self.consistency_weight:
+            _require_outputs(model, self.from_logits)
             name = place_of_features(model, layer.axes, features)
             parts = parts_of(model, [name])
             if self.head == "own":
@@ -251,6 +254,15 @@ class RecursiveMixModel(MixModel):
             "from_logits": self.from_logits,
             "seed": self._counter.seed,
         }
+
+
+def _require_outputs(model: keras.Model, from_logits: bool) -> None:
+    """Refuses probabilities that are said to be logits, and the other way round, where the model shows it."""
+    found = [ending.activation for ending in endings(model)]
+    if from_logits and found in ([SOFTMAX], [SIGMOID]):
+        _checks.refuse("from_logits", f"False for a model that ends with a {found[0]}", True)
+    if not from_logits and found == [LINEAR]:
+        _checks.refuse("from_logits", "True for a model that ends without a softmax", False)
 
 
 def _logits(outputs: tf.Tensor, from_logits: bool) -> tf.Tensor:
