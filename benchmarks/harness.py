@@ -57,8 +57,8 @@ def compared(times: Mapping[str, Sequence[float]], beside: str | Mapping[str, st
 
     Args:
         times: milliseconds by name, one of each round. beside: whose time in the same round the ratio is to: a name,
-            or one for each name; None: no ratios. per: what a call's time is divided by, batches as a rule: a number, or
-            one for each name.
+            or one for each name; None: no ratios. per: what a call's time is divided by, batches as a rule: a number,
+            or one for each name.
     """
     rows = {}
     for name, values in times.items():
