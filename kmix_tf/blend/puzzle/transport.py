@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kmix_tf import _graph
 from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, block_starts
+from kmix_tf.blend.puzzle.staying import stays_best
 from kmix_tf.pairing.graph_solver import solve_in_graph
 from kmix_tf.seeding import random_uniform
 
@@ -102,9 +103,9 @@ def _plan_in_graph(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor) -> tf.
 
 def _plan_on_host(saliency: np.ndarray, share: np.ndarray, way: np.ndarray) -> np.ndarray:
     """NumPy in, NumPy out. One function for all blends: each `numpy_function` registers its callee for good."""
-    plan = np.empty(share.shape, np.int32)
+    plan = np.tile(np.arange(share.shape[1], dtype=np.int32), (len(share), 1))
     saliency, share, cost = saliency.astype(np.float64), share.astype(np.float64), np.empty_like(way)
-    for problem in range(len(plan)):
+    for problem in np.flatnonzero(~stays_best(saliency, share, way)):
         np.multiply.outer(share[problem], saliency[problem], out=cost)
         plan[problem] = linear_sum_assignment(np.subtract(way, cost, out=cost))[1]
     return plan
