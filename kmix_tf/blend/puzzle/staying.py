@@ -2,7 +2,7 @@
 
 A rearrangement is a set of cycles. With r_jp = way_jp - (share_j - share_p) saliency_p for block p at place j, each
 one costs the sum of its r more than staying, as the other terms cancel along a cycle; and r_jj = 0. So staying is
-best if no cycle's sum is negative. Few r are: where a block is salient, less seen than it would be at j, and j is near.
+best if no cycle's sum is negative. Few r are: those of salient blocks that would be seen more at a place nearby.
 Bellman and Ford's relaxation, of all images at once, follows paths from these alone. Where it comes to rest there is
 no such cycle; where it does not soon, the assignment is solved.
 """

@@ -114,16 +114,15 @@ def _plan_on_host(saliency: np.ndarray, share: np.ndarray, way: np.ndarray) -> n
 def places_of(plan: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size]) -> tf.Tensor:
     """Where what is seen at each place comes from: int32 `(problems, *sizes)`, row-by-row numbers of places."""
     axes = len(sizes)
-    blocks = at_places(tf.reshape(plan, tf.stack([tf.shape(plan)[0], *counts])), sizes)
-    flat = tf.zeros([1] * (1 + axes), tf.int32)
+    first, offset = tf.zeros([1] * axes, tf.int32), tf.zeros([1] * axes, tf.int32)
     for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
-        inner = tf.reduce_prod(tf.stack([1, *counts[axis + 1 :]]))
-        number = blocks // inner % count
         starts = block_starts(size, count)
-        offset = tf.range(size) - tf.gather(starts, block_of(size, count))
-        offset = tf.reshape(offset, [-1 if other == axis else 1 for other in range(axes)])
-        flat = flat * size + tf.gather(starts, number) + offset
-    return flat
+        along = [-1 if other == axis else 1 for other in range(axes)]
+        first = first * size + tf.reshape(starts[:-1], along)
+        offset = offset * size + tf.reshape(tf.range(size) - tf.gather(starts, block_of(size, count)), along)
+    # Of blocks, which are few, not of places.
+    moved = tf.gather(tf.reshape(first, [-1]), plan)
+    return at_places(tf.reshape(moved, tf.stack([tf.shape(plan)[0], *counts])), sizes) + offset
 
 
 # An exchange must save this much: less is rounding, and could go back and forth for ever.

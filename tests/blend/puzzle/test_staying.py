@@ -74,7 +74,7 @@ def test_plans_are_those_of_the_assignment(t_eps):
     way = way_costs([32, 32], [8, 8], t_eps)
     expected = best_plans(saliency.astype(np.float64), share.astype(np.float64), way.numpy())
     assert (transport_plan(saliency, share, way).numpy() == expected).all()
-    assert 0 < (expected != np.arange(64)).any(axis=1).mean()
+    assert (expected != np.arange(64)).any()
 
 
 def test_nothing_to_move_stays():
