@@ -120,19 +120,34 @@ def _moved(pairs: Pairs, labels: tf.Tensor, sizes: Sequence[Size], settings: Puz
 
     Blocks are cut into cells for this, if they are larger than `transport_blocks` to a side.
     """
-    blocks = labels.shape[1]
-    counts = [blocks * cells_moved(size, blocks, settings.transport_blocks) for size in sizes]
+    counts = cells_of(sizes, labels.shape[1], settings.transport_blocks)
+    return moved_cells(pairs, _in_cells(labels, counts), sizes, counts, settings)
+
+
+def cells_of(sizes: Sequence[Size], blocks: int, transport_blocks: int) -> list[Size]:
+    """How many cells are moved along each axis."""
+    return [blocks * cells_moved(size, blocks, transport_blocks) for size in sizes]
+
+
+def moved_cells(
+    pairs: Pairs, labels: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size], settings: PuzzleSettings
+) -> list[tf.Tensor]:
+    """`_moved`, of labels of cells, int32 `(mixtures, *counts)`."""
     way = way_costs(sizes, counts, settings.t_eps)
-    share = tf.cast(_in_cells(labels, counts), tf.float32) / (settings.n_labels - 1)
+    share = tf.cast(labels, tf.float32) / (settings.n_labels - 1)
     interpolations, number = tf.shape(pairs.ratio)[0], tf.size(pairs.partner)
     rows = (tf.range(number) % tf.shape(pairs.saliency[0])[0], pairs.partner)
-    places = []
-    for saliency, row, seen in zip(pairs.saliency, rows, (share, 1 - share), strict=True):
-        cells = tf.gather(_flat(block_saliency(saliency, counts)), row)
-        seen = tf.reshape(seen, tf.stack([interpolations, number, tf.shape(cells)[1]]))
-        plan = _plans(cells, seen, way, settings.solver)
-        places.append(places_of(plan, sizes, counts))
-    return places
+    cells = [
+        tf.gather(_flat(block_saliency(saliency, counts)), row)
+        for saliency, row in zip(pairs.saliency, rows, strict=True)
+    ]
+    seen = [
+        tf.reshape(each, tf.stack([interpolations, number, tf.shape(cells[0])[1]])) for each in (share, 1 - share)
+    ]
+    # Both sides at once, so that the solver is called, and compiled, once.
+    plan = _plans(tf.concat(cells, 0), tf.concat(seen, 1), way, settings.solver)
+    plan = tf.reshape(plan, tf.stack([interpolations, 2, number, tf.shape(cells[0])[1]]))
+    return [places_of(_flat(plan[:, side], keep=2), sizes, counts) for side in (0, 1)]
 
 
 def _plans(cells: tf.Tensor, seen: tf.Tensor, way: tf.Tensor, solver: str) -> tf.Tensor:
