@@ -123,7 +123,7 @@ def test_many_large_whole_numbers_that_are_near_are_told_apart():
 
 
 def test_distances_of_images_of_bytes_are_exact():
-    # Squares in a line of up to 256 of them are whole numbers that float32 holds. (XLA's root is off by a last digit.)
+    # A line of 256 squares adds up to a whole number that float32 holds. (XLA's root is off by a last digit.)
     x = RNG.integers(0, 256, (4, 8, 8, 4), dtype=np.uint8)
     expected = np.sqrt(np.square(x.astype(np.int64) - x[::-1]).sum(axis=(1, 2, 3)))
     ours = pair_distances([tf.constant(x)], [tf.constant(x)], tf.constant([3, 2, 1, 0]))
