@@ -61,6 +61,13 @@ def row_size(leaf: tf.Tensor) -> int | None:
     return None if leaf.shape.rank is None else leaf.shape[1:].num_elements()
 
 
+def size_of_rows(leaves: Sequence[tf.Tensor]) -> int | None:
+    """How many numbers a row of all leaves together has; None where that is not known beforehand."""
+    sizes = [row_size(leaf) for leaf in leaves]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
 def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:
     """float64 stays; every other dtype becomes float32."""
     return leaf if leaf.dtype == tf.float64 else tf.cast(leaf, tf.float32)

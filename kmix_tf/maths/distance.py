@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kmix_tf._graph import fused, row_size
+from kmix_tf._graph import fused, size_of_rows
 
 # Of more numbers in a row than this, the time is that of reading them, once if their squares are float32.
 _MANY = 256
@@ -33,19 +33,17 @@ def pair_distances(first: Sequence[tf.Tensor], second: Sequence[tf.Tensor], part
         >>> pair_distances([x], [x], tf.constant([1, 0])).numpy().tolist()
         [5.0, 5.0]
     """
-    sizes = [row_size(leaf) for leaf in first]
-    is_many = None not in sizes and sum(sizes) > _MANY and {leaf.dtype for leaf in first} <= _HELD_BY_FLOAT32
-    if not is_many:
+    size = size_of_rows(first)
+    if size is None or size <= _MANY or not {leaf.dtype for leaf in first} <= _HELD_BY_FLOAT32:
         return _exact_distances(first, second, partner)
     # Of one rank: a compiled function no longer knows ranks that have varied.
-    lines = [[_in_lines(leaf, size) for leaf, size in zip(side, sizes, strict=True)] for side in (first, second)]
-    return _distances_of_many(*lines, partner)
+    return _distances_of_many(*([_in_lines(leaf) for leaf in side] for side in (first, second)), partner)
 
 
-def _in_lines(leaf: tf.Tensor, size: int) -> tf.Tensor:
-    """A leaf as `(batch, lines, numbers in a line)`."""
+def _in_lines(leaf: tf.Tensor) -> tf.Tensor:
+    """A leaf of a known shape as `(batch, lines, numbers in a line)`."""
     lines = leaf.shape[1] if leaf.shape.rank > 1 else 1
-    return tf.reshape(leaf, [-1, lines, size // max(lines, 1)])
+    return tf.reshape(leaf, [tf.shape(leaf)[0], lines, leaf.shape[2:].num_elements()])
 
 
 @fused(features=2)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kmix_tf._graph import compiled, fused, row_size
-from kmix_tf.pairing.groups import facing_rows
+from kmix_tf._graph import compiled, fused, is_for_xla, row_size, size_of_rows
+from kmix_tf.pairing.groups import facing_groups
 
 COSTS = ("sqeuclidean", "euclidean")
 
@@ -21,8 +21,15 @@ _SMALLEST, _LARGEST = 1e-25, 1e33
 # clusters far apart, and float32 products round relative to the largest distance, not to that of neighbours.
 _FEW = 256
 
-# Sums of products in float32 are off by about 2^-23 of themselves. What tells pairs apart is to be so much more.
+# Sums of products in float32 are off by about 2^-23 of themselves. What tells pairs apart is to be so much more, so
+# that a thousandth of it is lost at most.
 _TOLD_APART = 2.0**-12
+
+# Rows of many numbers are multiplied in so many parts at most, of so many numbers at least.
+_MOST_PARTS, _PART = 8, 2**13
+
+# Rows of many numbers are multiplied in so many parts at most, of so many numbers at least.
+_MOST_PARTS, _PART = 8, 2**13
 
 Leaves = Sequence[tf.Tensor]
 
@@ -52,10 +59,9 @@ def facing_cost(
 
     def reduced(unit: tf.Tensor | None) -> tuple[tf.Tensor, tf.Tensor]:
         if unit is None:
-            sides = _points(*leaves, order, k=k, cyclic=cyclic)
+            costs = _raw_cost(*leaves, order, k=k, cyclic=cyclic)
         else:
-            sides = _centred_points(*leaves, order, tf.cast(unit, dtype), k=k, cyclic=cyclic)
-        costs = _COMPARISONS[cost](*sides)
+            costs = _COMPARISONS[cost](*_points(*leaves, order, tf.cast(unit, dtype), k=k, cyclic=cyclic))
         return _reduced(order, costs, reduce=reduce, squared=squared, is_raw=unit is None)
 
     plain, is_sound = reduced(None if squared and dtype == tf.float32 else tf.ones([], dtype))
@@ -66,42 +72,60 @@ def facing_cost(
 
 def _dtype_of_distances(leaves: Leaves) -> tf.DType:
     # Not to be asked inside a compiled function, where shapes that have varied once are no longer static.
-    sizes = [row_size(leaf) for leaf in leaves]
-    is_few = None not in sizes and sum(sizes) <= _FEW
+    size = size_of_rows(leaves)
+    is_few = size is not None and size <= _FEW
     return tf.float64 if is_few or tf.float64 in [leaf.dtype for leaf in leaves] else tf.float32
 
 
-def _points(
-    first: Leaves, second: Leaves, order: tf.Tensor, unit: tf.Tensor | None = None, *, k: int, cyclic: bool
-) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-    """Both sides of facing groups, `(groups, k, features)` of each leaf; `second` is empty for one batch.
+def _raw_cost(first: Leaves, second: Leaves, order: tf.Tensor, *, k: int, cyclic: bool) -> tf.Tensor:
+    """Minus the inner products of features as they are, in float32; `second` is empty for one batch.
 
-    In float32 and as they are, by plain ops: for one batch, both sides are parts of the same rows, where a compiled
-    function would give copies. Or measured from a sample, in `unit` and in its dtype: that changes no distance, but
-    makes rounding relative to the spread of the data instead of its distance from the origin; any point among the
-    data serves.
+    In plain ops: for one batch, both sides are parts of the same rows, where a compiled function would give copies.
+    Large images are read in parts of so many columns, each multiplied and forgotten before the next: a copy of all
+    takes as long as their products.
     """
-    rows, groups, largest, shift = facing_rows(order, k, cyclic)
-
-    def taken(leaf: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-        # Rows are picked before the cast: uint8 images are a quarter of their float32 selves.
-        if unit is None:
-            return tf.cast(tf.gather(leaf, rows), tf.float32)
-        return tf.cast(tf.gather(leaf, rows), unit.dtype) / unit - tf.cast(like[:1], unit.dtype) / unit
-
-    def grouped(points: tf.Tensor, leaf: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(points, tf.stack([groups, largest, row_size(leaf) or tf.reduce_prod(tf.shape(leaf)[1:])]))
-
-    ours = [taken(leaf, leaf) for leaf in first]
-    theirs = [taken(leaf, like) for leaf, like in zip(second, first, strict=True)] if second else ours
-    return (
-        [grouped(points[: groups * largest], leaf) for points, leaf in zip(ours, first, strict=True)],
-        [grouped(points[shift:] if cyclic else points, leaf) for points, leaf in zip(theirs, first, strict=True)],
-    )
+    groups = facing_groups(order, k, cyclic)
+    products: list[tf.Tensor] = []
+    for ours, theirs in zip(first, second or first, strict=True):
+        for part in range(_parts_of(ours)):
+            with tf.control_dependencies(products[-1:]):
+                points = _part_of(ours, groups.rows, part)
+                others = _part_of(theirs, groups.rows, part) if second else points
+                products.append(_inner_products(groups.own(points), groups.facing(others)))
+    return -(products[0] if len(products) == 1 else tf.add_n(products))
 
 
-# All in one compiled function: within a branch, XLA must see where a slice's size comes from.
-_centred_points = fused(features=2)(_points)
+def _parts_of(leaf: tf.Tensor) -> int:
+    size = 0 if is_for_xla() else row_size(leaf) or 0
+    return max(n for n in range(1, _MOST_PARTS + 1) if n == 1 or (size % n == 0 and size >= n * _PART))
+
+
+def _part_of(leaf: tf.Tensor, rows: tf.Tensor, part: int) -> tf.Tensor:
+    """Some columns of these rows, float32. Rows are picked before the cast: uint8 images are a quarter of that."""
+    count = _parts_of(leaf)
+    if count > 1:
+        leaf, rows = tf.reshape(leaf, [-1, (row_size(leaf) or 0) // count]), rows * count + part
+    return tf.cast(tf.gather(leaf, rows), tf.float32)
+
+
+@fused(features=2)
+def _points(
+    first: Leaves, second: Leaves, order: tf.Tensor, unit: tf.Tensor, *, k: int, cyclic: bool
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+    """Both sides of facing groups, `(groups, k, features)` of each leaf, measured from a sample in `unit`.
+
+    They have the unit's dtype. Centring changes no distance, but makes rounding relative to the spread of the data
+    instead of its distance from the origin; any point among the data serves. All in one compiled function: within a
+    branch, XLA must see where a slice's size comes from.
+    """
+    groups = facing_groups(order, k, cyclic)
+
+    def centred(leaf: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.gather(leaf, groups.rows), unit.dtype) / unit - tf.cast(like[:1], unit.dtype) / unit
+
+    ours = [centred(leaf, leaf) for leaf in first]
+    theirs = [centred(leaf, like) for leaf, like in zip(second, first, strict=True)] if second else ours
+    return [groups.own(points) for points in ours], [groups.facing(points) for points in theirs]
 
 
 @compiled
@@ -134,9 +158,12 @@ def _forbid_padding(cost: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.where(row & column, cost, tf.where(row ^ column, forbidden, tf.zeros_like(forbidden)))
 
 
+def _inner_products(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
+    return tf.matmul(first, second, transpose_b=True)
+
+
 def _minus_inner_product(first: Leaves, second: Leaves) -> tf.Tensor:
-    products = [tf.matmul(ours, theirs, transpose_b=True) for ours, theirs in zip(first, second, strict=True)]
-    return -(products[0] if len(products) == 1 else tf.add_n(products))
+    return -tf.add_n([_inner_products(ours, theirs) for ours, theirs in zip(first, second, strict=True)])
 
 
 def _distance(first: Leaves, second: Leaves) -> tf.Tensor:

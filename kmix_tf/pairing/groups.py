@@ -6,9 +6,11 @@ as many of the first group, and the last full group faces the remainder and the 
 filled up with padding. Groups of two batches face their like instead.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+from kmix_tf._graph import row_size
 
 
 def group_size(size: tf.Tensor, k: int, cyclic: bool) -> tuple[tf.Tensor, Any]:
@@ -40,14 +42,37 @@ def matched_rows(order: tf.Tensor, columns: tf.Tensor | None, *, k: int, cyclic:
     return tf.gather(partner, position_of_row), tf.gather(group, position_of_row)
 
 
-def facing_rows(order: tf.Tensor, k: int, cyclic: bool) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, Any]:
-    """Rows in the order in which groups need them, each group's own first.
+class FacingGroups(NamedTuple):
+    """Groups and those that face them, cut out of rows that were taken in order.
 
-    Returns:
-        Rows, int32; how many groups there are, how large they are, and how many rows further on those that face them
-        begin. The last group is filled up with rows from the beginning, and so is what faces it.
+    rows: int32, which rows to take: those of groups one after another, and whatever else faces them. The last group
+    is filled up with rows from the beginning, and so is what faces it. count, size: of groups. shift: how many rows
+    further on the facing groups begin, an integer.
     """
+
+    rows: tf.Tensor
+    count: tf.Tensor
+    size: tf.Tensor
+    shift: Any
+
+    def own(self, taken: tf.Tensor) -> tf.Tensor:
+        """What was taken, `(rows, ...)`, as the groups: `(groups, k, features)`."""
+        return self._grouped(taken[: self.count * self.size])
+
+    def facing(self, taken: tf.Tensor) -> tf.Tensor:
+        """The groups that face them, likewise."""
+        return self._grouped(taken[self.shift : self.shift + self.count * self.size])
+
+    def _grouped(self, taken: tf.Tensor) -> tf.Tensor:
+        # The shape of rows without any numbers does not tell how many there are.
+        features = row_size(taken) or tf.reduce_prod(tf.shape(taken)[1:])
+        return tf.reshape(taken, tf.stack([self.count, self.size, features]))
+
+
+def facing_groups(order: tf.Tensor, k: int, cyclic: bool) -> FacingGroups:
+    """The groups of rows in an order, int32 `(size,)`; of one batch where they are cyclic, else of two."""
     size = tf.size(order)
     largest, shift = group_size(size, k, cyclic)
-    groups = (size + largest - 1) // largest
-    return tf.gather(order, tf.range(groups * largest + shift) % tf.maximum(size, 1)), groups, largest, shift
+    count = (size + largest - 1) // largest
+    rows = tf.gather(order, tf.range(count * largest + shift) % tf.maximum(size, 1))
+    return FacingGroups(rows, count, largest, shift)

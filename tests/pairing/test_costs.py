@@ -111,6 +111,22 @@ def test_several_leaves_of_many_features_count_as_one_long_vector():
     assert_same_ranks(ours, distances(*joined, "sqeuclidean", k=4), tolerance=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((128, 64, 2), "uint8"), ((8192 * 5 + 5,), "float32"), ((16411,), "float32")]
+)
+@pytest.mark.parametrize("cyclic", [True, False])
+@pytest.mark.usefixtures("plain_and_compiled")
+def test_images_that_are_read_in_parts_cost_what_they_cost_as_a_whole(shape, dtype, cyclic):
+    x, other = (RNG.integers(0, 256, size=(9, *shape)).astype(dtype) for _ in range(2))
+    order = RNG.permutation(9).astype(np.int32)
+    leaves = [tf.constant(x)]
+    ours = facing_cost(
+        tf.constant(order), leaves, leaves if cyclic else [tf.constant(other)], NAMES[0], k=3, cyclic=cyclic
+    )
+    facing = x[np.roll(order, -3)] if cyclic else other[order]
+    assert_same_ranks(ours.numpy(), distances(x[order], facing, NAMES[0], k=3), tolerance=2e-4)
+
+
 def test_float64_features_are_compared_in_float64():
     first, second = (RNG.normal(size=(8, 3)) for _ in range(2))
     ours = between([first], [second], "sqeuclidean", k=8)
