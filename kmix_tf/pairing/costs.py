@@ -26,10 +26,10 @@ _FEW = 256
 _TOLD_APART = 2.0**-12
 
 # Rows of many numbers are multiplied in so many parts at most, of so many numbers at least.
-_MOST_PARTS, _PART = 8, 2**13
+_MOST_PARTS, _PART = 8, 2**15
 
 # Rows of many numbers are multiplied in so many parts at most, of so many numbers at least.
-_MOST_PARTS, _PART = 8, 2**13
+_MOST_PARTS, _PART = 8, 2**15
 
 Leaves = Sequence[tf.Tensor]
 
@@ -80,7 +80,7 @@ def _dtype_of_distances(leaves: Leaves) -> tf.DType:
 def _raw_cost(first: Leaves, second: Leaves, order: tf.Tensor, *, k: int, cyclic: bool) -> tf.Tensor:
     """Minus the inner products of features as they are, in float32; `second` is empty for one batch.
 
-    In plain ops: for one batch, both sides are parts of the same rows, where a compiled function would give copies.
+    In plain ops: of one batch, both sides are the same rows, where a compiled function would give copies.
     Large images are read in parts of so many columns, each multiplied and forgotten before the next: a copy of all
     takes as long as their products.
     """
@@ -91,7 +91,7 @@ def _raw_cost(first: Leaves, second: Leaves, order: tf.Tensor, *, k: int, cyclic
             with tf.control_dependencies(products[-1:]):
                 points = _part_of(ours, groups.rows, part)
                 others = _part_of(theirs, groups.rows, part) if second else points
-                products.append(_inner_products(groups.own(points), groups.facing(others)))
+                products.append(groups.compared(points, others, _inner_products))
     return -(products[0] if len(products) == 1 else tf.add_n(products))
 
 

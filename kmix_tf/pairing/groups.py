@@ -6,6 +6,7 @@ as many of the first group, and the last full group faces the remainder and the 
 filled up with padding. Groups of two batches face their like instead.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -45,34 +46,47 @@ def matched_rows(order: tf.Tensor, columns: tf.Tensor | None, *, k: int, cyclic:
 class FacingGroups(NamedTuple):
     """Groups and those that face them, cut out of rows that were taken in order.
 
-    rows: int32, which rows to take: those of groups one after another, and whatever else faces them. The last group
-    is filled up with rows from the beginning, and so is what faces it. count, size: of groups. shift: how many rows
-    further on the facing groups begin, an integer.
+    rows: int32, which rows to take: groups one after another, the last filled up with rows from the beginning. count,
+    size: of groups. cyclic: whether each faces the next one of the same batch, or its like in another. last: where,
+    counted in rows, the group begins that faces the last one.
     """
 
     rows: tf.Tensor
     count: tf.Tensor
     size: tf.Tensor
-    shift: Any
+    cyclic: bool
+    last: tf.Tensor
 
     def own(self, taken: tf.Tensor) -> tf.Tensor:
         """What was taken, `(rows, ...)`, as the groups: `(groups, k, features)`."""
-        return self._grouped(taken[: self.count * self.size])
-
-    def facing(self, taken: tf.Tensor) -> tf.Tensor:
-        """The groups that face them, likewise."""
-        return self._grouped(taken[self.shift : self.shift + self.count * self.size])
-
-    def _grouped(self, taken: tf.Tensor) -> tf.Tensor:
         # The shape of rows without any numbers does not tell how many there are.
         features = row_size(taken) or tf.reduce_prod(tf.shape(taken)[1:])
         return tf.reshape(taken, tf.stack([self.count, self.size, features]))
+
+    def facing(self, taken: tf.Tensor) -> tf.Tensor:
+        """The groups that face them, likewise."""
+        own = self.own(taken)
+        return tf.concat([own[1:], self._facing_the_last(taken, own)], 0) if self.cyclic else own
+
+    def compared(self, taken: tf.Tensor, others: tf.Tensor, compare: Callable) -> tf.Tensor:
+        """What `compare` makes of both sides, `(groups, k, k)`, without a copy of what faces the groups.
+
+        taken: of one batch. others: of the other, or the same.
+        """
+        own = self.own(taken)
+        if not self.cyclic:
+            return compare(own, self.own(others))
+        return tf.concat([compare(own[:-1], own[1:]), compare(own[-1:], self._facing_the_last(taken, own))], 0)
+
+    def _facing_the_last(self, taken: tf.Tensor, own: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(taken[self.last : self.last + self.size], tf.shape(own[:1]))
 
 
 def facing_groups(order: tf.Tensor, k: int, cyclic: bool) -> FacingGroups:
     """The groups of rows in an order, int32 `(size,)`; of one batch where they are cyclic, else of two."""
     size = tf.size(order)
-    largest, shift = group_size(size, k, cyclic)
+    largest, _ = group_size(size, k, cyclic)
     count = (size + largest - 1) // largest
-    rows = tf.gather(order, tf.range(count * largest + shift) % tf.maximum(size, 1))
-    return FacingGroups(rows, count, largest, shift)
+    whole = tf.maximum(size, 1)
+    rows = tf.gather(order, tf.range(count * largest) % whole)
+    return FacingGroups(rows, count, largest, cyclic, count * largest % whole)
