@@ -91,7 +91,7 @@ def _raw_cost(first: Leaves, second: Leaves, order: tf.Tensor, *, k: int, cyclic
             with tf.control_dependencies(products[-1:]):
                 points = _part_of(ours, groups.rows, part)
                 others = _part_of(theirs, groups.rows, part) if second else points
-                products.append(groups.compared(points, others, _inner_products))
+                products.append(groups.products(points, others))
     return -(products[0] if len(products) == 1 else tf.add_n(products))
 
 
@@ -158,12 +158,8 @@ def _forbid_padding(cost: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.where(row & column, cost, tf.where(row ^ column, forbidden, tf.zeros_like(forbidden)))
 
 
-def _inner_products(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    return tf.matmul(first, second, transpose_b=True)
-
-
 def _minus_inner_product(first: Leaves, second: Leaves) -> tf.Tensor:
-    return -tf.add_n([_inner_products(ours, theirs) for ours, theirs in zip(first, second, strict=True)])
+    return -tf.add_n([tf.matmul(ours, theirs, transpose_b=True) for ours, theirs in zip(first, second, strict=True)])
 
 
 def _distance(first: Leaves, second: Leaves) -> tf.Tensor:
