@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kmix_tf._graph import compiled, fused, is_for_xla, row_size, size_of_rows
+from kmix_tf._graph import fused, is_for_xla, row_size, size_of_rows
 from kmix_tf.pairing.groups import facing_groups
 
 COSTS = ("sqeuclidean", "euclidean")
@@ -128,11 +128,13 @@ def _points(
     return [groups.own(points) for points in ours], [groups.facing(points) for points in theirs]
 
 
-@compiled
 def _reduced(
     order: tf.Tensor, cost: tf.Tensor, *, reduce: bool, squared: bool, is_raw: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Costs with padding forbidden and row and column minima taken off; and whether they are numerically sound."""
+    """Costs with padding forbidden and row and column minima taken off; and whether they are numerically sound.
+
+    In plain ops: on so few numbers, to start a compiled function takes longer.
+    """
     # NaN or infinity anywhere makes the sum so, which fails both bounds.
     magnitude = tf.reduce_sum(tf.abs(cost))
     scale = magnitude if squared else tf.square(magnitude)
@@ -142,7 +144,12 @@ def _reduced(
         cost -= tf.reduce_min(cost, axis=1, keepdims=True)
     if is_raw:
         is_sound &= tf.reduce_sum(cost) > _TOLD_APART * magnitude
-    return _forbid_padding(cost, tf.size(order)), is_sound
+    return _forbid_padding(cost, tf.size(order)) if _may_have_padding(order, cost) else cost, is_sound
+
+
+def _may_have_padding(order: tf.Tensor, cost: tf.Tensor) -> bool:
+    positions = cost.shape[:2].num_elements()
+    return positions is None or positions != order.shape[0]
 
 
 def _forbid_padding(cost: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
