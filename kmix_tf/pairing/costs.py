@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from kmix_tf._graph import compiled, fused, is_for_xla, row_size, size_of_rows
+from kmix_tf._graph import fused, is_for_xla, row_size, size_of_rows
 from kmix_tf.pairing.groups import facing_groups
 
 COSTS = ("sqeuclidean", "euclidean")
@@ -26,10 +26,10 @@ _FEW = 256
 _TOLD_APART = 2.0**-12
 
 # Rows of many numbers are multiplied in so many parts at most, of so many numbers at least.
-_MOST_PARTS, _PART = 8, 2**13
+_MOST_PARTS, _PART = 8, 2**15
 
 # Rows of many numbers are multiplied in so many parts at most, of so many numbers at least.
-_MOST_PARTS, _PART = 8, 2**13
+_MOST_PARTS, _PART = 8, 2**15
 
 Leaves = Sequence[tf.Tensor]
 
@@ -80,7 +80,7 @@ def _dtype_of_distances(leaves: Leaves) -> tf.DType:
 def _raw_cost(first: Leaves, second: Leaves, order: tf.Tensor, *, k: int, cyclic: bool) -> tf.Tensor:
     """Minus the inner products of features as they are, in float32; `second` is empty for one batch.
 
-    In plain ops: for one batch, both sides are parts of the same rows, where a compiled function would give copies.
+    In plain ops: of one batch, both sides are the same rows, where a compiled function would give copies.
     Large images are read in parts of so many columns, each multiplied and forgotten before the next: a copy of all
     takes as long as their products.
     """
@@ -91,7 +91,7 @@ def _raw_cost(first: Leaves, second: Leaves, order: tf.Tensor, *, k: int, cyclic
             with tf.control_dependencies(products[-1:]):
                 points = _part_of(ours, groups.rows, part)
                 others = _part_of(theirs, groups.rows, part) if second else points
-                products.append(_inner_products(groups.own(points), groups.facing(others)))
+                products.append(groups.products(points, others))
     return -(products[0] if len(products) == 1 else tf.add_n(products))
 
 
@@ -128,11 +128,13 @@ def _points(
     return [groups.own(points) for points in ours], [groups.facing(points) for points in theirs]
 
 
-@compiled
 def _reduced(
     order: tf.Tensor, cost: tf.Tensor, *, reduce: bool, squared: bool, is_raw: bool
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Costs with padding forbidden and row and column minima taken off; and whether they are numerically sound."""
+    """Costs with padding forbidden and row and column minima taken off; and whether they are numerically sound.
+
+    In plain ops: on so few numbers, to start a compiled function takes longer.
+    """
     # NaN or infinity anywhere makes the sum so, which fails both bounds.
     magnitude = tf.reduce_sum(tf.abs(cost))
     scale = magnitude if squared else tf.square(magnitude)
@@ -142,7 +144,12 @@ def _reduced(
         cost -= tf.reduce_min(cost, axis=1, keepdims=True)
     if is_raw:
         is_sound &= tf.reduce_sum(cost) > _TOLD_APART * magnitude
-    return _forbid_padding(cost, tf.size(order)), is_sound
+    return _forbid_padding(cost, tf.size(order)) if _may_have_padding(order, cost) else cost, is_sound
+
+
+def _may_have_padding(order: tf.Tensor, cost: tf.Tensor) -> bool:
+    positions = cost.shape[:2].num_elements()
+    return positions is None or positions != order.shape[0]
 
 
 def _forbid_padding(cost: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
@@ -158,12 +165,8 @@ def _forbid_padding(cost: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return tf.where(row & column, cost, tf.where(row ^ column, forbidden, tf.zeros_like(forbidden)))
 
 
-def _inner_products(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    return tf.matmul(first, second, transpose_b=True)
-
-
 def _minus_inner_product(first: Leaves, second: Leaves) -> tf.Tensor:
-    return -tf.add_n([_inner_products(ours, theirs) for ours, theirs in zip(first, second, strict=True)])
+    return -tf.add_n([tf.matmul(ours, theirs, transpose_b=True) for ours, theirs in zip(first, second, strict=True)])
 
 
 def _distance(first: Leaves, second: Leaves) -> tf.Tensor:

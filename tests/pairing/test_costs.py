@@ -112,7 +112,7 @@ def test_several_leaves_of_many_features_count_as_one_long_vector():
 
 
 @pytest.mark.parametrize(
-    ("shape", "dtype"), [((128, 64, 2), "uint8"), ((8192 * 5 + 5,), "float32"), ((16411,), "float32")]
+    ("shape", "dtype"), [((256, 128, 3), "uint8"), ((32771 * 2,), "float32"), ((65537,), "float32")]
 )
 @pytest.mark.parametrize("cyclic", [True, False])
 @pytest.mark.usefixtures("plain_and_compiled")
