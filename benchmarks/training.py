@@ -5,8 +5,8 @@
     python benchmarks/training.py --quick    # that it runs: tiny sizes, numbers of no worth
 
 Everything runs twice: on the machine as it is, and by `MirroredStrategy` on two logical devices, in a process of its
-own. Where the step keeps all cores busy, what the stage computes comes on top of it, prefetched or not. So each row has
-a bound besides its ratio: 1 + processor time of the stage alone / processor time of plain training.
+own. Where the step keeps all cores busy, what the stage computes comes on top of it, prefetched or not. So each row
+has a bound besides its ratio: 1 + processor time of the stage alone / processor time of plain training.
 """
 
 import json
@@ -196,8 +196,8 @@ TABLES = {
         on_images,
     ),
     "resnet": Table(
-        "Steps of a residual network of ten convolutions, batches of 128 32x32x3 images, the stage prefetched; whole: "
-        "an epoch of 391 steps.",
+        "Steps of a residual network of ten convolutions, batches of 128 32x32x3 images, the stage prefetched; "
+        "whole: an epoch of 391 steps.",
         1.01,
         7,
         on_a_residual_network,
@@ -210,8 +210,8 @@ TABLES = {
         on_a_table,
     ),
     "multimix": Table(
-        "Steps of the residual network: five mixtures of each of 32 images, beside batches of 160; whole: an epoch of "
-        "391 steps.",
+        "Steps of the residual network: five mixtures of each of 32 images, beside batches of 160; whole: an "
+        "epoch of 391 steps.",
         1.0,
         7,
         of_five_interpolations,
@@ -284,11 +284,10 @@ def markdown(results: dict) -> str:
 
 
 def section(table, rows):
-    lines = [
-        [name, f"{row['ms']:.2f}", harness.cell(row), f"{row['processor']:.2f}", f"{row['bound']:.2f}"]
-        + [f"{row['whole']:.1f}", f"{row['whole ratio']:.2f}"]
-        for name, row in rows.items()
-    ]
+    lines = []
+    for name, row in rows.items():
+        others = [f"{row[key]:.2f}" for key in ("processor", "bound", "whole", "whole ratio")]
+        lines.append([name, f"{row['ms']:.2f}", harness.cell(row), *others])
     header = ["", "ms a step", "ratio", "processor", "bound", "whole, s", "whole ratio"]
     return f"{table.what} Goal: {table.goal}.\n\n{harness.table(header, lines)}"
 
