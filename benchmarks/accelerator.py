@@ -34,11 +34,12 @@ def run(folder: pathlib.Path, rounds: int = 10) -> dict:
     was not measured.
     """
     import jax
+    from jax.extend.backend import get_backend
 
     jax.config.update("jax_enable_x64", True)  # Else inputs of 64 bits would be cut to 32.
-    clients = [jax.extend.backend.get_backend("cpu")]
+    clients = [get_backend("cpu")]
     if jax.default_backend() != "cpu":
-        clients.append(jax.extend.backend.get_backend())
+        clients.append(get_backend())
     index = json.loads((folder / "programs.json").read_text())
     rows = {}
     for number, program in enumerate(index["programs"]):
@@ -148,18 +149,18 @@ def markdown(results: dict) -> str:
 
     programs = results["programs"]
     asked = [[name, goal, shown(found, 3)] for name, (goal, found) in goals(programs).items()]
-    rows = [
-        [name, "yes" if row["agrees"] else "no", f"{row['error']:.1e}", shown(row["ms"], 3)]
-        + ["" if row["accelerator_error"] is None else f"{row['accelerator_error']:.1e}"]
-        for name, row in programs.items()
-    ]
+    rows = []
+    for name, row in programs.items():
+        there = "" if row["accelerator_error"] is None else f"{row['accelerator_error']:.1e}"
+        agrees = "yes" if row["agrees"] else "no"
+        rows.append([name, agrees, f"{row['error']:.1e}", shown(row["ms"], 3), there])
     device = results["device"] or ("none" if programs else "none, and no JAX")
     parts = [
         f"Accelerator: {device}. {'' if results['device'] else NO_ACCELERATOR if programs else NO_JAX}".strip(),
-        "Error: the largest difference from what TensorFlow computed on the processor, of the largest value; of whole "
-        "numbers, the share that differs. The same text on JAX's processor must agree; on an accelerator, other "
-        "rounding may match other pairs. Blend, facing costs and mix: 128 images of 32x32x3, k = 32; steps of a "
-        "residual network of ten convolutions, batch 512.",
+        "Error: the largest difference from what TensorFlow computed on the processor, of the largest value; of "
+        "whole numbers, the share that differs. The same text on JAX's processor must agree; on an accelerator, "
+        "other rounding may match other pairs. Blend, facing costs and mix: 128 images of 32x32x3, k = 32; steps of "
+        "a residual network of ten convolutions, batch 512.",
         harness.table(["", "goal", "found"], asked),
         harness.table(["", "agrees", "error", "ms on the accelerator", "error there"], rows),
     ]
