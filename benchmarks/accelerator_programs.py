@@ -21,7 +21,7 @@ from kmix_tf.pairing.matching import facing_cost
 
 
 class Program(NamedTuple):
-    """A function of tensors, what it is called with, and how far its results may be off, of their largest."""
+    """A function of tensors, what it is called with, and how far off its results may be, by `accelerator.error`."""
 
     function: Callable
     arguments: Sequence[Any]
@@ -91,7 +91,10 @@ def mixing(k):
 
 
 def step(model, mixed):
-    """One of stochastic gradient descent: the loss, and what becomes of the weights."""
+    """One of stochastic gradient descent: the loss, and what becomes of the weights.
+
+    Its rate is 1, so that gradients show in the weights.
+    """
 
     def run(x, y, seed, trainable, others):
         x, y = mixed(x, y, seed)
@@ -100,7 +103,7 @@ def step(model, mixed):
             logits, others = model.stateless_call(trainable, others, x, training=True)
             loss = tf.reduce_mean(keras.losses.categorical_crossentropy(y, logits, from_logits=True))
         slopes = tape.gradient(loss, trainable)
-        return loss, [weight - 0.1 * slope for weight, slope in zip(trainable, slopes, strict=True)], others
+        return loss, [weight - slope for weight, slope in zip(trainable, slopes, strict=True)], others
 
     return run
 

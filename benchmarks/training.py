@@ -27,7 +27,8 @@ import tensorflow as tf
 from kmix_tf import CutMixLayer, KMixupLayer, LocalMixupLayer, MixModel, MultiMixLayer, mix
 
 TITLE = "What mixing costs a training"
-PLAIN = "without mixing"
+PLAIN, PEER = "without mixing", "keras.layers.MixUp()"
+BOUND = "processor time of the stage alone on top of that of training"
 REPLICAS = 2
 _CHILD = "KMIX_TF_BENCHMARK_REPLICAS"
 
@@ -35,9 +36,10 @@ _CHILD = "KMIX_TF_BENCHMARK_REPLICAS"
 class Table(NamedTuple):
     """Trainings that are compared.
 
-    goal: of all ratios to PLAIN, or by name. make: called with quick, gives trainings by name. what: in words.
+    short, what: in words. goal: of all ratios to PLAIN. make: called with quick, gives trainings by name.
     """
 
+    short: str
     what: str
     goal: float
     rounds: int
@@ -137,7 +139,7 @@ def on_images(quick):
     datasets = mixed(dataset, layers)
     if hasattr(keras.layers, "MixUp"):
         peer = keras.layers.MixUp()
-        datasets["keras.layers.MixUp()"] = dataset.map(
+        datasets[PEER] = dataset.map(
             lambda x, y: tuple(peer({"images": x, "labels": y}).values()), num_parallel_calls=tf.data.AUTOTUNE
         )
     return {name: Fit(networks.small_cnn, each, epochs, 25) for name, each in datasets.items()}
@@ -190,12 +192,14 @@ def of_five_interpolations(quick):
 
 TABLES = {
     "cnn": Table(
+        "`fit` of a small CNN",
         "`fit` of a CNN of two convolutions on 2,000 images of 28x28, batches of 64; whole: 25 epochs.",
         1.25,
         5,
         on_images,
     ),
     "resnet": Table(
+        "steps of a ResNet",
         "Steps of a residual network of ten convolutions, batches of 128 32x32x3 images, the stage prefetched; "
         "whole: an epoch of 391 steps.",
         1.01,
@@ -203,6 +207,7 @@ TABLES = {
         on_a_residual_network,
     ),
     "mlp": Table(
+        "`fit` of an MLP on a table",
         "`fit` of an MLP of two hidden layers of 256 on a table of 100,352 rows of 100 columns, batches of 1,024; "
         "whole: 25 epochs.",
         1.05,
@@ -210,6 +215,7 @@ TABLES = {
         on_a_table,
     ),
     "multimix": Table(
+        "five mixtures to five times the batch",
         "Steps of the residual network: five mixtures of each of 32 images, beside batches of 160; whole: an "
         "epoch of 391 steps.",
         1.0,
@@ -224,7 +230,7 @@ def measured(table, quick, rounds):
     keras.utils.set_random_seed(0)
     trainings = table.make(quick)
     rounds = rounds or (1 if quick else table.rounds)
-    times = harness.interleaved(trainings, rounds, table.what[:30])
+    times = harness.interleaved(trainings, rounds, table.short)
     steps = {name: each.steps for name, each in trainings.items()}
     rows = harness.compared(times, PLAIN, steps)
     stages = {name: alone(each, 1 if quick else 3) for name, each in trainings.items()}
@@ -269,6 +275,20 @@ def as_child(quick, rounds):
     strategy = tf.distribute.MirroredStrategy([f"CPU:{number}" for number in range(REPLICAS)])
     with strategy.scope():
         print(json.dumps(all_tables(quick, rounds)))
+
+
+def goals(results: dict) -> list[dict]:
+    """Each row of each table has to meet the goal of its table."""
+    found = []
+    for where, tables in results.items():
+        on = "" if where == "one" else f", {REPLICAS} replicas"
+        for table, rows in tables.items():
+            short, goal = TABLES[table].short, TABLES[table].goal
+            for name, row in rows.items():
+                if name in (PLAIN, PEER):
+                    continue
+                found.append(harness.goal(f"{short}, {name}{on}", row["ratio"], goal, "", row["bound"], BOUND))
+    return found
 
 
 def markdown(results: dict) -> str:
