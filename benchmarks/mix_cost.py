@@ -84,7 +84,7 @@ def floors(shape: tuple[int, ...]) -> dict[str, Callable]:
 def chief(shape: tuple[int, ...]) -> dict[str, Callable]:
     """The layers that have goals, of ours, for every dtype."""
     found: dict[str, Callable] = {"KMixupLayer(1)": KMixupLayer(1), "KMixupLayer(32)": KMixupLayer(32, **EXACT)}
-    found["LocalMixupLayer()"] = LocalMixupLayer(**EXACT)
+    found |= {"LocalMixupLayer()": LocalMixupLayer(**EXACT), FIVE: MultiMixLayer(5)}
     if len(shape) == 4:
         found["CutMixLayer()"] = CutMixLayer()
         if min(shape[1:3]) >= SMALLEST_SIDE:
@@ -98,7 +98,6 @@ def others(shape: tuple[int, ...]) -> dict[str, Callable]:
     found: dict[str, Callable] = {f"KMixupLayer({k})": KMixupLayer(k, **EXACT) for k in (8, 16, 64)}
     for k in GROUPS[1:]:
         found[f"KMixupLayer({k}, solver='graph')"] = KMixupLayer(k, solver="graph", **EXACT)
-    found[FIVE] = MultiMixLayer(5)
     if len(shape) == 4:
         made = (FMixLayer, ResizeMixLayer, GridMixLayer, SmoothMixLayer, SaliencyMixLayer)
         found |= {f"{layer.__name__}()": layer() for layer in made}
