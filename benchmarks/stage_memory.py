@@ -99,8 +99,8 @@ def markdown(results: dict[str, Any]) -> str:
     rows = [[name, *(f"{row[key]:{how}}" for key, how in _COLUMNS.items())] for name, row in results.items()]
     header = ["stage", "peak: MB", "held: batches", "above the copy: batches"]
     return (
-        f"Peak resident memory of a process that takes batches of {size:.0f} MB from a sequential map, after two; and "
-        "by how much it is larger than with batches half as large, in batches: what is held, the data themselves "
+        f"Peak resident memory of a process that takes batches of {size:.0f} MB from a sequential map, after two; "
+        "and by how much it is larger than with batches half as large, in batches: what is held, the data themselves "
         "among it, without what TensorFlow and compiled code take. Above the copy: what a stage holds more than one "
         "that only copies; of five interpolations, which give five batches, four are such.\n\n"
         + harness.table(header, rows)
