@@ -5,7 +5,7 @@ ADDONS := .venv-addons
 BACKENDS := .venv-backends
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format footprint benchmark saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -45,6 +45,9 @@ lint: $(MODERN)/.installed  ## style, and the types of the package
 format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
 	$(MODERN)/bin/ruff format .
+
+footprint: $(MODERN)/.installed  ## what has grown in the pipelines' graphs, or in what they move; it tells, and never fails
+	$(MODERN)/bin/python benchmarks/footprint.py
 
 benchmark: $(MODERN)/.installed  ## what mixes, assignments, training steps, puzzles and the start of an epoch cost, beside peers
 	$(MODERN)/bin/python benchmarks/mix_cost.py
