@@ -17,7 +17,7 @@ import tensorflow as tf
 from kmix_tf import KMixupLayer
 from kmix_tf.blend.linear import interpolate
 from kmix_tf.pairing.graph_solver import solve_in_graph
-from kmix_tf.pairing.matching import facing_cost
+from kmix_tf.pairing.costs import facing_cost
 
 
 class Program(NamedTuple):
