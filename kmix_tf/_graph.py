@@ -75,19 +75,21 @@ def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:
 
 # Sums of so small parts of the numbers there are do not overflow, and NaN and infinity stay what they are.
 _PART = 2.0**-40
+# Of so many numbers in a row, a product takes a third of the time that asking each number takes.
+_MANY = 256
 
 
 def is_finite(leaf: tf.Tensor) -> tf.Tensor:
     """Whether a float tensor `(batch, ...)` holds neither NaN nor infinity, a bool scalar.
 
-    As a product of matrices, which is one pass at the speed of memory: a third of what asking each number takes.
+    Of many numbers as a product of matrices, which is one pass at the speed of memory.
     """
-    rank = leaf.shape.rank or 0
-    width = leaf.shape[min(2, rank - 1) :].num_elements() if rank > 1 else None
-    if not width or leaf.dtype not in (tf.float32, tf.float64):
+    size = row_size(leaf) or 0
+    if size < _MANY or leaf.dtype not in (tf.float32, tf.float64):
         return tf.reduce_all(tf.math.is_finite(leaf))
-    sums = tf.linalg.matvec(tf.reshape(leaf, [-1, width]), tf.fill([width], tf.constant(_PART, leaf.dtype)))
-    return tf.math.is_finite(tf.reduce_sum(sums))
+    width = size if leaf.shape.rank == 2 else size // leaf.shape[1]
+    parts = tf.fill([width, 1], tf.constant(_PART, leaf.dtype))
+    return tf.math.is_finite(tf.reduce_sum(tf.matmul(tf.reshape(leaf, [-1, width]), parts)))
 
 
 def require(condition: tf.Tensor, text: str) -> list[tf.Operation]:
