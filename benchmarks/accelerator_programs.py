@@ -16,8 +16,8 @@ import tensorflow as tf
 
 from kmix_tf import KMixupLayer
 from kmix_tf.blend.linear import interpolate
-from kmix_tf.pairing.graph_solver import solve_in_graph
 from kmix_tf.pairing.costs import facing_cost
+from kmix_tf.pairing.graph_solver import solve_in_graph
 
 
 class Program(NamedTuple):
