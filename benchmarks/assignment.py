@@ -80,9 +80,9 @@ def markdown(results: dict) -> str:
         rows.append([problems, _ms(found[PEER]), *own, f"{found['first eager round, s']:.2f}"])
     return (
         f"float32 squared distances between normal points in {DIMENSIONS} dimensions, {results['rounds']} rounds of "
-        f"{results['batches']} batches; time per batch of problems in ms (median), and its ratio to {PEER} in the same "
-        "round (median, quartiles in brackets). The first eager round of a shape compiles, and takes the seconds of "
-        "the last column.\n\n" + harness.table(header, rows)
+        f"{results['batches']} batches; time per batch of problems in ms (median), and its ratio to {PEER} in the "
+        "same round (median, quartiles in brackets). The first eager round of a shape compiles, and takes what the "
+        "last column says.\n\n" + harness.table(header, rows)
     )
 
 
