@@ -22,7 +22,7 @@ def same(left, right):
     assert len(left) == len(right)
     for one, other in zip(left, right, strict=True):
         tf.nest.assert_same_structure(one, other)
-        for a, b in zip(tf.nest.flatten(one), tf.nest.flatten(other), strict=True):
+        for a, b in zip(*(tf.nest.flatten(each, expand_composites=True) for each in (one, other)), strict=True):
             np.testing.assert_array_equal(a, b)
 
 
