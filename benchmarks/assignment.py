@@ -81,8 +81,8 @@ def markdown(results: dict) -> str:
     return (
         f"float32 squared distances between normal points in {DIMENSIONS} dimensions, {results['rounds']} rounds of "
         f"{results['batches']} batches; time per batch of problems in ms (median), and its ratio to {PEER} in the "
-        "same round (median, quartiles in brackets). The first eager round of a shape compiles, and takes the "
-        "seconds of the last column.\n\n" + harness.table(header, rows)
+        "same round (median, quartiles in brackets). The first eager round of a shape compiles, and takes what the "
+        "last column says.\n\n" + harness.table(header, rows)
     )
 
 

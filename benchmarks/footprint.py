@@ -102,7 +102,7 @@ def parts(dataset: tf.data.Dataset) -> dict[str, int]:
 
 def moved(dataset: tf.data.Dataset) -> int:
     """The bytes that the function of a dataset moves for one batch, its input's first."""
-    function = dataset._functions()[0].function
+    function = dataset.function if hasattr(dataset, "function") else dataset._functions()[0].function
     element = next(iter(dataset._input_dataset))
     given = [*tf.nest.flatten(getattr(dataset, "_initial_state", [])), *tf.nest.flatten(element)]
     return _moved_by(function.graph, [*given, *function.captured_inputs])
