@@ -157,7 +157,7 @@ def markdown(results: dict[str, Any]) -> str:
     points = zip(results["points"], models[fit]["residuals"], strict=True)
     measured = [[f"{k:,}", f"{d:,}", f"{n:,}", f"{ms:.2f}", f"{left:+.0%}"] for (k, d, n, ms), left in points]
     return (
-        f"Time per batch of n rows and d columns. `{fit}` fits best, of the three.\n\n{harness.table(header, rows)}\n\n"
+        f"Time per batch of n rows and d columns. `{fit}` fits best.\n\n{harness.table(header, rows)}\n\n"
         "![times along k, features and batch](growth.png)\n\n"
         + harness.table(["k", "features d", "batch n", "ms", f"residual of {fit}"], measured)
     )
