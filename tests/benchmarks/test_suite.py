@@ -134,6 +134,8 @@ def test_a_model_of_growth_is_found_again():
 def test_the_figure_is_drawn(tmp_path):
     growth = part("growth")
     points = [[*size, 1.0 + size[0]] for size in growth.sizes(False)]
-    models = {name: growth.fitted(points, terms) for name, terms in growth.MODELS.items()}
-    growth.draw({"points": points, "models": models}, tmp_path / "growth.png")
+    matched = [point for point in points if point[0] > 1]
+    results = {"points": points, "models": {n: growth.fitted(matched, terms) for n, terms in growth.MODELS.items()}}
+    growth.draw(results, tmp_path / "growth.png")
+    assert growth.markdown(results).count("|  |") == 2  # k = 1 has no residual
     assert (tmp_path / "growth.png").stat().st_size > 10_000
