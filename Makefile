@@ -6,7 +6,7 @@ BACKENDS := .venv-backends
 BENCHMARKS := .venv-benchmarks
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format footprint benchmark saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -46,6 +46,9 @@ lint: $(MODERN)/.installed  ## style, and the types of the package
 format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
 	$(MODERN)/bin/ruff format .
+
+footprint: $(MODERN)/.installed  ## what has grown in the pipelines' graphs, or in what they move; it tells, and never fails
+	$(MODERN)/bin/python benchmarks/footprint.py
 
 benchmark: $(BENCHMARKS)/.installed  ## what mixes, assignments, steps, puzzles and epochs cost, beside peers; which goals are met
 	$(BENCHMARKS)/bin/python benchmarks/run.py

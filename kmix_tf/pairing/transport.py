@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf.pairing.assignment import SOLVERS, assigned_columns
 from kmix_tf.pairing.base import Pairing, PairingStrategy
-from kmix_tf.pairing.matching import COSTS, SOLVERS, assigned_columns, facing_cost, matched_rows
+from kmix_tf.pairing.costs import COSTS, facing_cost
+from kmix_tf.pairing.groups import matched_rows
 from kmix_tf.pairing.mutual import mutual_pairs
 from kmix_tf.seeding import as_seed, permutation
 
@@ -56,7 +58,7 @@ class OptimalTransportPairing(_GroupPairing):
     group is matched with the next one. Every sample has one partner, never itself, and is a partner once.
 
     Distances of up to 256 features are compared in float64, of more in float32 (float64 features always in float64),
-    with rounding relative to the largest distance in the batch.
+    with rounding relative to the largest distance in the batch, or to a thousandth of what tells pairs apart.
 
     Any batch size works. A remainder of r rows is matched with r rows of the first group, and the last full
     group with the remainder and the rest of the first group. Batches smaller than 2k use groups of half the

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kmix_tf.blend.puzzle.minimum_cut import LARGEST_SUM, RESOLUTION, cut_on_host
+from kmix_tf.blend.puzzle.minimum_cut import LARGEST_SUM, RESOLUTION
+from kmix_tf.blend.puzzle.on_host import cut_on_host
 
 # Of rows of up to so many blocks, all labellings are gone through: five times as fast as a cut, of 4 x 4 blocks.
 MOST_IN_ROW = 5

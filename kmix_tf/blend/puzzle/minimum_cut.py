@@ -11,23 +11,18 @@ Of several best cuts, that with the most of the sample is taken. It grows with t
 each level's weight falls with it: masks of one pair for descending ratios are nested.
 """
 
-import functools
 import math
 from typing import NamedTuple
 
-import numpy as np
 import tensorflow as tf
-from scipy import sparse
-from scipy.sparse import csgraph
 
 from kmix_tf.blend.puzzle.energy import PairEnergy, log_odds
 from kmix_tf.blend.puzzle.in_graph import cut_in_graph
+from kmix_tf.blend.puzzle.on_host import cut_on_host
 
 # A level's mean weight, as integers have it: far above the rounding of float32, far below what overflows.
 RESOLUTION = 2**18
 LARGEST_SUM = 2**29
-# SciPy needs a tenth of a millisecond for a call: small problems go together. Measured for 4 to 512 nodes.
-NODES_OF_A_CALL = 2048
 
 
 class CutProblem(NamedTuple):
@@ -99,7 +94,7 @@ def minimum_cut(problem: CutProblem, solver: str = "host") -> tf.Tensor:
 
     Args:
         problem: integers, of at most 2^29 in sum for each problem.
-        solver: "host": SciPy's maximum flow. "graph": `cut_in_graph`. Both give the same.
+        solver: "host": `cut_on_host`. "graph": `cut_in_graph`. Both give the same.
     """
     if solver == "graph":
         labels = cut_in_graph(problem.weight, problem.smooth)
@@ -107,75 +102,3 @@ def minimum_cut(problem: CutProblem, solver: str = "host") -> tf.Tensor:
         labels = tf.numpy_function(cut_on_host, [problem.weight, *problem.smooth], tf.int32, stateful=False)
     labels.set_shape(problem.weight.shape[:-1])
     return labels
-
-
-def cut_on_host(weight: np.ndarray, *smooth: np.ndarray) -> np.ndarray:
-    """NumPy in, NumPy out. One function for all blends: each `numpy_function` registers its callee for good."""
-    labels = np.empty(weight.shape[:-1], np.int32)
-    several = max(1, NODES_OF_A_CALL // weight[:1].size) if len(weight) else 1
-    for start in range(0, len(weight), several):
-        part = slice(start, start + several)
-        labels[part] = _cut_together(weight[part], [edges[part] for edges in smooth])
-    return labels
-
-
-def _cut_together(weight: np.ndarray, smooth: list[np.ndarray]) -> np.ndarray:
-    """Several problems as one graph: its parts share only source and sink."""
-    network = _network(weight.shape)
-    levels = weight.shape[-1]
-    arcs = [np.maximum(-weight, 0).ravel(), np.maximum(weight, 0).ravel()]
-    arcs += [np.repeat(edges.ravel(), levels**2) for edges in smooth]
-    capacity = np.concatenate([*arcs, np.zeros(2 * weight.size, np.int32), *arcs[2:]])[network.order]
-    graph = sparse.csr_matrix((capacity, network.indices, network.starts), shape=(network.nodes, network.nodes))
-    flow = csgraph.maximum_flow(graph, 0, 1).flow
-    return (~_reach_sink(graph, flow, network)[2:]).reshape(weight.shape).sum(axis=-1, dtype=np.int32)
-
-
-def _reach_sink(graph: sparse.csr_matrix, flow: sparse.csr_matrix, network: "_Network") -> np.ndarray:
-    """Which nodes can still send flow to the sink, bool: all others are on the sample's side."""
-    if flow.nnz == graph.nnz:
-        left = graph.data - flow.data
-    else:  # SciPy is free to leave out arcs without flow.
-        left = np.asarray((graph - flow)[network.rows, graph.indices]).ravel()
-    backwards = left[network.opposite] > 0
-    starts = np.concatenate([[0], np.cumsum(backwards)])[network.starts]
-    arcs = sparse.csr_matrix(
-        (np.ones(starts[-1], np.int8), network.indices[backwards], starts), shape=(network.nodes, network.nodes)
-    )
-    reach = np.zeros(network.nodes, bool)
-    reach[csgraph.breadth_first_order(arcs, 1, return_predecessors=False)] = True
-    return reach
-
-
-class _Network(NamedTuple):
-    """Arcs sorted by their ends. order: where each sorted arc stood; opposite: where the arc back stands."""
-
-    nodes: int
-    order: np.ndarray
-    rows: np.ndarray
-    indices: np.ndarray
-    starts: np.ndarray
-    opposite: np.ndarray
-
-
-@functools.lru_cache(maxsize=64)
-def _network(shape: tuple[int, ...]) -> _Network:
-    """The graph of problems of a shape `(problems, *blocks, levels)`: source 0, sink 1, then the levels.
-
-    Arcs from the source, to the sink, along each axis, and then all of these backwards.
-    """
-    node = 2 + np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
-    tails, heads = [np.zeros(node.size, np.int32), node.ravel()], [node.ravel(), np.ones(node.size, np.int32)]
-    for axis in range(1, len(shape) - 1):
-        below, above = (np.take(node, range(*ends), axis) for ends in ((shape[axis] - 1,), (1, shape[axis])))
-        below, above = np.broadcast_arrays(below[..., :, np.newaxis], above[..., np.newaxis, :])
-        tails.append(below.ravel())
-        heads.append(above.ravel())
-    forth, back = np.concatenate(tails), np.concatenate(heads)
-    rows, columns = np.concatenate([forth, back]), np.concatenate([back, forth])
-    order = np.lexsort((columns, rows))
-    place = np.empty_like(order)
-    place[order] = np.arange(order.size)
-    opposite = place[(order + forth.size) % order.size]
-    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=node.size + 2))]).astype(np.int32)
-    return _Network(node.size + 2, order, rows[order], columns[order].astype(np.int32), starts, opposite)

@@ -8,6 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kmix_tf import _graph
 from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, block_starts
+from kmix_tf.blend.puzzle.staying import stays_best
 from kmix_tf.pairing.graph_solver import solve_in_graph
 from kmix_tf.seeding import random_uniform
 
@@ -102,9 +103,9 @@ def _plan_in_graph(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor) -> tf.
 
 def _plan_on_host(saliency: np.ndarray, share: np.ndarray, way: np.ndarray) -> np.ndarray:
     """NumPy in, NumPy out. One function for all blends: each `numpy_function` registers its callee for good."""
-    plan = np.empty(share.shape, np.int32)
+    plan = np.tile(np.arange(share.shape[1], dtype=np.int32), (len(share), 1))
     saliency, share, cost = saliency.astype(np.float64), share.astype(np.float64), np.empty_like(way)
-    for problem in range(len(plan)):
+    for problem in np.flatnonzero(~stays_best(saliency, share, way)):
         np.multiply.outer(share[problem], saliency[problem], out=cost)
         plan[problem] = linear_sum_assignment(np.subtract(way, cost, out=cost))[1]
     return plan
@@ -113,16 +114,15 @@ def _plan_on_host(saliency: np.ndarray, share: np.ndarray, way: np.ndarray) -> n
 def places_of(plan: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size]) -> tf.Tensor:
     """Where what is seen at each place comes from: int32 `(problems, *sizes)`, row-by-row numbers of places."""
     axes = len(sizes)
-    blocks = at_places(tf.reshape(plan, tf.stack([tf.shape(plan)[0], *counts])), sizes)
-    flat = tf.zeros([1] * (1 + axes), tf.int32)
+    first, offset = tf.zeros([1] * axes, tf.int32), tf.zeros([1] * axes, tf.int32)
     for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
-        inner = tf.reduce_prod(tf.stack([1, *counts[axis + 1 :]]))
-        number = blocks // inner % count
         starts = block_starts(size, count)
-        offset = tf.range(size) - tf.gather(starts, block_of(size, count))
-        offset = tf.reshape(offset, [-1 if other == axis else 1 for other in range(axes)])
-        flat = flat * size + tf.gather(starts, number) + offset
-    return flat
+        along = [-1 if other == axis else 1 for other in range(axes)]
+        first = first * size + tf.reshape(starts[:-1], along)
+        offset = offset * size + tf.reshape(tf.range(size) - tf.gather(starts, block_of(size, count)), along)
+    # Of blocks, which are few, not of places.
+    moved = tf.gather(tf.reshape(first, [-1]), plan)
+    return at_places(tf.reshape(moved, tf.stack([tf.shape(plan)[0], *counts])), sizes) + offset
 
 
 # An exchange must save this much: less is rounding, and could go back and forth for ever.
