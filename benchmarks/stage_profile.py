@@ -101,9 +101,7 @@ def _kind(node: Any, names: Mapping[str, str]) -> str:
     if kind not in CALLED:
         return kind.removeprefix("_")
     called = names.get(node.node_name) or names.get(_last(node.node_name), "function")
-    return "compiled " + re.sub(
-        r"^(__inference|__forward)?_*|_\d+$", "", names.get(_last(node.node_name), "function")
-    )
+    return "compiled " + re.sub(r"^(__inference|__forward)?_*|_\d+$", "", called)
 
 
 def _operands(label: str, shapes: Mapping[str, Any]) -> list[Any]:
