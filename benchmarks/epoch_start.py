@@ -50,6 +50,12 @@ def measure(quick: bool, rounds: int | None) -> dict:
     return results
 
 
+def goals(results: dict) -> list[dict]:
+    """Every preset starts as soon as the peer does."""
+    rows = {name: row for name, row in results["iterator"].items() if "ratio" in row and name != PEER}
+    return [harness.goal(f"iter(), {name}", row["ratio"], 1.0, f"of {PEER}") for name, row in rows.items()]
+
+
 def markdown(results: dict) -> str:
     rows = [
         [name, f"{one['ms']:.0f}", harness.cell(one), f"{two['ms']:.0f}", harness.cell(two)]

@@ -10,7 +10,7 @@ slow has fewer batches in a round, and sits out the last rounds once its time is
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import harness
@@ -36,7 +36,7 @@ TITLE = "What a mix costs"
 PEER = "keras.layers.MixUp"
 EMPTY, COPY, READ, PRODUCT = "an empty map", "copy of the batch", "a read of the batch", "the products of k = 32"
 FIVE = "MultiMixLayer(5), per mixture"
-GROUPS = (1, 8, 16, 32, 64)
+GROUPS = (8, 16, 32, 64)
 WINDOW, SMALLEST_SIDE = 8, 64
 SHAPES = {
     "128 images 32x32x3": (128, 32, 32, 3),
@@ -93,10 +93,10 @@ def chief(shape: tuple[int, ...]) -> dict[str, Callable]:
     return found
 
 
-def others(shape: tuple[int, ...]) -> dict[str, Callable]:
+def others(shape: tuple[int, ...], groups: Sequence[int] = GROUPS) -> dict[str, Callable]:
     """All further layers of ours, and the paper's two ways."""
-    found: dict[str, Callable] = {f"KMixupLayer({k})": KMixupLayer(k, **EXACT) for k in (8, 16, 64)}
-    for k in GROUPS[1:]:
+    found: dict[str, Callable] = {f"KMixupLayer({k})": KMixupLayer(k, **EXACT) for k in groups if k != 32}
+    for k in groups:
         found[f"KMixupLayer({k}, solver='graph')"] = KMixupLayer(k, solver="graph", **EXACT)
     if len(shape) == 4:
         made = (FMixLayer, ResizeMixLayer, GridMixLayer, SmoothMixLayer, SaliencyMixLayer)
@@ -111,12 +111,14 @@ def batch(shape: tuple[int, ...], dtype: str) -> tuple[np.ndarray, np.ndarray]:
     return x.astype(dtype), generator.integers(0, 10, shape[0])
 
 
-def contestants(shape: tuple[int, ...], dtype: str) -> dict[str, tuple[Callable[[], Any], int]]:
+def contestants(
+    shape: tuple[int, ...], dtype: str, groups: Sequence[int] = GROUPS
+) -> dict[str, tuple[Callable[[], Any], int]]:
     """Calls by name, each of so many batches, as many as its time allows; warmed up."""
     x, classes = batch(shape, dtype)
     data = tf.data.Dataset.from_tensors((x, np.eye(10, dtype="float32")[classes])).repeat()
     is_image, is_full = len(shape) == 4, dtype == "float32"
-    maps = floors(shape) | chief(shape) | peers.of_keras(is_image) | (others(shape) if is_full else {})
+    maps = floors(shape) | chief(shape) | peers.of_keras(is_image) | (others(shape, groups) if is_full else {})
     found = {}
     for name, function in maps.items():
         function = tf.autograph.experimental.do_not_convert(function)
@@ -147,7 +149,7 @@ def measure(quick: bool, rounds: int | None) -> dict[str, Any]:
     for dtype in DTYPES[: 1 if quick else None]:
         found[dtype] = {}
         for name, shape in (QUICK if quick else SHAPES).items():
-            made = contestants(shape, dtype)
+            made = contestants(shape, dtype, GROUPS[: 1 if quick else None])
             calls = {key: call for key, (call, _) in made.items()}
             times = harness.interleaved(calls, rounds, f"{name}, {dtype}", 0.0 if quick else ALL)
             per = {key: number * (5 if key == FIVE else 1) for key, (_, number) in made.items()}

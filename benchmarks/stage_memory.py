@@ -82,7 +82,7 @@ def measure(quick: bool, rounds: int | None) -> dict[str, Any]:
     """For each stage the peak in MB; how many batches it grows by for each batch; and how many more than the copy."""
     shape = QUICK if quick else SHAPE
     rows: dict[str, Any] = {}
-    for name in tqdm(list(stages(shape))[: 2 if quick else None], desc="memory", disable=None):
+    for name in tqdm(list(stages(shape))[: 1 if quick else None], desc="memory", disable=None):
         whole, half = (_least(name, size, quick, rounds or 1) for size in (shape[0], shape[0] // 2))
         held = (whole["peak"] - half["peak"]) / (whole["batch"] - half["batch"])
         above = held - rows[mix_cost.COPY]["held"] if rows else 0.0

@@ -24,8 +24,12 @@ v1 = tf.compat.v1
 # Steps below this share of all are one line.
 LEAST = 0.03
 EMPTY = {"ms": 0.0, "megabytes": 0.0, "gigaflops": 0.0}
-# Ops that hand on, or ask the shape of, what they are given.
-FREE = ("Identity", "Shape", "Arg", "Retval", "Reshape", "Assert", "Switch", "Merge", "ExpandDims")
+# Ops that hand on, or ask the shape of, what they are given; and those that read no more of it than they give.
+FREE = (
+    *("Identity", "Shape", "Arg", "Retval", "Reshape", "Assert", "Switch", "Merge", "ExpandDims"),
+    *("StridedSlice", "Squeeze", "Unpack"),
+)
+PICKS = ("GatherV2", "Slice")
 CALLED = ("PartitionedCall", "StatefulPartitionedCall")
 
 
@@ -54,10 +58,13 @@ def profile(layer: Callable, x: np.ndarray, y: np.ndarray, calls: int) -> dict[s
 
 
 def _called(definition: Any) -> dict[str, str]:
-    """The function that each node calls which calls one, by the node's own name."""
-    functions = definition.library.function
-    nodes = [*definition.node, *(node for function in functions for node in function.node_def)]
-    return {_last(node.name): node.attr["f"].func.name for node in nodes if node.op in CALLED}
+    """The function that each node calls which calls one, by its name; within functions, by the last part of that."""
+    found = {node.name: node.attr["f"].func.name for node in definition.node if node.op in CALLED}
+    for function in definition.library.function:
+        for node in function.node_def:
+            if node.op in CALLED:
+                found.setdefault(_last(node.name), node.attr["f"].func.name)
+    return found
 
 
 def _last(name: str) -> str:
@@ -78,7 +85,8 @@ def _traced(
         kind = _kind(node, names)
         row = steps.setdefault(kind, dict(EMPTY))
         row["ms"] += (node.op_end_rel_micros - node.op_start_rel_micros) / 1e3
-        row["megabytes"] += 0 if kind in FREE else sum(_bytes(each) for each in [*reads, *writes]) / 1e6
+        moved = [] if kind in FREE else [*writes, *writes] if kind in PICKS else [*reads, *writes]
+        row["megabytes"] += sum(_bytes(each) for each in moved) / 1e6
         if "MatMul" in node.timeline_label and reads:
             row["gigaflops"] += 2 * _numbers(writes[0]) * reads[0].shape.dim[-1].size / 1e9
     starts = [node.all_start_micros for node in nodes]
@@ -92,9 +100,8 @@ def _kind(node: Any, names: Mapping[str, str]) -> str:
     kind = found.group(1) if found else re.sub(r"^_?(arg|retval)_.*", r"\1", _last(node.node_name)).capitalize()
     if kind not in CALLED:
         return kind.removeprefix("_")
-    return "compiled " + re.sub(
-        r"^(__inference|__forward)?_*|_\d+$", "", names.get(_last(node.node_name), "function")
-    )
+    called = names.get(node.node_name) or names.get(_last(node.node_name), "function")
+    return "compiled " + re.sub(r"^(__inference|__forward)?_*|_\d+$", "", called)
 
 
 def _operands(label: str, shapes: Mapping[str, Any]) -> list[Any]:
