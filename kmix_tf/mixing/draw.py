@@ -56,16 +56,35 @@ class Decisions(NamedTuple):
         """Whether a part of the mix calls back to the host, where XLA cannot follow."""
         return any(part.runs_on_host for part in self)
 
+    @property
+    def needs_distances(self) -> bool:
+        """Whether ratios or weights are told how far apart pairs are."""
+        return self.ratio.needs_distances or not self.weight.counts_alike
+
 
 class Sides(NamedTuple):
     """The features that distances are measured on, of samples and of partners, and the samples' targets.
 
-    first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself.
+    first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself. to_match: what
+    makes of such a list those that partners are chosen by, where they are others; asked only where a batch is paired.
     """
 
     first: Sequence[tf.Tensor]
     second: Sequence[tf.Tensor]
     targets: Any = None
+    to_match: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether a batch is mixed with itself."""
+        return self.second is self.first
+
+    def matched(self) -> "Sides":
+        """What partners are chosen by."""
+        if self.to_match is None:
+            return self
+        first = self.to_match(self.first)
+        return Sides(first, first if self.is_one else self.to_match(self.second), self.targets)
 
 
 def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any] | None = None) -> Drawn:
@@ -83,12 +102,12 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
     mixed = None if chance is None else random_uniform([], seeds.chance) < chance()
 
     def drawn() -> tuple[tf.Tensor, tf.Tensor]:
-        partner, group = _paired(decisions.pairing, sides, seeds.pairing)
+        partner, group = _paired(decisions.pairing, sides.matched(), seeds.pairing)
         if decisions.ratio.by_pair:
-            partner, group = _in_pairs(partner, sides.second is sides.first)
+            partner, group = _in_pairs(partner, sides.is_one)
         distances = _distances(sides, partner) if decisions.ratio.needs_distances else None
         ratio = _ratio(decisions.ratio, group, seeds.ratio, distances)
-        return partner, _alone(partner, ratio) if sides.second is sides.first else _for_each(partner, ratio)
+        return partner, _alone(partner, ratio) if sides.is_one else _for_each(partner, ratio)
 
     if mixed is None:
         partner, ratio = drawn()
@@ -143,7 +162,7 @@ def _scheduled(schedule: Callable, step: Any) -> tf.Tensor:
 
 def _paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
     """Partners and groups, checked."""
-    if sides.second is not sides.first:
+    if not sides.is_one:
         given = pairing.between(sides.first, sides.second)
     else:
         given = pairing(sides.first, seed, *([sides.targets] if pairing.needs_targets else []))
@@ -217,7 +236,7 @@ def _weighed(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tens
         return Drawn(plan, None)
     weights = tf.convert_to_tensor(weights)
     if weight.far == "keep":
-        plan, weights = _far_kept(plan, weights, sides.second is sides.first)
+        plan, weights = _far_kept(plan, weights, sides.is_one)
     weights = tf.broadcast_to(weights, tf.shape(plan.ratio))
     weights = join_interpolations(weights) if plan.ratio.shape.rank == 2 else weights
     if mixed is not None:

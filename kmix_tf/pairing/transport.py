@@ -88,7 +88,8 @@ class OptimalTransportPairing(_GroupPairing):
         self.cost = _checks.choice("cost", cost, COSTS)
         self.solver = _checks.choice("solver", solver, SOLVERS)
         self.mutual = _checks.flag("mutual", mutual)
-        self.runs_on_host = self.k > 1 and self.solver == "host"
+        self.by_distance = self.k > 1
+        self.runs_on_host = self.by_distance and self.solver == "host"
 
     def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
         return assigned_columns(facing_cost(order, first, second, self.cost, k=self.k, cyclic=cyclic), self.solver)
@@ -119,6 +120,7 @@ class NearestNeighborPairing(_GroupPairing):
     @_checks.speaks
     def __init__(self, k: int):
         self.k = _checks.integer("k", k, minimum=1)
+        self.by_distance = self.k > 1
 
     def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
         # Distances are not reduced by columns here: that would favour samples which are far from all.
@@ -160,6 +162,8 @@ class RandomPairing(_GroupPairing):
         >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
         TensorShape([4])
     """
+
+    by_distance = False
 
     @_checks.speaks
     def __init__(self, with_itself: bool = False, mutual: bool = False):
