@@ -11,7 +11,7 @@ from kmix_tf.batch.leaf import TARGETS
 from kmix_tf.blend import BlendStrategy
 from kmix_tf.layers.adaptation import Adaptation, batches_of, column_scales, matched_alpha, with_progress
 from kmix_tf.maths.theta import checked_alphas
-from kmix_tf.mixing.draw import Decisions, Sides
+from kmix_tf.mixing.draw import Decisions, Sides, paired
 from kmix_tf.mixing.measure import measure
 from kmix_tf.mixing.reduced import reduced
 from kmix_tf.pairing import Pairing, PairingStrategy
@@ -144,8 +144,7 @@ class Adapts:
 
     def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any, scales: Any) -> Pairing:
         """Partners as in training, by what `match_at` says; their costs are measured exactly."""
-        first = self._reduced(Sides(features, features), scales).matched().first
-        return Pairing(*self.pairing(first, seed, *([targets] if self.pairing.needs_targets else [])))
+        return paired(self.pairing, self._reduced(Sides(features, features, targets), scales), seed)
 
     def _reduced(self, sides: Sides, scales: Any) -> Sides:
         """Sides as `match_at` says; of embeddings and scaled columns, "auto" leaves all."""

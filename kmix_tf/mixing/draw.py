@@ -14,6 +14,7 @@ from kmix_tf.mixing.watch import WATCHED
 from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.pairing.mutual import numbers_of_pairs, require_mutual
 from kmix_tf.ratio.base import RatioStrategy
+from kmix_tf.reduction.base import Reduction
 from kmix_tf.seeding import mix_seeds, random_uniform
 from kmix_tf.weight.base import WeightStrategy, mean_one
 from kmix_tf.weight.vanished import tell_of_vanished
@@ -65,26 +66,24 @@ class Decisions(NamedTuple):
 class Sides(NamedTuple):
     """The features that distances are measured on, of samples and of partners, and the samples' targets.
 
-    first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself. to_match: what
-    makes of such a list those that partners are chosen by, where they are others; asked only where a batch is paired.
+    first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself. match_at: what
+    makes smaller ones of them that partners are chosen by, where they may be.
     """
 
     first: Sequence[tf.Tensor]
     second: Sequence[tf.Tensor]
     targets: Any = None
-    to_match: Callable[[Sequence[tf.Tensor]], Sequence[tf.Tensor]] | None = None
+    match_at: Reduction | None = None
 
     @property
     def is_one(self) -> bool:
         """Whether a batch is mixed with itself."""
         return self.second is self.first
 
-    def matched(self) -> "Sides":
-        """What partners are chosen by."""
-        if self.to_match is None:
-            return self
-        first = self.to_match(self.first)
-        return Sides(first, first if self.is_one else self.to_match(self.second), self.targets)
+    def reduced(self, by: Reduction) -> "Sides":
+        """What a reduction makes of both."""
+        first = by(self.first)
+        return Sides(first, first if self.is_one else by(self.second), self.targets)
 
 
 def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any] | None = None) -> Drawn:
@@ -102,7 +101,7 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
     mixed = None if chance is None else random_uniform([], seeds.chance) < chance()
 
     def drawn() -> tuple[tf.Tensor, tf.Tensor]:
-        partner, group = _paired(decisions.pairing, sides.matched(), seeds.pairing)
+        partner, group = paired(decisions.pairing, sides, seeds.pairing)
         if decisions.ratio.by_pair:
             partner, group = _in_pairs(partner, sides.is_one)
         distances = _distances(sides, partner) if decisions.ratio.needs_distances else None
@@ -160,8 +159,18 @@ def _scheduled(schedule: Callable, step: Any) -> tf.Tensor:
     return after(require((chance >= 0) & (chance <= 1), message), [chance])[0]
 
 
+def paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
+    """Partners and groups, checked: by smaller features where they suffice."""
+    by = sides.match_at
+    if by is None:
+        return _paired(pairing, sides, seed)
+    suffices = by.suffices(sides.first, sides.second)
+    if suffices is None:
+        return _paired(pairing, sides.reduced(by), seed)
+    return tf.cond(suffices, lambda: _paired(pairing, sides.reduced(by), seed), lambda: _paired(pairing, sides, seed))
+
+
 def _paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
-    """Partners and groups, checked."""
     if not sides.is_one:
         given = pairing.between(sides.first, sides.second)
     else:

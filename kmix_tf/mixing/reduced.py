@@ -15,8 +15,8 @@ def reduced(sides: Sides, match_at: str | Reduction, decisions: Decisions) -> Si
     """
     pairing = decisions.pairing
     if isinstance(match_at, str):
-        return sides._replace(to_match=_AUTO) if match_at == AUTO and pairing.by_distance else sides
+        is_auto = match_at == AUTO and pairing.by_distance and _AUTO.is_for(sides.first)
+        return sides._replace(match_at=_AUTO) if is_auto else sides
     if decisions.needs_distances:
-        first = match_at(sides.first)
-        return sides._replace(first=first, second=first if sides.is_one else match_at(sides.second))
-    return sides if pairing.by_distance is False else sides._replace(to_match=match_at)
+        return sides.reduced(match_at)
+    return sides if pairing.by_distance is False else sides._replace(match_at=match_at)

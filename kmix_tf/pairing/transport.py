@@ -120,7 +120,6 @@ class NearestNeighborPairing(_GroupPairing):
     @_checks.speaks
     def __init__(self, k: int):
         self.k = _checks.integer("k", k, minimum=1)
-        self.by_distance = self.k > 1
 
     def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
         # Distances are not reduced by columns here: that would favour samples which are far from all.

@@ -17,7 +17,11 @@ class Reduction(Configured):
     def __call__(self, leaves: Sequence[tf.Tensor]) -> list[tf.Tensor]:
         """Leaves `(batch, ...)`, made small where this reduction is for their kind; others stay as they are. No
         gradient goes through them."""
-        return [tf.stop_gradient(self.reduced(leaf)) for leaf in leaves]
+        return [tf.stop_gradient(self.reduced(tf.convert_to_tensor(leaf))) for leaf in leaves]
+
+    def suffices(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> tf.Tensor | None:
+        """Whether partners may be chosen by what it makes of these two batches, a bool scalar. None: they may."""
+        return None
 
     def reduced(self, leaf: tf.Tensor) -> tf.Tensor:
         """One leaf `(batch, ...)`."""

@@ -75,19 +75,19 @@ def pooled(leaf: tf.Tensor, windows: Sequence[int]) -> tf.Tensor:
     Args:
         leaf: numeric `(batch, *axes, ...)`. windows: a side for each axis.
     """
-    return _pooled(leaf, windows=tuple(windows), sides=tuple(leaf.shape[1 : 1 + len(windows)]))
+    return _pooled(leaf, windows=tuple(windows), shape=tuple(leaf.shape[1:]))
 
 
 @fused(features=1)
-def _pooled(leaf: tf.Tensor, *, windows: tuple[int, ...], sides: tuple[int | None, ...]) -> tf.Tensor:
+def _pooled(leaf: tf.Tensor, *, windows: tuple[int, ...], shape: tuple[int | None, ...]) -> tf.Tensor:
     """Sums come before anything else of the batch is made: it is read once, whatever its dtype."""
-    leaf = tf.ensure_shape(leaf, [None, *sides, *leaf.shape[1 + len(sides) :]])
+    leaf = tf.ensure_shape(leaf, [None, *shape])
     values = at_least_float32(leaf)
     for axis, window in enumerate(windows, start=1):
         values = _window_sums(values, axis, window)
-    for axis, (window, side) in enumerate(zip(windows, sides, strict=True), start=1):
-        shape = [-1 if other == axis else 1 for other in range(values.shape.rank)]
-        values *= tf.reshape(tf.cast(_scale(tf.shape(leaf)[axis], window, side), values.dtype), shape)
+    for axis, window in enumerate(windows, start=1):
+        scale = tf.cast(_scale(tf.shape(leaf)[axis], window, leaf.shape[axis]), values.dtype)
+        values *= tf.reshape(scale, [-1 if other == axis else 1 for other in range(values.shape.rank)])
     return values
 
 

@@ -53,14 +53,16 @@ class Projected(Reduction):
                 "tables must have a known width to be projected: see tf.ensure_shape. "
                 f"Received: a table of shape {leaf.shape}."
             )
-        return _projected(leaf, columns=self.columns, seed=self.seed) if width > self.columns else leaf
+        if width <= self.columns:
+            return leaf
+        return _projected(leaf, width=width, columns=self.columns, seed=self.seed)
 
 
 @fused(features=1)
-def _projected(leaf: tf.Tensor, *, columns: int, seed: int) -> tf.Tensor:
-    rows, signs = _places(leaf.shape[1] or 0, columns, seed)
-    taken = at_least_float32(tf.gather(leaf, tf.constant(rows.ravel()), axis=1))
-    signed = tf.reshape(taken, [-1, *rows.shape]) * tf.constant(signs, taken.dtype)
+def _projected(leaf: tf.Tensor, *, width: int, columns: int, seed: int) -> tf.Tensor:
+    places, signs = _places(width, columns, seed)
+    taken = at_least_float32(tf.gather(leaf, tf.constant(places.ravel()), axis=1))
+    signed = tf.reshape(taken, [-1, *places.shape]) * tf.constant(signs, taken.dtype)
     return tf.reduce_sum(signed, axis=1)
 
 
