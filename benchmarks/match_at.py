@@ -125,10 +125,10 @@ def markdown(results):
         line += [f"{100 * value:.3f}" for value in each["excess"][32].values()]
         rows.append([*line, f"{100 * each['kept'][32]['8']:.0f} %"])
     text = [
-        "What pairs cost beyond the least, in per cent of their squared distances. `random`: what random pairs cost, of",
-        "the least cost at k = 32. `borne`: the share of batches that `match_at='auto'` pools; `auto`: what it loses, 0",
-        "for batches that it does not pool. Then, at k = 32, the excess for each window, and the share of exact partners",
-        "that are kept for windows of 8.",
+        "What pairs cost beyond the least, in per cent of their squared distances. `random`: what random pairs cost,",
+        "of the least cost at k = 32. `borne`: the share of batches that `match_at='auto'` pools; `auto`: what it",
+        "loses, 0 for batches that it does not pool. Then, at k = 32, the excess for each window, and the share of",
+        "exact partners that are kept for windows of 8.",
         "",
         table(header, rows),
     ]

@@ -78,16 +78,13 @@ def test_auto_is_full_bit_for_bit_where_it_pools_nothing():
 
 
 def test_pooled_pairs_are_the_assignment_of_least_pooled_cost(excess):
-    from_numpy = SMOOTH.reshape(64, 8, 8, 8, 8).mean(axis=(2, 4)) * 8
-    plan = KMixupLayer(16, match_at=Pooled(8)).plan([SMOOTH], 2)
-    group = OptimalTransportPairing(16)([SMOOTH], tf.constant([2, 0])).group
-    pairing = OptimalTransportPairing(16)
-    found = pairing([tf.constant(from_numpy)], tf.constant([2, 0]))
-    assert excess(from_numpy, from_numpy, found.partner.numpy(), group.numpy()) < 1e-6
-    reduced = pairing(Pooled(8)([SMOOTH]), tf.constant([2, 0]))
-    np.testing.assert_array_equal(reduced.partner, found.partner)
-    by_hand = KMixupLayer(16).plan([tf.constant(from_numpy)], 2)
-    np.testing.assert_array_equal(plan.partner, by_hand.partner)
+    by_numpy = SMOOTH.reshape(64, 8, 8, 8, 8).mean(axis=(2, 4)) * 8
+    pairing, seed = OptimalTransportPairing(16), 2
+    found = pairing([tf.constant(by_numpy)], seed)
+    assert excess(by_numpy, by_numpy, found.partner.numpy(), found.group.numpy()) < 1e-6
+    np.testing.assert_array_equal(pairing(Pooled(8)([SMOOTH]), seed).partner, found.partner)
+    plans = KMixupLayer(16, match_at=Pooled(8)).plan([SMOOTH], seed), KMixupLayer(16).plan([by_numpy], seed)
+    np.testing.assert_array_equal(plans[0].partner, plans[1].partner)
 
 
 @pytest.mark.parametrize(
@@ -141,8 +138,9 @@ def test_local_weights_are_those_of_full_matching_under_auto():
     np.testing.assert_array_equal(ours[2], theirs[2])
 
 
-def test_maps_compiled_steps_and_partial_batches_agree():
-    for layer in (KMixupLayer(8, solver="graph"), KMixupLayer(8, solver="graph", match_at=Pooled(8))):
+@pytest.mark.parametrize("match_at", [Pooled(8), pytest.param("auto", marks=pytest.mark.matrix)])
+def test_maps_compiled_steps_and_partial_batches_agree(match_at):
+    for layer in [KMixupLayer(8, solver="graph", match_at=match_at)]:
         run = tf.function(lambda x, y, layer=layer: layer(x, y, seed=5), jit_compile=True, autograph=False)
         dataset = tf.data.Dataset.from_tensor_slices((SMOOTH, Y)).repeat(2).batch(96)
         for x, y in dataset.map(lambda x, y, layer=layer: layer(x, y, seed=5)):
@@ -214,5 +212,5 @@ def test_auto_sees_what_pooling_loses_of_lines():
 def test_blends_that_gather_have_no_partners_to_match():
     from kmix_tf import CoMixupBlend
 
-    with pytest.raises(ValueError, match="no distances of pairs are measured.*match_at="):
+    with pytest.raises(ValueError, match=r"no distances of pairs are measured.*match_at="):
         MixLayer(blend=CoMixupBlend(), match_at="full")
