@@ -36,9 +36,9 @@ class Pooled(Reduction):
     Source: by Jensen's inequality for the bound; benchmarks/match_at.md has what is lost.
 
     Example:
-        >>> images = tf.constant([[[0.0, 2.0, 5.0], [2.0, 4.0, 5.0]]])
-        >>> Pooled(window=2)([images])[0].numpy().round(2).tolist()
-        [[[4.0, 7.07]]]
+        >>> images = tf.constant([[[0.0, 2.0, 5.0, 5.0], [2.0, 4.0, 5.0, 5.0]]])
+        >>> Pooled(window=2)([images])[0].numpy().tolist()
+        [[[4.0, 10.0]]]
         >>> layer = KMixupLayer(k=32, match_at=Pooled(window=8))
     """
 

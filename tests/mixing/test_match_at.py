@@ -138,19 +138,21 @@ def test_local_weights_are_those_of_full_matching_under_auto():
     np.testing.assert_array_equal(ours[2], theirs[2])
 
 
-@pytest.mark.parametrize("match_at", [Pooled(8), pytest.param("auto", marks=pytest.mark.matrix)])
-def test_maps_compiled_steps_and_partial_batches_agree(match_at):
-    for layer in [KMixupLayer(8, solver="graph", match_at=match_at)]:
-        run = tf.function(lambda x, y, layer=layer: layer(x, y, seed=5), jit_compile=True, autograph=False)
-        dataset = tf.data.Dataset.from_tensor_slices((SMOOTH, Y)).repeat(2).batch(96)
-        for x, y in dataset.map(lambda x, y, layer=layer: layer(x, y, seed=5)):
-            rows = slice(0, len(x))
-            given = np.tile(SMOOTH, (2, 1, 1, 1)), np.tile(Y, (2, 1))
-            given = [part[rows] if len(x) == 96 else part[96:] for part in given]
-            plain = layer(*given, seed=5)
-            np.testing.assert_allclose(x, plain[0], atol=1e-6)
-            np.testing.assert_allclose(y, plain[1], atol=1e-6)
-            np.testing.assert_allclose(run(*given)[0], plain[0], atol=1e-5)
+@pytest.mark.parametrize("match_at", [Pooled(8), "auto"])
+def test_maps_and_partial_batches_agree_with_calls(match_at):
+    layer = KMixupLayer(8, match_at=match_at)
+    x, y = np.tile(SMOOTH, (2, 1, 1, 1)), np.tile(Y, (2, 1))
+    mixed = list(tf.data.Dataset.from_tensor_slices((x, y)).batch(96).map(lambda x, y: layer(x, y, seed=5)))
+    for part, rows in zip(mixed, (slice(96), slice(96, None)), strict=True):
+        np.testing.assert_allclose(part[0], layer(x[rows], y[rows], seed=5)[0], atol=1e-6)
+
+
+@pytest.mark.matrix  # test_every_layer compiles a small one
+@pytest.mark.parametrize("match_at", [Pooled(8), "auto"])
+def test_compiled_steps_agree_with_calls(match_at):
+    layer = KMixupLayer(8, solver="graph", match_at=match_at)
+    run = tf.function(lambda x, y: layer(x, y, seed=5), jit_compile=True, autograph=False)
+    np.testing.assert_allclose(run(SMOOTH, Y)[0], layer(SMOOTH, Y, seed=5)[0], atol=1e-5)
 
 
 def test_two_loaders_are_matched_on_pooled_images():
