@@ -193,7 +193,7 @@ def test_layers_of_before_load_and_others_keep_it():
 
 def test_windows_of_auto_follow_the_sides():
     windows = {side: auto_windows(tf.TensorShape([None, side, side, 3])) for side in (63, 64, 128, 224, 256, 512)}
-    assert windows == {63: None, 64: (2, 2), 128: (2, 2), 224: (3, 3), 256: (4, 4), 512: (8, 8)}
+    assert windows == {63: None, 64: (2, 2), 128: (2, 2), 224: (4, 4), 256: (4, 4), 512: (8, 8)}
     assert auto_windows(tf.TensorShape([None, None, 64])) is None
     assert auto_windows(tf.TensorShape([None, 3, 224, 224])) is None
     assert auto_windows(tf.TensorShape([None, 4096])) is None
