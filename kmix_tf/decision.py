@@ -15,7 +15,7 @@ import keras
 from kmix_tf import _checks
 
 # What a decision may declare, as plain callables do by attributes; and names that these had once.
-DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures", "mutual"}
+DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures", "mutual", "by_distance"}
 _ONCE = {
     "uses_targets": "needs_targets",
     "uses_saliency": "needs_saliency",
@@ -164,8 +164,10 @@ def _attributes_of(function: Any) -> list[str]:
 
 
 def _declared(kind: str, name: str, value: Any, known: str) -> Any:
+    if value is None and known in ("mixtures", "by_distance"):
+        return None
     if known == "mixtures":
-        return None if value is None else _checks.integer(f"{kind}.{name}", value, minimum=1)
+        return _checks.integer(f"{kind}.{name}", value, minimum=1)
     return _checks.flag(f"{kind}.{name}", value)
 
 

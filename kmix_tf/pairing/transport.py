@@ -90,7 +90,8 @@ class OptimalTransportPairing(_GroupPairing):
         self.cost = _checks.choice("cost", cost, COSTS)
         self.solver = _checks.choice("solver", solver, SOLVERS)
         self.mutual = _checks.flag("mutual", mutual)
-        self.runs_on_host = self.k > 1 and self.solver == "host"
+        self.by_distance = self.k > 1
+        self.runs_on_host = self.by_distance and self.solver == "host"
 
     def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
         return assigned_columns(facing_cost(order, first, second, self.cost, k=self.k, cyclic=cyclic), self.solver)
@@ -162,6 +163,8 @@ class RandomPairing(_GroupPairing):
         >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
         TensorShape([4])
     """
+
+    by_distance = False
 
     @_checks.speaks
     def __init__(self, with_itself: bool = False, mutual: bool = False):
