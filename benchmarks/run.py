@@ -1,7 +1,7 @@
 """The benchmark suite: all parts one after another, each in a process of its own, and which goals are met.
 
     python benchmarks/run.py                           # the tables and the goals on the terminal
-    python benchmarks/run.py --write                   # also into benchmarks/<part>.md, <part>.json, goals.md and README.md
+    python benchmarks/run.py --write                   # also into <part>.md, <part>.json, goals.md and the README
     python benchmarks/run.py --only mix_cost growth    # these parts alone
     python benchmarks/run.py --json                    # for machines: {part: what it measured}
     python benchmarks/run.py --quick                   # that all parts run: tiny sizes, numbers of no worth

@@ -13,11 +13,9 @@ from kmix_tf.layers.adaptation import Adaptation, batches_of, column_scales, mat
 from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.draw import Decisions, Sides, paired
 from kmix_tf.mixing.measure import measure
-from kmix_tf.mixing.reduced import reduced
 from kmix_tf.pairing import Pairing, PairingStrategy
 from kmix_tf.ratio import BetaRatio
 from kmix_tf.reduction import Reduction
-from kmix_tf.reduction.base import AUTO, FULL
 
 
 class Adapts:
@@ -32,6 +30,9 @@ class Adapts:
     _adaptation: Adaptation
 
     def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None, by_class: bool | None = None) -> Batch:
+        raise NotImplementedError
+
+    def _reduced(self, sides: Sides, scales: Any) -> Sides:
         raise NotImplementedError
 
     @property
@@ -145,8 +146,3 @@ class Adapts:
     def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any, scales: Any) -> Pairing:
         """Partners as in training, by what `match_at` says; their costs are measured exactly."""
         return paired(self.pairing, self._reduced(Sides(features, features, targets), scales), seed)
-
-    def _reduced(self, sides: Sides, scales: Any) -> Sides:
-        """Sides as `match_at` says; of embeddings and scaled columns, "auto" leaves all."""
-        is_other = self.embedding is not None or scales is not None
-        return reduced(sides, FULL if is_other and self.match_at == AUTO else self.match_at, self.decisions)

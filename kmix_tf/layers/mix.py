@@ -33,7 +33,7 @@ from kmix_tf.layers.options import (
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of, with_ratio
-from kmix_tf.mixing.measure import measure
+from kmix_tf.mixing.measure import measure, reduced
 from kmix_tf.mixing.weighting import of_what_is_there
 from kmix_tf.pairing import RandomPairing, as_pairing
 from kmix_tf.ratio import BetaRatio, as_ratio
@@ -350,6 +350,10 @@ class MixLayer(Adapts, Stage):
         second = first if theirs is None else [tf.identity(leaf) for leaf in self._measured(theirs)]
         sides = Sides(first, second, ours.part(TARGETS) if theirs is None else None)
         return self._reduced(sides, self._adaptation.scales)
+
+    def _reduced(self, sides: Sides, scales: Any) -> Sides:
+        """Sides as `match_at` says; of embeddings and scaled columns, "auto" leaves all."""
+        return reduced(sides, self.match_at, self.decisions, self.embedding is not None or scales is not None)
 
     def _measured(self, batch: Batch) -> list[tf.Tensor]:
         """What distances are measured on before `match_at` reduces it: the features, if nothing else is said."""

@@ -1,4 +1,4 @@
-"""The features that distances are measured on: chosen leaves, an embedding, columns brought to one scale."""
+"""The features that distances are measured on: chosen leaves, an embedding, columns of one scale, pooled images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +12,11 @@ from kmix_tf._paths import is_selected, leaf_paths, require_used
 from kmix_tf.backends import ask_model, values_of
 from kmix_tf.batch.batch import Batch, checked_leaves
 from kmix_tf.batch.leaf import FEATURES
+from kmix_tf.mixing.draw import Decisions, Sides
+from kmix_tf.reduction.auto import AutoPooled
+from kmix_tf.reduction.base import AUTO, Reduction
+
+_AUTO = AutoPooled()
 
 
 def measure(
@@ -61,3 +66,21 @@ def _scaled(leaf: tf.Tensor, scale: np.ndarray) -> tf.Tensor:
         )
     wide = tf.float64 if leaf.dtype == tf.float64 else tf.float32
     return tf.cast(leaf, wide) * tf.constant(scale.ravel(), wide)
+
+
+def reduced(sides: Sides, match_at: str | Reduction, decisions: Decisions, is_other: bool) -> Sides:
+    """Sides as `match_at` says; nothing is made of features that no decision measures.
+
+    "auto" is for pairings that say they go by distances, and changes none that ratios and weights are told. A
+    reduction that the user names is for all of them.
+
+    Args:
+        is_other: whether sides are no features as they came, but embedded or scaled: "auto" leaves those.
+    """
+    pairing = decisions.pairing
+    if isinstance(match_at, str):
+        is_auto = match_at == AUTO and pairing.by_distance and not is_other and _AUTO.is_for(sides.first)
+        return sides._replace(match_at=_AUTO) if is_auto else sides
+    if decisions.needs_distances:
+        return sides.reduced(match_at)
+    return sides if pairing.by_distance is False else sides._replace(match_at=match_at)
