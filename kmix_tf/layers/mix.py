@@ -81,9 +81,10 @@ class MixLayer(Adapts, Stage):
             `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
             `tf.data.Options.experimental_external_state_policy` to IGNORE.
         match_at: at which resolution partners are matched. "auto" (default) pools one large image or spectrogram, of
-            sides from 64 pixels on, for the matching alone, where nothing is embedded or scaled: the distances that
-            ratios and weights are told stay exact. "full" matches on every pixel. `Pooled(window)` and, for wide
-            tables, `Projected(columns)` are for all distances: of pairs, ratios and weights.
+            sides from 112 pixels on, for the matching alone, where some rows of the batch, of 64 or more, show that
+            pairs hardly come out farther apart, and nothing is embedded or scaled; what ratios and weights are told
+            stays exact. "full" matches on every pixel. `Pooled(window)` and, for wide tables, `Projected(columns)`
+            are for all distances: of pairs, ratios and weights.
         passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
             and categories, say, whose averages mean nothing.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has

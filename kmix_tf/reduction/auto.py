@@ -9,13 +9,14 @@ from kmix_tf.reduction.base import Reduction
 from kmix_tf.reduction.pooled import pooled
 
 # Images of sides from here on are pooled, by a window of two pixels, or of four, eight, ... where so many windows are
-# left: powers of two cut no window off at the usual sides, which takes half of the time.
-_LEAST_SIDE, _WINDOWS = 64, 56
+# left: powers of two cut no window off at the usual sides, which takes half of the time. At 64 pixels, to look and to
+# pool takes longer than to match exactly.
+_LEAST_SIDE, _WINDOWS = 112, 56
 # So many rows of a batch face as many others to see what pooling takes away. In smaller batches than twice as many of
 # both, exact distances cost about as much as to look.
 _SEEN, _LEAST_BATCH = 16, 64
 # What pooling may cost at most where two of these rows are matched with two others, of the distances of the pairs.
-# Where k are, it costs 10 to 50 times that, so up to 0.1 %: benchmarks/match_at.md has how this was chosen.
+# Where k are, it costs 10 to 50 times that, so up to 0.1 %: benchmarks/match_at.py measures it.
 _TOLERANCE = 2e-5
 
 

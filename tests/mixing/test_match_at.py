@@ -25,9 +25,9 @@ from kmix_tf.reduction.auto import AutoPooled, auto_windows
 
 RNG = np.random.default_rng(3)
 # Smooth images, which bear pooling, and white noise, which does not.
-SMOOTH = np.kron(RNG.random((64, 8, 8, 1)), np.ones((1, 8, 8, 1))).astype(np.float32)
+SMOOTH = np.kron(RNG.random((64, 8, 8, 1)), np.ones((1, 16, 16, 1))).astype(np.float32)
 SMOOTH += RNG.normal(size=SMOOTH.shape).astype(np.float32) * 1e-3
-NOISE = RNG.random((64, 64, 64, 1)).astype(np.float32)
+NOISE = RNG.random((64, 128, 128, 1)).astype(np.float32)
 Y = np.eye(64, dtype=np.float32)
 
 
@@ -46,10 +46,10 @@ def seen_by(layer, x):
 
 
 def test_auto_pools_a_large_image_that_bears_it():
-    assert seen_by(KMixupLayer(8), SMOOTH) == [[(64, 32, 32, 1)]]
-    assert seen_by(KMixupLayer(8), SMOOTH[..., 0]) == [[(64, 32, 32)]]
-    assert seen_by(KMixupLayer(8), (SMOOTH * 255).astype(np.uint8)) == [[(64, 32, 32, 1)]]
-    assert seen_by(KMixupLayer(8), SMOOTH.astype(np.float16)) == [[(64, 32, 32, 1)]]
+    assert seen_by(KMixupLayer(8), SMOOTH) == [[(64, 64, 64, 1)]]
+    assert seen_by(KMixupLayer(8), SMOOTH[..., 0]) == [[(64, 64, 64)]]
+    assert seen_by(KMixupLayer(8), (SMOOTH * 255).astype(np.uint8)) == [[(64, 64, 64, 1)]]
+    assert seen_by(KMixupLayer(8), SMOOTH.astype(np.float16)) == [[(64, 64, 64, 1)]]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_auto_pools_a_large_image_that_bears_it():
     [
         (lambda: KMixupLayer(8), NOISE),
         (lambda: KMixupLayer(8), SMOOTH[:63]),
-        (lambda: KMixupLayer(8), SMOOTH[:, :63]),
+        (lambda: KMixupLayer(8), SMOOTH[:, :111]),
         (lambda: KMixupLayer(8, match_at="full"), SMOOTH),
         (lambda: KMixupLayer(8, embedding=lambda x: x), SMOOTH),
         (lambda: KMixupLayer(8, adapted={"scales": [[1.0]]}), SMOOTH),
@@ -71,14 +71,14 @@ def test_auto_leaves_what_it_is_not_sure_of(layer, x):
 
 
 def test_auto_is_full_bit_for_bit_where_it_pools_nothing():
-    for x in (NOISE, SMOOTH[:, :63]):
+    for x in (NOISE, SMOOTH[:, :111]):
         ours, theirs = (KMixupLayer(8, match_at=at)(x, Y, seed=4) for at in ("auto", "full"))
         np.testing.assert_array_equal(ours[0], theirs[0])
         np.testing.assert_array_equal(ours[1], theirs[1])
 
 
 def test_pooled_pairs_are_the_assignment_of_least_pooled_cost(excess):
-    by_numpy = SMOOTH.reshape(64, 8, 8, 8, 8).mean(axis=(2, 4)) * 8
+    by_numpy = SMOOTH.reshape(64, 16, 8, 16, 8).mean(axis=(2, 4)) * 8
     pairing, seed = OptimalTransportPairing(16), 2
     found = pairing([tf.constant(by_numpy)], seed)
     assert excess(by_numpy, by_numpy, found.partner.numpy(), found.group.numpy()) < 1e-6
@@ -110,7 +110,7 @@ def test_a_pairing_of_ones_own_sees_all_under_auto_and_less_where_that_is_named(
     MixLayer(own, match_at=Pooled(8))(SMOOTH, Y, seed=1)
     own.by_distance = True
     MixLayer(own)(SMOOTH, Y, seed=1)
-    assert shapes == [(64, 64, 64, 1), (64, 8, 8, 1), (64, 32, 32, 1)]
+    assert shapes == [(64, 128, 128, 1), (64, 16, 16, 1), (64, 64, 64, 1)]
 
 
 def test_weights_are_exact_under_auto_and_of_pooled_images_where_that_is_named():
@@ -172,13 +172,13 @@ def test_a_table_may_be_projected():
 
 def test_adapt_matches_as_training_and_reports_exact_costs():
     found = {}
-    for match_at in ("auto", "full", Pooled(32)):
+    for match_at in ("auto", "full", Pooled(64)):
         layer = KMixupLayer(8, 0.5, match_at=match_at)
         layer.adapt(SMOOTH, batch_size=64, scale=False, match_alpha=True, precision=0.2)
         found[str(match_at)[:5]] = layer.matched_alpha, layer.plain_perturbation
     (auto, plain), (full, _), (rough, same) = found.values()
     assert auto == full
-    # Costs of both are exact, so plain mixup's is one number; pairs by four means a side are worse.
+    # Costs of both are exact, so plain mixup's is one number; pairs by two means a side are worse.
     assert same == pytest.approx(plain, rel=0.05)
     assert rough < full
 
@@ -192,23 +192,23 @@ def test_layers_of_before_load_and_others_keep_it():
 
 
 def test_windows_of_auto_follow_the_sides():
-    windows = {side: auto_windows(tf.TensorShape([None, side, side, 3])) for side in (63, 64, 128, 224, 256, 512)}
-    assert windows == {63: None, 64: (2, 2), 128: (2, 2), 224: (4, 4), 256: (4, 4), 512: (8, 8)}
-    assert auto_windows(tf.TensorShape([None, None, 64])) is None
+    windows = {side: auto_windows(tf.TensorShape([None, side, side, 3])) for side in (111, 112, 128, 224, 256, 512)}
+    assert windows == {111: None, 112: (2, 2), 128: (2, 2), 224: (4, 4), 256: (4, 4), 512: (8, 8)}
+    assert auto_windows(tf.TensorShape([None, None, 128])) is None
     assert auto_windows(tf.TensorShape([None, 3, 224, 224])) is None
     assert auto_windows(tf.TensorShape([None, 4096])) is None
 
 
 def test_auto_sees_what_pooling_loses_of_lines():
-    lines = np.ones((64, 64, 64), np.float32)
+    lines = np.ones((64, 128, 128), np.float32)
     for row, image in enumerate(lines):
-        image[RNG.integers(64, size=4)] = 0
-        image[:, RNG.integers(64, size=4)] = 0
+        image[RNG.integers(128, size=4)] = 0
+        image[:, RNG.integers(128, size=4)] = 0
         assert row < 64
     assert not AutoPooled().suffices([tf.constant(lines)], [tf.constant(lines)])
     assert AutoPooled().suffices([tf.constant(SMOOTH)], [tf.constant(SMOOTH)])
-    assert AutoPooled().suffices([tf.zeros([64, 64, 64])], [tf.zeros([64, 64, 64])])
-    assert not AutoPooled().suffices([tf.zeros([0, 64, 64])], [tf.zeros([0, 64, 64])])
+    assert AutoPooled().suffices([tf.zeros([64, 128, 128])], [tf.zeros([64, 128, 128])])
+    assert not AutoPooled().suffices([tf.zeros([0, 128, 128])], [tf.zeros([0, 128, 128])])
 
 
 def test_blends_that_gather_have_no_partners_to_match():
