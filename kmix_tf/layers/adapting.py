@@ -12,7 +12,7 @@ from kmix_tf.blend import BlendStrategy
 from kmix_tf.layers.adaptation import Adaptation, batches_of, column_scales, matched_alpha, with_progress
 from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.draw import Decisions, Sides, paired
-from kmix_tf.mixing.measure import measure
+from kmix_tf.mixing.measure import measure, reduced
 from kmix_tf.pairing import Pairing, PairingStrategy
 from kmix_tf.ratio import BetaRatio
 from kmix_tf.reduction import Reduction
@@ -30,9 +30,6 @@ class Adapts:
     _adaptation: Adaptation
 
     def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None, by_class: bool | None = None) -> Batch:
-        raise NotImplementedError
-
-    def _reduced(self, sides: Sides, scales: Any) -> Sides:
         raise NotImplementedError
 
     @property
@@ -133,8 +130,7 @@ class Adapts:
         if match_alpha and isinstance(ratio, BetaRatio):
             alpha, largest = checked_alphas(ratio.alpha, largest)
             look = functools.partial(self._looked_at, scales=learnt.scales)
-            pair = functools.partial(self._partners, scales=learnt.scales)
-            learnt = learnt.with_alpha(matched_alpha(batches, look, pair, alpha, largest, precision))
+            learnt = learnt.with_alpha(matched_alpha(batches, look, self._partners, alpha, largest, precision))
         self._adaptation = learnt
 
     def _looked_at(self, element: Any, scales: Any) -> tuple[list[tf.Tensor], Any]:
@@ -143,6 +139,6 @@ class Adapts:
         batch = self._read(x, rest[0] if rest else None, None, training=False)
         return measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
 
-    def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any, scales: Any) -> Pairing:
+    def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
         """Partners as in training, by what `match_at` says; their costs are measured exactly."""
-        return paired(self.pairing, self._reduced(Sides(features, features, targets), scales), seed)
+        return paired(self.pairing, reduced(Sides(features, features, targets), self.match_at, self.decisions), seed)

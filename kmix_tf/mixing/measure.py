@@ -13,10 +13,7 @@ from kmix_tf.backends import ask_model, values_of
 from kmix_tf.batch.batch import Batch, checked_leaves
 from kmix_tf.batch.leaf import FEATURES
 from kmix_tf.mixing.draw import Decisions, Sides
-from kmix_tf.reduction.auto import AutoPooled
-from kmix_tf.reduction.base import AUTO, Reduction
-
-_AUTO = AutoPooled()
+from kmix_tf.reduction.base import Reduction
 
 
 def measure(
@@ -68,19 +65,10 @@ def _scaled(leaf: tf.Tensor, scale: np.ndarray) -> tf.Tensor:
     return tf.cast(leaf, wide) * tf.constant(scale.ravel(), wide)
 
 
-def reduced(sides: Sides, match_at: str | Reduction, decisions: Decisions, is_other: bool) -> Sides:
-    """Sides as `match_at` says; nothing is made of features that no decision measures.
-
-    "auto" is for pairings that say they go by distances, and changes none that ratios and weights are told. A
-    reduction that the user names is for all of them.
-
-    Args:
-        is_other: whether sides are no features as they came, but embedded or scaled: "auto" leaves those.
-    """
-    pairing = decisions.pairing
+def reduced(sides: Sides, match_at: str | Reduction, decisions: Decisions) -> Sides:
+    """Sides as `match_at` says, made smaller for all that measures distances. What nobody measures is not made."""
     if isinstance(match_at, str):
-        is_auto = match_at == AUTO and pairing.by_distance and not is_other and _AUTO.is_for(sides.first)
-        return sides._replace(match_at=_AUTO) if is_auto else sides
+        return sides
     if decisions.needs_distances:
         return sides.reduced(match_at)
-    return sides if pairing.by_distance is False else sides._replace(match_at=match_at)
+    return sides._replace(match_at=match_at) if decisions.pairing.by_distance else sides
