@@ -16,7 +16,7 @@ import tensorflow as tf
 
 from kmix_tf import KMixupLayer
 from kmix_tf.blend.linear import interpolate
-from kmix_tf.pairing.costs import facing_cost
+from kmix_tf.pairing.facing import facing_cost
 from kmix_tf.pairing.graph_solver import solve_in_graph
 
 

@@ -164,10 +164,8 @@ def _attributes_of(function: Any) -> list[str]:
 
 
 def _declared(kind: str, name: str, value: Any, known: str) -> Any:
-    if value is None and known in ("mixtures", "by_distance"):
-        return None
     if known == "mixtures":
-        return _checks.integer(f"{kind}.{name}", value, minimum=1)
+        return None if value is None else _checks.integer(f"{kind}.{name}", value, minimum=1)
     return _checks.flag(f"{kind}.{name}", value)
 
 

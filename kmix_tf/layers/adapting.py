@@ -12,12 +12,10 @@ from kmix_tf.blend import BlendStrategy
 from kmix_tf.layers.adaptation import Adaptation, batches_of, column_scales, matched_alpha, with_progress
 from kmix_tf.maths.theta import checked_alphas
 from kmix_tf.mixing.draw import Decisions, Sides, paired
-from kmix_tf.mixing.measure import measure
-from kmix_tf.mixing.reduced import reduced
+from kmix_tf.mixing.measure import measure, reduced
 from kmix_tf.pairing import Pairing, PairingStrategy
 from kmix_tf.ratio import BetaRatio
 from kmix_tf.reduction import Reduction
-from kmix_tf.reduction.base import AUTO, FULL
 
 
 class Adapts:
@@ -132,8 +130,7 @@ class Adapts:
         if match_alpha and isinstance(ratio, BetaRatio):
             alpha, largest = checked_alphas(ratio.alpha, largest)
             look = functools.partial(self._looked_at, scales=learnt.scales)
-            pair = functools.partial(self._partners, scales=learnt.scales)
-            learnt = learnt.with_alpha(matched_alpha(batches, look, pair, alpha, largest, precision))
+            learnt = learnt.with_alpha(matched_alpha(batches, look, self._partners, alpha, largest, precision))
         self._adaptation = learnt
 
     def _looked_at(self, element: Any, scales: Any) -> tuple[list[tf.Tensor], Any]:
@@ -142,11 +139,6 @@ class Adapts:
         batch = self._read(x, rest[0] if rest else None, None, training=False)
         return measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
 
-    def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any, scales: Any) -> Pairing:
+    def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
         """Partners as in training, by what `match_at` says; their costs are measured exactly."""
-        return paired(self.pairing, self._reduced(Sides(features, features, targets), scales), seed)
-
-    def _reduced(self, sides: Sides, scales: Any) -> Sides:
-        """Sides as `match_at` says; of embeddings and scaled columns, "auto" leaves all."""
-        is_other = self.embedding is not None or scales is not None
-        return reduced(sides, FULL if is_other and self.match_at == AUTO else self.match_at, self.decisions)
+        return paired(self.pairing, reduced(Sides(features, features, targets), self.match_at, self.decisions), seed)

@@ -33,11 +33,11 @@ from kmix_tf.layers.options import (
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of, with_ratio
-from kmix_tf.mixing.measure import measure
+from kmix_tf.mixing.measure import measure, reduced
 from kmix_tf.mixing.weighting import of_what_is_there
 from kmix_tf.pairing import RandomPairing, as_pairing
 from kmix_tf.ratio import BetaRatio, as_ratio
-from kmix_tf.reduction import Reduction, as_match_at
+from kmix_tf.reduction import FULL, Reduction, as_match_at
 from kmix_tf.seeding import SeedStream
 from kmix_tf.weight import EqualWeight, as_weight
 
@@ -80,10 +80,9 @@ class MixLayer(Adapts, Stage):
             comes, but JAX must not be training it. Its weights are saved with the layer in `.keras` files, but not in
             `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
             `tf.data.Options.experimental_external_state_policy` to IGNORE.
-        match_at: at which resolution partners are matched. "auto" (default) pools one large image or spectrogram, of
-            sides from 64 pixels on, for the matching alone, where nothing is embedded or scaled: the distances that
-            ratios and weights are told stay exact. "full" matches on every pixel. `Pooled(window)` and, for wide
-            tables, `Projected(columns)` are for all distances: of pairs, ratios and weights.
+        match_at: at which resolution distances are measured. "full" (default): on every number. `Pooled(window)` for
+            images and spectrograms, `Projected(columns)` for wide tables: distances of pairs, ratios and weights are
+            then those of pooled or projected features, and cost a fraction.
         passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
             and categories, say, whose averages mean nothing.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
@@ -167,7 +166,7 @@ class MixLayer(Adapts, Stage):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
-        match_at: str | Reduction = "auto",
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         bounding_box_format: str | None = None,
@@ -340,7 +339,7 @@ class MixLayer(Adapts, Stage):
         partner, as in a batch of one, gets ratio 1 and stays exactly what it is.
         """
         features = [tf.convert_to_tensor(leaf) for leaf in features]
-        sides = self._reduced(Sides(features, features, targets), self._adaptation.scales)
+        sides = reduced(Sides(features, features, targets), self.match_at, self.decisions)
         return draw(self.decisions, sides, seed, self._chance(step)).plan
 
     def _sides(self, ours: Batch, theirs: Batch | None = None) -> Sides:
@@ -349,7 +348,7 @@ class MixLayer(Adapts, Stage):
         # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
         second = first if theirs is None else [tf.identity(leaf) for leaf in self._measured(theirs)]
         sides = Sides(first, second, ours.part(TARGETS) if theirs is None else None)
-        return self._reduced(sides, self._adaptation.scales)
+        return sides if self.match_at == FULL else reduced(sides, self.match_at, self.decisions)
 
     def _measured(self, batch: Batch) -> list[tf.Tensor]:
         """What distances are measured on before `match_at` reduces it: the features, if nothing else is said."""

@@ -73,7 +73,7 @@ class MultiMixLayer(PresetLayer):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
-        match_at: str | Reduction = "auto",
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         bounding_box_format: str | None = None,

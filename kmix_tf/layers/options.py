@@ -11,7 +11,7 @@ from kmix_tf.blend import BlendStrategy
 from kmix_tf.decision import arguments_of
 from kmix_tf.pairing import PairingStrategy, RandomPairing
 from kmix_tf.ratio import BetaRatio, RatioStrategy
-from kmix_tf.reduction.base import AUTO
+from kmix_tf.reduction.base import FULL
 
 
 class KerasOptions(TypedDict, total=False):
@@ -130,7 +130,7 @@ def _has_a_say(name: str, value: Any) -> bool:
     if name == "weight":
         return not value.counts_alike
     if name == "match_at":
-        return value != AUTO
+        return value != FULL
     return value == "packed" if name == "targets" else bool(value)
 
 

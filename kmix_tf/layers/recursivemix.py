@@ -127,7 +127,7 @@ class RecursiveMixLayer(CuttingLayer):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
-        match_at: str | Reduction = "auto",
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         adapted: dict[str, Any] | None = None,

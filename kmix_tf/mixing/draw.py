@@ -67,7 +67,7 @@ class Sides(NamedTuple):
     """The features that distances are measured on, of samples and of partners, and the samples' targets.
 
     first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself. match_at: what
-    makes smaller ones of them that partners are chosen by, where they may be.
+    makes smaller ones of them that partners are chosen by.
     """
 
     first: Sequence[tf.Tensor]
@@ -160,17 +160,9 @@ def _scheduled(schedule: Callable, step: Any) -> tf.Tensor:
 
 
 def paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
-    """Partners and groups, checked: by smaller features where they suffice."""
-    by = sides.match_at
-    if by is None:
-        return _paired(pairing, sides, seed)
-    suffices = by.suffices(sides.first, sides.second)
-    if suffices is None:
-        return _paired(pairing, sides.reduced(by), seed)
-    return tf.cond(suffices, lambda: _paired(pairing, sides.reduced(by), seed), lambda: _paired(pairing, sides, seed))
-
-
-def _paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
+    """Partners and groups, checked."""
+    if sides.match_at is not None:
+        sides = sides.reduced(sides.match_at)
     if not sides.is_one:
         given = pairing.between(sides.first, sides.second)
     else:

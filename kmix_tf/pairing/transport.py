@@ -10,8 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.pairing.assignment import SOLVERS, assigned_columns
 from kmix_tf.pairing.base import Pairing, PairingStrategy
-from kmix_tf.pairing.costs import COSTS, facing_cost
-from kmix_tf.pairing.groups import matched_rows
+from kmix_tf.pairing.facing import COSTS, facing_cost, matched_rows
 from kmix_tf.pairing.mutual import mutual_pairs
 from kmix_tf.seeding import as_seed, permutation
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.decision import Configured
 
-AUTO, FULL = "auto", "full"
+FULL = "full"
 
 
 class Reduction(Configured):
@@ -19,25 +19,21 @@ class Reduction(Configured):
         gradient goes through them."""
         return [tf.stop_gradient(self.reduced(tf.convert_to_tensor(leaf))) for leaf in leaves]
 
-    def suffices(self, first: Sequence[tf.Tensor], second: Sequence[tf.Tensor]) -> tf.Tensor | None:
-        """Whether partners may be chosen by what it makes of these two batches, a bool scalar. None: they may."""
-        return None
-
     def reduced(self, leaf: tf.Tensor) -> tf.Tensor:
         """One leaf `(batch, ...)`."""
         raise NotImplementedError
 
 
 def as_match_at(value: Any) -> str | Reduction:
-    """What `match_at` says: "auto", "full" or a reduction.
+    """What `match_at` says: "full" or a reduction.
 
     Raises:
         TypeError, ValueError: for anything else.
     """
     if isinstance(value, type):
         _checks.refuse("match_at", f"an object: with brackets, {value.__name__}(...)", value, TypeError)
-    if not isinstance(value, Reduction) and not (isinstance(value, str) and value in (AUTO, FULL)):
-        rule = "'auto', 'full', Pooled(window) or Projected(columns)"
+    if not isinstance(value, Reduction) and not (isinstance(value, str) and value == FULL):
+        rule = "'full', Pooled(window) or Projected(columns)"
         rule += "; functions go to embedding" if callable(value) else ""
         _checks.refuse("match_at", rule, value, ValueError if isinstance(value, str) else TypeError)
     return value

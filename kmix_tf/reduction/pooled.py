@@ -17,7 +17,7 @@ class Pooled(Reduction):
     """Images and spectrograms pooled by windows, for `match_at`: distances between means of windows.
 
     Each distance is that of the images made constant within each window: never larger than the exact one, and nearly
-    as large where neighbouring pixels are alike. It costs one pass over the images and a 1 / window^2 of what exact
+    as large where neighbouring pixels are alike. It costs one pass over the images and 1 / window^2 of what exact
     distances cost. Near the edges windows are cut off, and count as much less as they are smaller.
 
     Args:
@@ -33,7 +33,7 @@ class Pooled(Reduction):
     Raises:
         ValueError: for other windows or axes.
 
-    Source: by Jensen's inequality for the bound; benchmarks/match_at.md has what is lost.
+    Source: by Jensen's inequality for the bound; benchmarks/match_at.py measures what is lost.
 
     Example:
         >>> images = tf.constant([[[0.0, 2.0, 5.0, 5.0], [2.0, 4.0, 5.0, 5.0]]])

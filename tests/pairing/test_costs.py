@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.spatial.distance import cdist
 
-from kmix_tf.pairing.costs import facing_cost
+from kmix_tf.pairing.facing import facing_cost
 
 RNG = np.random.default_rng(4)
 NAMES = ["sqeuclidean", "euclidean"]

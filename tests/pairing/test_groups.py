@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from kmix_tf.pairing.costs import _forbid_padding, _points
-from kmix_tf.pairing.groups import matched_rows
+from kmix_tf.pairing.facing import _forbid_padding, _points, matched_rows
 
 pytestmark = pytest.mark.usefixtures("plain_functions")
 
