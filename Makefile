@@ -3,9 +3,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 MODERN := .venv
 ADDONS := .venv-addons
 BACKENDS := .venv-backends
+BENCHMARKS := .venv-benchmarks
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format footprint benchmark saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -46,12 +47,11 @@ format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
 	$(MODERN)/bin/ruff format .
 
-benchmark: $(MODERN)/.installed  ## what mixes, assignments, training steps, puzzles and the start of an epoch cost, beside peers
-	$(MODERN)/bin/python benchmarks/mix_cost.py
-	$(MODERN)/bin/python benchmarks/assignment.py
-	$(MODERN)/bin/python benchmarks/model_cost.py
-	$(MODERN)/bin/python benchmarks/puzzle.py
-	$(MODERN)/bin/python benchmarks/epoch_start.py
+footprint: $(MODERN)/.installed  ## what has grown in the pipelines' graphs, or in what they move; it tells, and never fails
+	-$(MODERN)/bin/python benchmarks/footprint.py
+
+benchmark: $(BENCHMARKS)/.installed  ## what mixes, assignments, steps, puzzles and epochs cost, beside peers; which goals are met
+	$(BENCHMARKS)/bin/python benchmarks/run.py
 
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py
@@ -75,5 +75,11 @@ $(BACKENDS)/.installed: setup.cfg pyproject.toml
 	$(BACKENDS)/bin/python -m pip install -e '.[backends,dev,examples,plot,cli]'
 	touch $@
 
+$(BENCHMARKS)/.installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv --clear $(BENCHMARKS)
+	$(BENCHMARKS)/bin/python -m pip install --upgrade pip
+	$(BENCHMARKS)/bin/python -m pip install -e '.[benchmarks,dev,examples,plot,cli]'
+	touch $@
+
 clean:
-	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) demo saved_models/demo
+	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) demo saved_models/demo

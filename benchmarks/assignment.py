@@ -1,7 +1,7 @@
 """What an assignment costs: the solver made of TensorFlow ops against SciPy's, side by side in one run.
 
     python benchmarks/assignment.py                # the table on the terminal
-    python benchmarks/assignment.py --write        # also into benchmarks/assignment.md
+    python benchmarks/assignment.py --write        # also into benchmarks/assignment.md and .json
     python benchmarks/assignment.py --json         # for machines
 
 Both solve the same cost matrices, squared distances between normal points in 64 dimensions, in every round, one after
@@ -11,25 +11,20 @@ the other. A ratio is taken within a round, so what slows a whole round down fal
 is a call for each batch from Python, which adds what any call of a compiled function costs.
 """
 
-import argparse
-import json
-import os
-import pathlib
-import statistics
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import harness
 import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
-from tqdm import tqdm
 
 from kmix_tf.pairing.graph_solver import solve_in_graph
 
+TITLE = "What an assignment costs"
 PEER = "SciPy"
 SHAPES = ((4, 32), (16, 32), (8, 16), (32, 8), (4, 64), (2, 128))
 DIMENSIONS = 64
+ROUNDS, BATCHES = 25, 50
 
 
 def squared_distances(batches, problems, k):
@@ -60,74 +55,45 @@ def contestants(batches, problems, k):
     }
 
 
-def milliseconds(function, batches):
+def measure(quick: bool, rounds: int | None) -> dict:
+    rounds, batches = rounds or (2 if quick else ROUNDS), 2 if quick else BATCHES
+    results: dict = {"rounds": rounds, "batches": batches}
+    for problems, k in SHAPES[: 1 if quick else None]:
+        calls = contestants(batches, problems, k)
+        first = {name: seconds(call) for name, call in calls.items()}
+        rows = harness.compared(harness.interleaved(calls, rounds, f"{problems} problems of {k}"), PEER, per=batches)
+        results[f"{problems} x ({k}x{k})"] = rows | {"first eager round, s": first["eager"]}
+    return results
+
+
+def seconds(call) -> float:
     start = time.perf_counter()
-    function()
-    return (time.perf_counter() - start) / batches * 1e3
+    call()
+    return time.perf_counter() - start
 
 
-def measure(problems, k, rounds, batches):
-    functions = contestants(batches, problems, k)
-    first = {name: milliseconds(function, 1e3) for name, function in functions.items()}
-    times = {name: [] for name in functions}
-    for _ in tqdm(range(rounds), desc=f"{problems} problems of {k}"):
-        for name, function in functions.items():
-            times[name].append(milliseconds(function, batches))
-    return times, first["eager"]
+def goals(results: dict) -> list[dict]:
+    """The graph's solver is as fast as SciPy's for all sizes."""
+    rows = {name: found["in a graph"] for name, found in results.items() if isinstance(found, dict)}
+    return [harness.goal(f"in a graph, {name}", row["ratio"], 1.0, f"of {PEER}") for name, row in rows.items()]
 
 
-def summary(times):
-    """Median milliseconds, and median and quartiles of the ratio to the peer within each round."""
-    rows = {}
-    for name, values in times.items():
-        ratios = [value / other for value, other in zip(values, times[PEER], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        rows[name] = {"ms": statistics.median(values), "ratio": middle, "quartiles": [low, high]}
-    return rows
+def markdown(results: dict) -> str:
+    header = ["problems", f"{PEER}: ms", "in a graph: ms", "ratio", "eager: ms", "ratio", "first round: s"]
+    rows = []
+    for problems, found in list(results.items())[2:]:
+        own = [each for name in ("in a graph", "eager") for each in (_ms(found[name]), harness.cell(found[name]))]
+        rows.append([problems, _ms(found[PEER]), *own, f"{found['first eager round, s']:.2f}"])
+    return (
+        f"float32 squared distances between normal points in {DIMENSIONS} dimensions, {results['rounds']} rounds of "
+        f"{results['batches']} batches; time per batch of problems in ms (median), and its ratio to {PEER} in the "
+        "same round (median, quartiles in brackets). The first eager round of a shape compiles, and takes what the "
+        "last column says.\n\n" + harness.table(header, rows)
+    )
 
 
-def cell(row):
-    low, high = row["quartiles"]
-    return f"{row['ms']:.3f} | {row['ratio']:.2f} [{low:.2f}, {high:.2f}]"
+def _ms(row) -> str:
+    return f"{row['ms']:.3f}"
 
 
-def markdown(results, rounds, batches):
-    lines = [
-        f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, no accelerator. float32 squared distances between "
-        f"normal points in {DIMENSIONS} dimensions, {rounds} rounds of {batches} batches; time per batch of problems "
-        f"in ms (median), and its ratio to {PEER} in the same round (median, quartiles in brackets). The first eager "
-        "round of a shape compiles, and takes the seconds of the last column.",
-        "",
-        f"| problems | {PEER}: ms | in a graph: ms | ratio | eager: ms | ratio | first round: s |",
-        "|---|--:|--:|--:|--:|--:|--:|",
-    ]
-    for (problems, k), (rows, first) in results.items():
-        own = " | ".join(cell(rows[name]) for name in ("in a graph", "eager"))
-        lines.append(f"| {problems} x ({k}x{k}) | {rows[PEER]['ms']:.3f} | {own} | {first:.2f} |")
-    return "\n".join(lines)
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=25)
-    parser.add_argument("--batches", type=int, default=50, help="batches of problems a round")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--write", action="store_true", help="also write benchmarks/assignment.md")
-    arguments = parser.parse_args()
-    results = {}
-    for problems, k in SHAPES:
-        times, first = measure(problems, k, arguments.rounds, arguments.batches)
-        results[problems, k] = summary(times), first
-    table = markdown(results, arguments.rounds, arguments.batches)
-    rows = {
-        f"{problems}x{k}": {**rows, "first eager round, s": first} for (problems, k), (rows, first) in results.items()
-    }
-    print(json.dumps(rows) if arguments.json else table)
-    if arguments.write:
-        path = pathlib.Path(__file__).with_suffix(".md")
-        heading = "# What an assignment costs\n\nMeasured by `python benchmarks/assignment.py --write`."
-        path.write_text(f"{heading}\n\n{table}\n")
-
-
-if __name__ == "__main__":
-    main()
+harness.main(__name__, __doc__)

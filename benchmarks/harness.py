@@ -5,6 +5,7 @@ A benchmark is a module `benchmarks/<name>.py` that says what it is by
     TITLE = "What a mix costs"
     def measure(quick: bool, rounds: int | None) -> dict: ...   # plain numbers, lists and strings by name
     def markdown(results: dict) -> str: ...                     # tables of them, and what they are of
+    def goals(results: dict) -> list[dict]: ...                 # if there are any: each made by `goal`
 
 and ends with `main(__name__, __doc__)`, if it is run by itself. Then
 
@@ -12,6 +13,7 @@ and ends with `main(__name__, __doc__)`, if it is run by itself. Then
     python benchmarks/<name>.py --json     # for machines
     python benchmarks/<name>.py --write    # also into benchmarks/<name>.md and .json
     python benchmarks/<name>.py --quick    # that it runs: tiny sizes, numbers of no worth
+    python benchmarks/run.py               # all of them, one after another, and which goals are met
 
 Machines are noisy: what slows a whole round down falls out of a ratio that is taken within it.
 """
@@ -31,25 +33,38 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import scipy
 import tensorflow as tf
 from tqdm import tqdm
 
 HERE = pathlib.Path(__file__).parent
 
 
-def interleaved(contestants: Mapping[str, Callable[[], Any]], rounds: int, title: str) -> dict[str, list[float]]:
+def interleaved(
+    contestants: Mapping[str, Callable[[], Any]], rounds: int, title: str, seconds: float | None = None
+) -> dict[str, list[float]]:
     """Milliseconds of a call of each contestant in each round. Who begins changes from round to round.
 
-    Warm them up before: compiled functions compile in their first call.
+    Warm them up before: compiled functions compile in their first call. Whoever has had so many seconds, and three
+    rounds, sits out all rounds that are left: its list is shorter then.
     """
-    times: dict[str, list[float]] = {name: [0.0] * rounds for name in contestants}
+    times: dict[str, list[float]] = {name: [] for name in contestants}
     names = list(contestants)
     for number in tqdm(range(rounds), desc=title, disable=None):
         for name in names[number % len(names) :] + names[: number % len(names)]:
+            if seconds is not None and number >= 3 and sum(times[name]) > 1e3 * seconds:
+                continue
             start = time.perf_counter()
             contestants[name]()
-            times[name][number] = 1e3 * (time.perf_counter() - start)
+            times[name].append(1e3 * (time.perf_counter() - start))
     return times
+
+
+def affordable(call: Callable[[], Any], seconds: float, most: int = 1000) -> int:
+    """How many calls take about so many seconds, at least one. The call has been made before."""
+    start = time.perf_counter()
+    call()
+    return min(most, max(1, round(seconds / (time.perf_counter() - start))))
 
 
 def compared(times: Mapping[str, Sequence[float]], beside: str | Mapping[str, str] | None, per: Any = 1) -> dict:
@@ -66,7 +81,8 @@ def compared(times: Mapping[str, Sequence[float]], beside: str | Mapping[str, st
         rows[name] = {"ms": statistics.median(ours.tolist())}
         peer = _of(beside, name)
         if peer is not None and peer in times:
-            ratios = ours / (np.array(times[peer]) / _of(per, peer))
+            both = min(len(ours), len(times[peer]))  # Rounds that either sat out are the last ones.
+            ratios = ours[:both] / (np.array(times[peer])[:both] / _of(per, peer))
             low, middle, high = (float(each) for each in np.quantile(ratios, [0.25, 0.5, 0.75]))
             rows[name] |= {"ratio": middle, "quartiles": [low, high]}
     return rows
@@ -94,6 +110,25 @@ def sequential(dataset: tf.data.Dataset) -> tf.data.Dataset:
     return dataset.with_options(options)
 
 
+def goal(
+    name: str, measured: float | None, at_most: float, unit: str = "", bound: float | None = None, because: str = ""
+) -> dict[str, Any]:
+    """A line of the table of goals.
+
+    Args:
+        measured: None if that could not be. bound: what cannot be gone below here, in the same unit; None if unknown.
+        because: what the bound is made of, or else why the goal is missed.
+    """
+    return {
+        "goal": name,
+        "measured": None if measured is None else round(measured, 4),
+        "at_most": at_most,
+        "unit": unit,
+        "bound": None if bound is None else round(bound, 4),
+        "because": because,
+    }
+
+
 def cell(row: Mapping[str, Any], digits: int = 2) -> str:
     """A ratio with its quartiles, as a table shows it; empty where there is none."""
     if "ratio" not in row:
@@ -118,6 +153,8 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
         "accelerators": [
             tf.config.experimental.get_device_details(each).get("device_name", each.name)
             for each in tf.config.list_physical_devices("GPU")
@@ -138,8 +175,9 @@ def described(of: Mapping[str, Any]) -> str:
     """The machine in a sentence."""
     devices = ", ".join(of["accelerators"]) or "no accelerator"
     return (
-        f"TensorFlow {of['tensorflow']}, Keras {of['keras']}, {of['processor']}, {of['cores']} cores, "
-        f"{of['memory_gb']} GB, {devices}; load before it began: {of['load']}; {of['date']}."
+        f"TensorFlow {of['tensorflow']}, Keras {of['keras']}, NumPy {of['numpy']}, SciPy {of['scipy']}, "
+        f"Python {of['python']}, {of['processor']}, {of['cores']} cores, {of['memory_gb']} GB, {devices}; "
+        f"load before it began: {of['load']}; {of['date']}."
     )
 
 
@@ -148,10 +186,15 @@ def page(title: str, name: str, of: Mapping[str, Any], text: str) -> str:
     return f"# {title}\n\nMeasured by `python benchmarks/{name}.py --write`. {described(of)}\n\n{text}\n"
 
 
-def report(name: str, title: str, of: Mapping[str, Any], results: Any, text: str) -> None:
+def report(name: str, title: str, of: Mapping[str, Any], results: Any, text: str, goals: Sequence[Any] = ()) -> None:
     """Writes what was measured, for people and for machines, beside the benchmark."""
     (HERE / f"{name}.md").write_text(page(title, name, of, text))
-    (HERE / f"{name}.json").write_text(json.dumps({"machine": of, "results": results}, indent=1) + "\n")
+    (HERE / f"{name}.json").write_text(json.dumps(as_json(title, of, results, goals), indent=1) + "\n")
+
+
+def as_json(title: str, of: Mapping[str, Any], results: Any, goals: Sequence[Any] = ()) -> dict[str, Any]:
+    """What machines are told."""
+    return {"title": title, "machine": of, "goals": list(goals), "results": results}
 
 
 def main(module: str, doc: str | None) -> None:
@@ -170,6 +213,10 @@ def main(module: str, doc: str | None) -> None:
     of = machine()
     results = me.measure(arguments.quick, arguments.rounds)
     text = me.markdown(results)
-    print(json.dumps({"machine": of, "results": results}) if arguments.json else f"{described(of)}\n\n{text}")
+    goals = me.goals(results) if hasattr(me, "goals") else []
+    if arguments.json:
+        print(json.dumps(as_json(me.TITLE, of, results, goals)))
+    else:
+        print(f"{described(of)}\n\n{text}")
     if arguments.write:
-        report(pathlib.Path(str(me.__file__)).stem, me.TITLE, of, results, text)
+        report(pathlib.Path(str(me.__file__)).stem, me.TITLE, of, results, text, goals)

@@ -1,29 +1,25 @@
 """What mixing in the training step costs: time per step of `MixModel.fit`, beside the plain model's, in one run; and
 what `ApproximateMixupModel` costs, which mixes nothing.
 
-    python benchmarks/model_cost.py                  # the tables on the terminal
-    python benchmarks/model_cost.py --table compared # one of them: mixing, compared or approximate
-    python benchmarks/model_cost.py --write          # also into benchmarks/model_cost.md, in place of the same tables
-    python benchmarks/model_cost.py --json           # for machines
+    python benchmarks/model_cost.py            # the tables on the terminal
+    python benchmarks/model_cost.py --write    # also into benchmarks/model_cost.md and .json
+    python benchmarks/model_cost.py --json     # for machines
+    python benchmarks/model_cost.py --quick    # that it runs: tiny sizes, numbers of no worth
 
 All contestants train the same small residual network on the same batches in every round, one after another. A ratio
 is taken within a round, so what slows a whole round down falls out of it. Exact derivatives need frozen batch
-normalisation; their ratio is to plain training of the network that is so frozen.
+normalisation; their ratio is to plain training of the network that is so frozen. What mixing in the data stage costs,
+and five mixtures of a batch beside a batch five times as large, is in `training.py`.
 """
 
-import argparse
-import json
-import os
-import pathlib
-import statistics
-import time
+from collections.abc import Callable
+from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import harness
 import keras
+import networks
 import numpy as np
 import tensorflow as tf
-from tqdm import tqdm
 
 from kmix_tf import (
     AdaMixupModel,
@@ -51,6 +47,7 @@ from kmix_tf import (
     StyleMixBlend,
 )
 
+TITLE = "What mixing in the training step costs"
 DECOUPLED = "KMixupLayer(1), DecoupledMixupLoss()"
 PLAIN, CLEAN = "plain fit", "PuzzleMixLayer(), clean_weight=1"
 FROZEN = "plain fit, normalisation frozen"
@@ -59,46 +56,31 @@ EXACT = "ApproximateMixupModel(), normalisation frozen"
 CURVED = "ApproximateMixupModel(terms=('r1_r3', 'r2')), normalisation frozen"
 # What a contestant's ratio is to, where it is not to PLAIN.
 BESIDE = {FROZEN: FROZEN, EXACT: FROZEN, CURVED: FROZEN}
-BATCH = 128
+STEPS = 5
+
+# Makes the network to train.
+Make = Callable[[], keras.Model]
 
 
-def residual_network(width=16, blocks=3):
-    layers = keras.layers
-    inputs = keras.Input((32, 32, 3))
-    x = layers.Conv2D(width, 3, padding="same", use_bias=False)(inputs)
-    for stage in range(blocks):
-        shortcut = layers.Conv2D(width << stage, 1, strides=1 + (stage > 0), use_bias=False)(x)
-        for strides in (1 + (stage > 0), 1):
-            x = layers.Activation("relu")(layers.BatchNormalization()(x))
-            x = layers.Conv2D(width << stage, 3, strides=strides, padding="same", use_bias=False)(x)
-        x = layers.Add(name=f"stage_{stage}")([x, shortcut])
-    x = layers.GlobalAveragePooling2D()(layers.Activation("relu")(layers.BatchNormalization()(x)))
-    return keras.Model(inputs, layers.Dense(10)(x))
-
-
-def _mixing(name, layer):
-    return MixModel(residual_network(), layer, seed=0, clean_weight=float(name == CLEAN))
-
-
-def frozen_network():
-    model = residual_network()
+def frozen(model):
+    """The model, its normalisation not trained."""
     for layer in model.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     return model
 
 
-def approximating(images, labels):
+def approximating(make: Make, images, labels):
     models = {
-        DIFFERENCES: ApproximateMixupModel(residual_network(), 1.0, derivatives="differences", seed=0),
-        EXACT: ApproximateMixupModel(frozen_network(), 1.0, seed=0),
-        CURVED: ApproximateMixupModel(frozen_network(), 1.0, terms=("r1_r3", "r2"), seed=0),
+        DIFFERENCES: ApproximateMixupModel(make(), 1.0, derivatives="differences", seed=0),
+        EXACT: ApproximateMixupModel(frozen(make()), 1.0, seed=0),
+        CURVED: ApproximateMixupModel(frozen(make()), 1.0, terms=("r1_r3", "r2"), seed=0),
     }
     for model in models.values():
         model.adapt(images, labels)
     return models
 
 
-def mixing(images, labels):
+def mixing(make: Make, *_):
     layers = {
         "KMixupLayer(1)": KMixupLayer(1, num_classes=10),
         "KMixupLayer(16, solver='graph')": KMixupLayer(16, solver="graph", num_classes=10),
@@ -114,19 +96,21 @@ def mixing(images, labels):
         "MultiMixLayer(5): 5 x the batch": MultiMixLayer(5, num_classes=10),
         "PuzzleMixLayer(interpolations=5): 5 x the batch": PuzzleMixLayer(interpolations=5, num_classes=10),
     }
-    return {name: _mixing(name, layer) for name, layer in layers.items()}
+    return {
+        name: MixModel(make(), layer, seed=0, clean_weight=float(name == CLEAN)) for name, layer in layers.items()
+    }
 
 
-def compared(images, labels):
+def compared(make: Make, *_):
     """The methods that others compare with; Puzzle Mix and Co-Mixup for reference."""
     soft = {"num_classes": 10}
 
     def step(layer, **options):
-        return MixModel(residual_network(), layer, seed=0, **options)
+        return MixModel(make(), layer, seed=0, **options)
 
     def hidden(mix):
         places = {"input": KMixupLayer(1, 2.0, **soft), "stage_2": mix}
-        return ManifoldMixModel(residual_network(), list(places), places, seed=0)
+        return ManifoldMixModel(make(), list(places), places, seed=0)
 
     halves = keras.Sequential([keras.Input((32, 32, 3)), keras.layers.Conv2D(32, 3, strides=2, padding="same")])
     whole = keras.Sequential(
@@ -147,32 +131,32 @@ def compared(images, labels):
             KMixupLayer(1, 2.0, blend=AlignMixBlend(), **soft)
         ),
         "StyleMixBlend(of two convolutions)": step(KMixupLayer(1, blend=StyleMixBlend(halves, whole), **soft)),
-        "RecursiveMixModel": RecursiveMixModel(residual_network(), RecursiveMixLayer(**soft), seed=0),
+        "RecursiveMixModel": RecursiveMixModel(make(), RecursiveMixLayer(**soft), seed=0),
         "KMixupLayer(1), clean_weight=1 (RegMixup)": step(KMixupLayer(1, 20.0, **soft), clean_weight=1.0),
         DECOUPLED: step(KMixupLayer(1, **soft)),
-        "AdaMixupModel": AdaMixupModel(residual_network(), KMixupLayer(1, **soft), seed=0),
-        "AutoMixModel": AutoMixModel(residual_network(), "stage_1", KMixupLayer(1, 2.0, **soft), seed=0),
+        "AdaMixupModel": AdaMixupModel(make(), KMixupLayer(1, **soft), seed=0),
+        "AutoMixModel": AutoMixModel(make(), "stage_1", KMixupLayer(1, 2.0, **soft), seed=0),
         "AutoMixModel(block='samix')": AutoMixModel(
-            residual_network(), "stage_1", KMixupLayer(1, 2.0, **soft), block="samix", variance_weight=0.2, seed=0
+            make(), "stage_1", KMixupLayer(1, 2.0, **soft), block="samix", variance_weight=0.2, seed=0
         ),
         "AutoMixModel(train_block=False)": AutoMixModel(
-            residual_network(), "stage_1", KMixupLayer(1, 2.0, **soft), train_block=False, seed=0
+            make(), "stage_1", KMixupLayer(1, 2.0, **soft), train_block=False, seed=0
         ),
     }
 
 
-TITLES = {
-    "mixing": "Mixes of the papers",
-    "compared": "Methods that others compare with",
-    "approximate": "The approximate loss, which mixes nothing",
+TABLES = {
+    "mixing": ("Mixes of the papers", mixing),
+    "compared": ("Methods that others compare with", compared),
+    "approximate": ("The approximate loss, which mixes nothing", approximating),
 }
-TABLES = {"mixing": mixing, "compared": compared, "approximate": approximating}
 
 
-def contestants(table, images, labels):
-    models = {PLAIN: residual_network(), **TABLES[table](images, labels)}
+def contestants(table, make, images, labels):
+    """Compiled models by name; those whose name or table says so take the labels as they are."""
+    models = {PLAIN: make(), **TABLES[table][1](make, images, labels)}
     if table == "approximate":
-        models[FROZEN] = frozen_network()
+        models[FROZEN] = frozen(make())
     for name, model in models.items():
         is_sparse = table == "approximate" or name == PLAIN
         loss = keras.losses.SparseCategoricalCrossentropy if is_sparse else keras.losses.CategoricalCrossentropy
@@ -181,79 +165,38 @@ def contestants(table, images, labels):
     return models
 
 
-def seconds(model, data, steps):
-    start = time.perf_counter()
-    model.fit(data, steps_per_epoch=steps, verbose=0)
-    return (time.perf_counter() - start) / steps
+def fitting(model, data, steps):
+    """A contestant: so many steps of `fit`. It is warm once this returns."""
+    model.fit(data, steps_per_epoch=2, verbose=0)
+    return lambda: model.fit(data, steps_per_epoch=steps, verbose=0)
 
 
-def measure(table, rounds, steps):
+def measured(table, quick, rounds):
+    batch, steps = (8, 1) if quick else (128, STEPS)
     generator = np.random.default_rng(0)
-    images = generator.random((BATCH, 32, 32, 3), dtype=np.float32)
-    labels = generator.integers(0, 10, BATCH)
+    images = generator.random((batch, 32, 32, 3), dtype=np.float32)
+    labels = generator.integers(0, 10, batch)
     data = tf.data.Dataset.from_tensors((images, labels)).repeat()
-    models = contestants(table, images, labels)
-    for model in models.values():
-        seconds(model, data, 2)
-    times = {name: [] for name in models}
-    for _ in tqdm(range(rounds), desc=f"{table}: rounds"):
-        for name, model in models.items():
-            times[name].append(seconds(model, data, steps))
-    return times
+    models = contestants(table, lambda: networks.residual_network(2 if quick else 16), images, labels)
+    runs = {name: fitting(model, data, steps) for name, model in models.items()}
+    times = harness.interleaved(runs, rounds or (1 if quick else 7), table)
+    return harness.compared(times, {name: BESIDE.get(name, PLAIN) for name in models}, steps)
 
 
-def summary(times):
-    """Median milliseconds, and median and quartiles of the ratio to plain fit within each round."""
-    rows = {}
-    for name, values in times.items():
-        plain = times[BESIDE.get(name, PLAIN)]
-        low, middle, high = statistics.quantiles([a / b for a, b in zip(values, plain, strict=True)], n=4)
-        rows[name] = {"ms": 1e3 * statistics.median(values), "ratio": middle, "quartiles": [low, high]}
-    return rows
+def measure(quick: bool, rounds: int | None) -> dict[str, Any]:
+    return {table: measured(table, quick, rounds) for table in TABLES}
 
 
-def markdown(rows, rounds, steps):
-    lines = [
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, {os.cpu_count()} cores, no accelerator, not "
-        f"compiled by XLA. A residual network of 10 convolutions, batches of {BATCH} 32x32x3 images, "
-        f"{rounds} rounds of {steps} steps; time per step in ms (median), and its ratio to plain `fit` in the same "
-        "round (median, quartiles in brackets); where normalisation is frozen, to plain `fit` with it frozen, too.",
-        "",
-        "| | ms | ratio |",
-        "|---|--:|--:|",
+def markdown(results: dict[str, Any]) -> str:
+    parts = [
+        "A residual network of 10 convolutions, not compiled by XLA, batches of 128 32x32x3 images, rounds of "
+        f"{STEPS} steps; time per step in ms (median), and its ratio to plain `fit` in the same round (median, "
+        "quartiles in brackets); where normalisation is frozen, to plain `fit` with it frozen, too."
     ]
-    for name, row in rows.items():
-        low, high = row["quartiles"]
-        lines.append(f"| {name} | {row['ms']:.1f} | {row['ratio']:.3f} [{low:.3f}, {high:.3f}] |")
-    return "\n".join(lines)
+    for table, rows in results.items():
+        lines = [[name, f"{row['ms']:.1f}", harness.cell(row, 3)] for name, row in rows.items()]
+        parts.append(f"## {TABLES[table][0]}\n\n{harness.table(['', 'ms', 'ratio'], lines)}")
+    return "\n\n".join(parts)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--table", nargs="+", choices=TABLES, help="which; default all")
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--steps", type=int, default=10, help="steps a round")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--write", action="store_true", help="also write benchmarks/model_cost.md")
-    arguments = parser.parse_args()
-    names = arguments.table or list(TABLES)
-    rows = {name: summary(measure(name, arguments.rounds, arguments.steps)) for name in names}
-    tables = {name: markdown(each, arguments.rounds, arguments.steps) for name, each in rows.items()}
-    print(json.dumps(rows) if arguments.json else "\n\n".join(tables.values()))
-    if arguments.write:
-        path = pathlib.Path(__file__).with_suffix(".md")
-        path.write_text(written(path.read_text() if path.exists() else "", tables))
-
-
-def written(page, tables):
-    """The page, with these tables in place of those of the same names."""
-    _, *parts = page.split("\n## ")
-    found = {part.split("\n")[0]: part.split("\n", 1)[1].strip() for part in parts}
-    found |= {TITLES[name]: table for name, table in tables.items()}
-    heading = "# What mixing in the training step costs\n\nMeasured by `python benchmarks/model_cost.py --write`."
-    ordered = [(title, found[title]) for title in TITLES.values() if title in found]
-    return "\n\n".join([heading, *(f"## {title}\n\n{text}" for title, text in ordered)]) + "\n"
-
-
-if __name__ == "__main__":
-    main()
+harness.main(__name__, __doc__)

@@ -73,6 +73,7 @@ from kmix_tf.ratio import (
     UniformRatio,
     sample_beta,
 )
+from kmix_tf.reduction import Pooled, Projected
 from kmix_tf.saliency import FeatureSaliency, GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
@@ -127,6 +128,8 @@ __all__ = [
     "PackedTargets",
     "Pairing",
     "PairingStrategy",
+    "Pooled",
+    "Projected",
     "PuzzleMixBlend",
     "PuzzleMixLayer",
     "RandomPairing",

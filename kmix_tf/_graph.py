@@ -61,9 +61,35 @@ def row_size(leaf: tf.Tensor) -> int | None:
     return None if leaf.shape.rank is None else leaf.shape[1:].num_elements()
 
 
+def size_of_rows(leaves: Sequence[tf.Tensor]) -> int | None:
+    """How many numbers a row of all leaves together has; None where that is not known beforehand."""
+    sizes = [row_size(leaf) for leaf in leaves]
+    known = [size for size in sizes if size is not None]
+    return sum(known) if len(known) == len(sizes) else None
+
+
 def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:
     """float64 stays; every other dtype becomes float32."""
     return leaf if leaf.dtype == tf.float64 else tf.cast(leaf, tf.float32)
+
+
+# Sums of so small parts of the numbers there are do not overflow, and NaN and infinity stay what they are.
+_PART = 2.0**-40
+# Of so many numbers in a row, a product takes a third of the time that asking each number takes.
+_MANY = 256
+
+
+def is_finite(leaf: tf.Tensor) -> tf.Tensor:
+    """Whether a float tensor `(batch, ...)` holds neither NaN nor infinity, a bool scalar.
+
+    Of many numbers as a product of matrices, which is one pass at the speed of memory.
+    """
+    size = row_size(leaf) or 0
+    if size < _MANY or leaf.dtype not in (tf.float32, tf.float64):
+        return tf.reduce_all(tf.math.is_finite(leaf))
+    width = size if leaf.shape.rank == 2 else size // leaf.shape[1]
+    parts = tf.fill([width, 1], tf.constant(_PART, leaf.dtype))
+    return tf.math.is_finite(tf.reduce_sum(tf.matmul(tf.reshape(leaf, [-1, width]), parts)))
 
 
 def require(condition: tf.Tensor, text: str) -> list[tf.Operation]:

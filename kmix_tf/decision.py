@@ -15,7 +15,7 @@ import keras
 from kmix_tf import _checks
 
 # What a decision may declare, as plain callables do by attributes; and names that these had once.
-DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures", "mutual"}
+DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures", "mutual", "by_distance"}
 _ONCE = {
     "uses_targets": "needs_targets",
     "uses_saliency": "needs_saliency",

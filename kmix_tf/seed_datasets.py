@@ -35,15 +35,20 @@ def seeds_and_steps(seed: int | None, first_step: int, salted: bool) -> tf.data.
             assertion(~tf.reduce_any(tf.reduce_all(mark == ours, axis=1)), _SENT_ELSEWHERE)
         drawn = _unseeded() if salted else seeds
         shards = tf.data.Dataset.from_tensors(shard).repeat()
-        return tf.data.Dataset.zip((drawn, tf.data.Dataset.counter(first_step), shards))
+        return tf.data.Dataset.zip((drawn, _counted_from(first_step), shards))
 
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
-    return tf.data.Dataset.zip((marks, tf.data.Dataset.counter())).flat_map(epoch).apply(endless)
+    return tf.data.Dataset.zip((marks, _counted_from(0))).flat_map(epoch).apply(endless)
 
 
 def seed_and_step(drawn: tf.Tensor, step: tf.Tensor, shard: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The seed of a batch, an integer `(2,)`, and its step."""
     return drawn + shard * _SHARD, step
+
+
+def _counted_from(first: int) -> tf.data.Dataset:
+    """The integers from `first` on: as `Dataset.counter`, but without a function, which each iterator would make."""
+    return tf.data.Dataset.range(first, tf.int64.max)
 
 
 def _random(seed: int | None) -> tf.data.Dataset:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, require_all
+from kmix_tf._graph import after, is_finite, require_all
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
 from kmix_tf.batch.boxes import boxes_among, read_boxes
 from kmix_tf.batch.class_weights import weighed_by_class
@@ -227,7 +227,7 @@ def are_finite(leaves: Sequence[tuple[str, tf.Tensor]]) -> list[tuple[tf.Tensor,
     """What is to hold for float leaves to be without NaN and infinity. XLA drops such checks, as all assertions."""
     return [
         (
-            tf.reduce_all(tf.math.is_finite(leaf)),
+            is_finite(leaf),
             f"{name} must be finite. Received: {name} with NaN or infinite values. "
             f"Replace or drop them before mixing.{_or_places(name)}",
         )

@@ -11,9 +11,11 @@ from kmix_tf.batch.leaf import TARGETS
 from kmix_tf.blend import BlendStrategy
 from kmix_tf.layers.adaptation import Adaptation, batches_of, column_scales, matched_alpha, with_progress
 from kmix_tf.maths.theta import checked_alphas
-from kmix_tf.mixing.measure import measure
+from kmix_tf.mixing.draw import Decisions, Sides, paired
+from kmix_tf.mixing.measure import measure, reduced
 from kmix_tf.pairing import Pairing, PairingStrategy
 from kmix_tf.ratio import BetaRatio
+from kmix_tf.reduction import Reduction
 
 
 class Adapts:
@@ -24,9 +26,14 @@ class Adapts:
     blend: BlendStrategy
     match_on: Any
     embedding: Any
+    match_at: str | Reduction
     _adaptation: Adaptation
 
     def _read(self, x: Any, y: Any, sample_weight: Any, training: bool | None, by_class: bool | None = None) -> Batch:
+        raise NotImplementedError
+
+    @property
+    def decisions(self) -> Decisions:
         raise NotImplementedError
 
     @property
@@ -133,4 +140,5 @@ class Adapts:
         return measure(batch, self.match_on, self.embedding, scales), batch.part(TARGETS)
 
     def _partners(self, features: list[tf.Tensor], seed: tf.Tensor, targets: Any) -> Pairing:
-        return Pairing(*self.pairing(features, seed, *([targets] if self.pairing.needs_targets else [])))
+        """Partners as in training, by what `match_at` says; their costs are measured exactly."""
+        return paired(self.pairing, reduced(Sides(features, features, targets), self.match_at, self.decisions), seed)

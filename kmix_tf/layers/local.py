@@ -9,6 +9,7 @@ from kmix_tf.layers.options import KerasOptions, checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
+from kmix_tf.reduction import Reduction
 from kmix_tf.weight import ExponentialWeight
 
 
@@ -27,7 +28,7 @@ class LocalMixupLayer(PresetLayer):
         k: samples in a group matched by optimal transport, default 1: random pairs, as in the paper.
         scope, cost, solver, interpolations: as in `KMixupLayer`.
         blend, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            match_at, passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
             `MixLayer`, which also says what a call takes and gives.
 
     Raises:
@@ -63,6 +64,7 @@ class LocalMixupLayer(PresetLayer):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         bounding_box_format: str | None = None,
@@ -86,6 +88,7 @@ class LocalMixupLayer(PresetLayer):
             schedule=schedule,
             match_on=match_on,
             embedding=embedding,
+            match_at=match_at,
             passthrough=passthrough,
             masks=masks,
             bounding_box_format=bounding_box_format,

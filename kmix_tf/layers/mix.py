@@ -33,10 +33,11 @@ from kmix_tf.layers.options import (
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.draw import Decisions, MixPlan, Sides, draw, probability_of, with_ratio
-from kmix_tf.mixing.measure import measure
+from kmix_tf.mixing.measure import measure, reduced
 from kmix_tf.mixing.weighting import of_what_is_there
 from kmix_tf.pairing import RandomPairing, as_pairing
 from kmix_tf.ratio import BetaRatio, as_ratio
+from kmix_tf.reduction import FULL, Reduction, as_match_at
 from kmix_tf.seeding import SeedStream
 from kmix_tf.weight import EqualWeight, as_weight
 
@@ -79,6 +80,9 @@ class MixLayer(Adapts, Stage):
             comes, but JAX must not be training it. Its weights are saved with the layer in `.keras` files, but not in
             `get_config`. Pipelines with it read variables: to checkpoint their iterators, set
             `tf.data.Options.experimental_external_state_policy` to IGNORE.
+        match_at: at which resolution distances are measured. "full" (default): on every number. `Pooled(window)` for
+            images and spectrograms, `Projected(columns)` for wide tables: distances of pairs, ratios and weights are
+            then those of pooled or projected features, and cost a fraction.
         passthrough: names of features or targets that ride along, of any dtype, and come back as they are: token ids
             and categories, say, whose averages mean nothing.
         masks: names of boolean features that say which elements are there, as in padded sequences; a mixture has
@@ -162,6 +166,7 @@ class MixLayer(Adapts, Stage):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         bounding_box_format: str | None = None,
@@ -190,6 +195,7 @@ class MixLayer(Adapts, Stage):
         self.probability = _checks.probability("probability", probability)
         self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
         self.match_on = as_selectors("match_on", match_on)
+        self.match_at = as_match_at(match_at)
         self.passthrough = as_selectors("passthrough", passthrough)
         self.masks = as_selectors("masks", masks)
         self._boxes = checked_box_options(bounding_box_format, box_visibility, box_weights)
@@ -275,9 +281,7 @@ class MixLayer(Adapts, Stage):
             decisions, packed = self.decisions, self._is_packed
             decisions = decisions if blend is None else decisions._replace(blend=blend)
             self._warn_of_integers(batch)
-            measured = self._measured(batch)
-            sides = Sides(measured, measured, batch.part(TARGETS))
-            drawn = draw(decisions, sides, self._seed(seed, batch), self._chance(step, allowed))
+            drawn = draw(decisions, self._sides(batch), self._seed(seed, batch), self._chance(step, allowed))
             drawn = drawn if ratio is None else with_ratio(drawn, ratio(batch.tensors(FEATURES), drawn.plan))
             if mask is not None:
                 batch = batch.with_mask(mask)
@@ -322,9 +326,7 @@ class MixLayer(Adapts, Stage):
             return unmixed(ours, self._is_packed).write()
         decisions = self.decisions
         self._warn_of_integers(ours)
-        # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
-        sides = Sides(self._measured(ours), [tf.identity(leaf) for leaf in self._measured(theirs)])
-        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step, allowed))
+        drawn = draw(decisions, self._sides(ours, theirs), self._seed(seed, ours), self._chance(step, allowed))
         return apply(ours, theirs, drawn, decisions.blend, self._is_packed, rules=self._rules).write()
 
     @of_any_back_end
@@ -333,14 +335,23 @@ class MixLayer(Adapts, Stage):
         """Draws partners and ratios for a batch, a deterministic function of its features and the seed.
 
         `features` is a flat list of numeric tensors `(batch, ...)` to measure distances on; `targets` those of the
-        batch, for pairings by class. A sample that is its own partner, as in a batch of one, gets ratio 1 and stays
-        exactly what it is.
+        batch, for pairings by class. `match_at` reduces features here as in a call. A sample that is its own
+        partner, as in a batch of one, gets ratio 1 and stays exactly what it is.
         """
         features = [tf.convert_to_tensor(leaf) for leaf in features]
-        return draw(self.decisions, Sides(features, features, targets), seed, self._chance(step)).plan
+        sides = reduced(Sides(features, features, targets), self.match_at, self.decisions)
+        return draw(self.decisions, sides, seed, self._chance(step)).plan
+
+    def _sides(self, ours: Batch, theirs: Batch | None = None) -> Sides:
+        """What distances are measured on, of a batch with itself or of two."""
+        first = self._measured(ours)
+        # Tensors of their own, even where a batch is mixed with itself: no row is its own neighbour here.
+        second = first if theirs is None else [tf.identity(leaf) for leaf in self._measured(theirs)]
+        sides = Sides(first, second, ours.part(TARGETS) if theirs is None else None)
+        return sides if self.match_at == FULL else reduced(sides, self.match_at, self.decisions)
 
     def _measured(self, batch: Batch) -> list[tf.Tensor]:
-        """What distances are measured on: the features themselves, if nothing else is said."""
+        """What distances are measured on before `match_at` reduces it: the features, if nothing else is said."""
         scales = self._adaptation.scales
         if not self.match_on and self.embedding is None and scales is None:
             return batch.tensors(FEATURES)

@@ -9,6 +9,7 @@ from kmix_tf.layers.options import KerasOptions, checked_keras_options
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing, PairingStrategy, RepeatedPairing
 from kmix_tf.ratio import BetaRatio
+from kmix_tf.reduction import Reduction
 
 BASELINES = ("batch_augmentation",)
 
@@ -35,7 +36,7 @@ class MultiMixLayer(PresetLayer):
             make of a batch: `dataset.batch(interpolations * batch).map(KMixupLayer(1, alpha))`.
         cost, solver: as in `KMixupLayer`.
         blend, weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            match_at, passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
             `MixLayer`, which also says what a call takes and gives.
 
     Raises:
@@ -72,6 +73,7 @@ class MultiMixLayer(PresetLayer):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         bounding_box_format: str | None = None,
@@ -100,6 +102,7 @@ class MultiMixLayer(PresetLayer):
             schedule=schedule,
             match_on=match_on,
             embedding=embedding,
+            match_at=match_at,
             passthrough=passthrough,
             masks=masks,
             bounding_box_format=bounding_box_format,

@@ -11,6 +11,7 @@ from kmix_tf.blend import BlendStrategy
 from kmix_tf.decision import arguments_of
 from kmix_tf.pairing import PairingStrategy, RandomPairing
 from kmix_tf.ratio import BetaRatio, RatioStrategy
+from kmix_tf.reduction.base import FULL
 
 
 class KerasOptions(TypedDict, total=False):
@@ -39,6 +40,7 @@ OF_PAIRS = {
     "label_shares": "so labels have no two shares for a rule to change",
     "match_on": _NO_DISTANCES,
     "embedding": _NO_DISTANCES,
+    "match_at": _NO_DISTANCES,
     "adapted": _NO_DISTANCES,
     "targets": "and has no two targets to pack",
     "bounding_box_format": "of which no boxes are cut out",
@@ -104,7 +106,7 @@ def require_nothing_else(layer: Any) -> None:
     """
     if not layer.blend.gathers:
         return
-    for name in ("pairing", "ratio", "weight", "label_shares", "match_on", "embedding", "targets"):
+    for name in ("pairing", "ratio", "weight", "label_shares", "match_on", "embedding", "match_at", "targets"):
         value = getattr(layer, name)
         if _has_a_say(name, value):
             _refuse_of_pairs(name, value, f"{layer.blend.shown} with ")
@@ -127,6 +129,8 @@ def _has_a_say(name: str, value: Any) -> bool:
         return type(value) is not BetaRatio or value.get_config() != BetaRatio().get_config()
     if name == "weight":
         return not value.counts_alike
+    if name == "match_at":
+        return value != FULL
     return value == "packed" if name == "targets" else bool(value)
 
 

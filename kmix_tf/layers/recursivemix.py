@@ -24,10 +24,11 @@ from kmix_tf.mixing.carrying import (
     require_carriable,
     with_weights_of_places,
 )
-from kmix_tf.mixing.draw import Sides, draw
+from kmix_tf.mixing.draw import draw
 from kmix_tf.mixing.weighting import one_weight_each, weighted
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import UniformRatio
+from kmix_tf.reduction import Reduction
 
 _MORE_BOXES = "for a mixture of mixtures would have more bounding boxes with every batch"
 
@@ -65,9 +66,9 @@ class RecursiveMixLayer(CuttingLayer):
         axes: how many axes a box spans: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         resize: "nearest" (default, as in the published code) or "area", as in `ResizeMixBlend`.
         scope, cost, solver: as in `KMixupLayer`.
-        weight, num_classes, class_weight, features_only, probability, schedule, match_on, embedding, passthrough,
-            masks, label_shares, seed: as in `MixLayer`. A batch that is left as it is by `probability` or `schedule`
-            is carried on as it is.
+        weight, num_classes, class_weight, features_only, probability, schedule, match_on, embedding, match_at,
+            passthrough, masks, label_shares, seed: as in `MixLayer`. A batch that is left as it is by `probability`
+            or `schedule` is carried on as it is.
 
     Raises:
         TypeError, ValueError: for an argument out of its range; for a call in training; on a dataset, for features
@@ -126,6 +127,7 @@ class RecursiveMixLayer(CuttingLayer):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         adapted: dict[str, Any] | None = None,
@@ -145,6 +147,7 @@ class RecursiveMixLayer(CuttingLayer):
             schedule=schedule,
             match_on=match_on,
             embedding=embedding,
+            match_at=match_at,
             passthrough=passthrough,
             masks=masks,
             adapted=adapted,
@@ -176,8 +179,9 @@ class RecursiveMixLayer(CuttingLayer):
         ours = self._carriable(*batch)
         theirs = partners_in(carried, ours)
         decisions = self.decisions
-        sides = Sides(self._measured(ours), self._measured(theirs))
-        drawn = draw(decisions, sides, self._seed(seed, ours), self._chance(step, is_any(carried)))
+        drawn = draw(
+            decisions, self._sides(ours, theirs), self._seed(seed, ours), self._chance(step, is_any(carried))
+        )
         mixed = apply(ours, theirs, drawn._replace(weight=None), decisions.blend, rules=self._rules)
         counted = mixed if drawn.weight is None else weighted(mixed, drawn.weight)
         return carried_of(mixed), counted.write()

@@ -10,6 +10,7 @@ from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_o
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import ScaleRatio
+from kmix_tf.reduction import Reduction
 
 
 @register
@@ -28,7 +29,7 @@ class ResizeMixLayer(CuttingLayer):
         resize: "nearest" (default) or "area", as in `ResizeMixBlend`.
         scope, cost, solver: as in `KMixupLayer`. With scope "pair", both samples of a pair have one box.
         weight, num_classes, class_weight, features_only, targets, probability, schedule, match_on, embedding,
-            passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
+            match_at, passthrough, masks, label_shares, bounding_box_format, box_visibility, box_weights, seed: as in
             `MixLayer`, which also says what a call takes and gives.
 
     Raises:
@@ -77,6 +78,7 @@ class ResizeMixLayer(CuttingLayer):
         schedule: Callable | None = None,
         match_on: Any = None,
         embedding: Callable | None = None,
+        match_at: str | Reduction = "full",
         passthrough: Any = None,
         masks: Any = None,
         bounding_box_format: str | None = None,
@@ -100,6 +102,7 @@ class ResizeMixLayer(CuttingLayer):
             schedule=schedule,
             match_on=match_on,
             embedding=embedding,
+            match_at=match_at,
             passthrough=passthrough,
             masks=masks,
             bounding_box_format=bounding_box_format,

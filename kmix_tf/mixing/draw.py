@@ -14,6 +14,7 @@ from kmix_tf.mixing.watch import WATCHED
 from kmix_tf.pairing.base import Pairing, PairingStrategy
 from kmix_tf.pairing.mutual import numbers_of_pairs, require_mutual
 from kmix_tf.ratio.base import RatioStrategy
+from kmix_tf.reduction.base import Reduction
 from kmix_tf.seeding import mix_seeds, random_uniform
 from kmix_tf.weight.base import WeightStrategy, mean_one
 from kmix_tf.weight.vanished import tell_of_vanished
@@ -56,16 +57,33 @@ class Decisions(NamedTuple):
         """Whether a part of the mix calls back to the host, where XLA cannot follow."""
         return any(part.runs_on_host for part in self)
 
+    @property
+    def needs_distances(self) -> bool:
+        """Whether ratios or weights are told how far apart pairs are."""
+        return self.ratio.needs_distances or not self.weight.counts_alike
+
 
 class Sides(NamedTuple):
     """The features that distances are measured on, of samples and of partners, and the samples' targets.
 
-    first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself.
+    first, second: lists of tensors `(batch, ...)`; the same list where a batch is mixed with itself. match_at: what
+    makes smaller ones of them that partners are chosen by.
     """
 
     first: Sequence[tf.Tensor]
     second: Sequence[tf.Tensor]
     targets: Any = None
+    match_at: Reduction | None = None
+
+    @property
+    def is_one(self) -> bool:
+        """Whether a batch is mixed with itself."""
+        return self.second is self.first
+
+    def reduced(self, by: Reduction) -> "Sides":
+        """What a reduction makes of both."""
+        first = by(self.first)
+        return Sides(first, first if self.is_one else by(self.second), self.targets)
 
 
 def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any] | None = None) -> Drawn:
@@ -83,12 +101,12 @@ def draw(decisions: Decisions, sides: Sides, seed: Any, chance: Callable[[], Any
     mixed = None if chance is None else random_uniform([], seeds.chance) < chance()
 
     def drawn() -> tuple[tf.Tensor, tf.Tensor]:
-        partner, group = _paired(decisions.pairing, sides, seeds.pairing)
+        partner, group = paired(decisions.pairing, sides, seeds.pairing)
         if decisions.ratio.by_pair:
-            partner, group = _in_pairs(partner, sides.second is sides.first)
+            partner, group = _in_pairs(partner, sides.is_one)
         distances = _distances(sides, partner) if decisions.ratio.needs_distances else None
         ratio = _ratio(decisions.ratio, group, seeds.ratio, distances)
-        return partner, _alone(partner, ratio) if sides.second is sides.first else _for_each(partner, ratio)
+        return partner, _alone(partner, ratio) if sides.is_one else _for_each(partner, ratio)
 
     if mixed is None:
         partner, ratio = drawn()
@@ -141,9 +159,11 @@ def _scheduled(schedule: Callable, step: Any) -> tf.Tensor:
     return after(require((chance >= 0) & (chance <= 1), message), [chance])[0]
 
 
-def _paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
+def paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
     """Partners and groups, checked."""
-    if sides.second is not sides.first:
+    if sides.match_at is not None:
+        sides = sides.reduced(sides.match_at)
+    if not sides.is_one:
         given = pairing.between(sides.first, sides.second)
     else:
         given = pairing(sides.first, seed, *([sides.targets] if pairing.needs_targets else []))
@@ -217,7 +237,7 @@ def _weighed(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tens
         return Drawn(plan, None)
     weights = tf.convert_to_tensor(weights)
     if weight.far == "keep":
-        plan, weights = _far_kept(plan, weights, sides.second is sides.first)
+        plan, weights = _far_kept(plan, weights, sides.is_one)
     weights = tf.broadcast_to(weights, tf.shape(plan.ratio))
     weights = join_interpolations(weights) if plan.ratio.shape.rank == 2 else weights
     if mixed is not None:

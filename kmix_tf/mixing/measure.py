@@ -1,4 +1,4 @@
-"""The features that distances are measured on: chosen leaves, an embedding, columns brought to one scale."""
+"""The features that distances are measured on: chosen leaves, an embedding, columns of one scale, pooled images."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +12,8 @@ from kmix_tf._paths import is_selected, leaf_paths, require_used
 from kmix_tf.backends import ask_model, values_of
 from kmix_tf.batch.batch import Batch, checked_leaves
 from kmix_tf.batch.leaf import FEATURES
+from kmix_tf.mixing.draw import Decisions, Sides
+from kmix_tf.reduction.base import Reduction
 
 
 def measure(
@@ -61,3 +63,12 @@ def _scaled(leaf: tf.Tensor, scale: np.ndarray) -> tf.Tensor:
         )
     wide = tf.float64 if leaf.dtype == tf.float64 else tf.float32
     return tf.cast(leaf, wide) * tf.constant(scale.ravel(), wide)
+
+
+def reduced(sides: Sides, match_at: str | Reduction, decisions: Decisions) -> Sides:
+    """Sides as `match_at` says, made smaller for all that measures distances. What nobody measures is not made."""
+    if isinstance(match_at, str):
+        return sides
+    if decisions.needs_distances:
+        return sides.reduced(match_at)
+    return sides._replace(match_at=match_at) if decisions.pairing.by_distance else sides

@@ -38,6 +38,8 @@ class PairingStrategy(Decision):
     Attributes:
         mutual: True says that pairs are mutual: the partner of a sample's partner is the sample, as ratios and boxes
             with `scope="pair"` need it.
+        by_distance: False says that it does not look at features, so that `match_at` need not make smaller ones of
+            them. Default True.
 
     Example:
         >>> class Reversed(PairingStrategy):
@@ -53,6 +55,7 @@ class PairingStrategy(Decision):
     signature = "(features, seed) -> Pairing"
 
     mutual: bool = False
+    by_distance: bool = True
 
     def __call__(self, features: Sequence[tf.Tensor], seed: tf.Tensor, targets: Any = None) -> Pairing:
         raise NotImplementedError(f"{self.shown} must say in __call__ who is paired with whom.")

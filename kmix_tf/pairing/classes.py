@@ -18,6 +18,7 @@ class _ClassPairing(PairingStrategy):
     """What pairings by class share. A subclass says who stands where in `_partner_of`."""
 
     needs_targets = True
+    by_distance = False
 
     @_checks.speaks
     def __init__(self, target: str | int | None = None, missing: str = "keep"):

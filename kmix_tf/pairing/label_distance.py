@@ -61,6 +61,7 @@ class LabelDistancePairing(PairingStrategy):
     """
 
     needs_targets = True
+    by_distance = False
 
     @_checks.speaks
     def __init__(self, bandwidth: float, target: Any = None, with_itself: bool = False):

@@ -43,6 +43,7 @@ class RepeatedPairing(PairingStrategy):
         self.runs_on_host = self.pairing.runs_on_host
         self.needs_targets = self.pairing.needs_targets
         self.mutual = self.pairing.mutual
+        self.by_distance = self.pairing.by_distance
 
     def __call__(self, features: Sequence[tf.Tensor], seed: Any, targets: Any = None) -> Pairing:
         """Pairs a batch with itself, `times` times."""

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
+from kmix_tf.pairing.assignment import SOLVERS, assigned_columns
 from kmix_tf.pairing.base import Pairing, PairingStrategy
-from kmix_tf.pairing.matching import COSTS, SOLVERS, assigned_columns, facing_cost, matched_rows
+from kmix_tf.pairing.facing import COSTS, facing_cost, matched_rows
 from kmix_tf.pairing.mutual import mutual_pairs
 from kmix_tf.seeding import as_seed, permutation
 
@@ -56,7 +57,7 @@ class OptimalTransportPairing(_GroupPairing):
     group is matched with the next one. Every sample has one partner, never itself, and is a partner once.
 
     Distances of up to 256 features are compared in float64, of more in float32 (float64 features always in float64),
-    with rounding relative to the largest distance in the batch.
+    with rounding relative to the largest distance in the batch, or to a thousandth of what tells pairs apart.
 
     Any batch size works. A remainder of r rows is matched with r rows of the first group, and the last full
     group with the remainder and the rest of the first group. Batches smaller than 2k use groups of half the
@@ -88,7 +89,8 @@ class OptimalTransportPairing(_GroupPairing):
         self.cost = _checks.choice("cost", cost, COSTS)
         self.solver = _checks.choice("solver", solver, SOLVERS)
         self.mutual = _checks.flag("mutual", mutual)
-        self.runs_on_host = self.k > 1 and self.solver == "host"
+        self.by_distance = self.k > 1
+        self.runs_on_host = self.by_distance and self.solver == "host"
 
     def _columns(self, order: tf.Tensor, first: Features, second: Features, cyclic: bool) -> tf.Tensor:
         return assigned_columns(facing_cost(order, first, second, self.cost, k=self.k, cyclic=cyclic), self.solver)
@@ -160,6 +162,8 @@ class RandomPairing(_GroupPairing):
         >>> pairing([tf.zeros([4, 3])], seed=1).partner.shape
         TensorShape([4])
     """
+
+    by_distance = False
 
     @_checks.speaks
     def __init__(self, with_itself: bool = False, mutual: bool = False):

@@ -8,7 +8,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import compiled
 from kmix_tf.maths.distance import pair_distances
-from kmix_tf.pairing.matching import facing_cost
+from kmix_tf.pairing.facing import facing_cost
 from kmix_tf.weight.base import FAR, WeightStrategy, distance_of, number_or_quantile
 
 

@@ -28,6 +28,7 @@ from kmix_tf import (
     NearestNeighborWeight,
     OptimalTransportPairing,
     OtherClassPairing,
+    Pooled,
     PuzzleMixLayer,
     RemixShares,
     RepeatedPairing,
@@ -114,6 +115,7 @@ LAYERS = {
     "seldom": lambda: KMixupLayer(2, solver="graph", probability=0.5, num_classes=3),
     "seldom several": lambda: MultiMixLayer(2, k=2, solver="graph", probability=0.5, num_classes=3),
     "embedded": lambda: KMixupLayer(4, solver="graph", embedding=first_rows, num_classes=3),
+    "pooled": lambda: LocalMixupLayer(k=4, solver="graph", match_at=Pooled(2), num_classes=3),
     "adapted": lambda: KMixupLayer(4, solver="graph", adapted={"scales": [[2.0]], "alpha": 0.7}, num_classes=3),
     "half precision": lambda: KMixupLayer(4, solver="graph", num_classes=3, dtype="mixed_float16"),
     "all at once": lambda: KMixupLayer(

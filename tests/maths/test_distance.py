@@ -82,6 +82,62 @@ def test_neither_huge_nor_tiny_features_overflow_or_vanish(dtype, scale):
     assert_right([x], [x], partner)
 
 
+@st.composite
+def long_batches(draw):
+    """Two batches of leaves that are more than 256 features together, of any magnitude, and partners."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    size = draw(st.integers(1, 5))
+    inner = draw(st.sampled_from([(300,), (7, 50), (17, 4, 5), (1, 257), (260, 1)]))
+    scale = draw(st.sampled_from([1e-38, 1e-30, 1e-12, 1.0, 1e12, 1e18, 1e30, 1e38]))
+    dtype = draw(st.sampled_from(["float32", "bfloat16"]))
+    sides = [
+        [tf.cast(tf.constant(rng.uniform(-1, 1, (size, *inner)) * scale), dtype), values([size, 3], "uint8", rng)]
+        for _ in range(2)
+    ]
+    return *sides, rng.integers(0, size, draw(st.sampled_from([(size,), (2, size)])))
+
+
+@given(long_batches())
+def test_many_features_are_measured_to_a_millionth_at_any_magnitude(plain_functions, drawn):
+    first, second, partner = drawn
+    for other in (first, second):
+        ours = pair_distances(first, other, tf.constant(partner, tf.int32)).numpy()
+        expected = by_formula([leaf.numpy() for leaf in first], [leaf.numpy() for leaf in other], partner)
+        np.testing.assert_allclose(ours, expected.astype(np.float64), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.usefixtures("plain_and_compiled")
+def test_many_features_of_every_dtype_are_measured(dtype):
+    x = values([5, 40, 10], dtype)
+    partner = np.array([4, 3, 2, 1, 0])
+    expected = by_formula([x.numpy()], [x.numpy()], partner).astype(np.float64)
+    np.testing.assert_allclose(pair_distances([x], [x], tf.constant(partner, tf.int32)), expected, rtol=1e-6)
+
+
+def test_many_large_whole_numbers_that_are_near_are_told_apart():
+    # In float32 these would be equal.
+    x = tf.constant([[2**40] * 300, [2**40 + 1] * 300], tf.int64)
+    distances = pair_distances([x], [x], tf.constant([1, 0])).numpy()
+    np.testing.assert_allclose(distances, np.sqrt(300), rtol=1e-12)
+
+
+def test_distances_of_images_of_bytes_are_exact():
+    # A line of 256 squares adds up to a whole number that float32 holds. (XLA's root is off by a last digit.)
+    x = RNG.integers(0, 256, (4, 8, 8, 4), dtype=np.uint8)
+    expected = np.sqrt(np.square(x.astype(np.int64) - x[::-1]).sum(axis=(1, 2, 3)))
+    ours = pair_distances([tf.constant(x)], [tf.constant(x)], tf.constant([3, 2, 1, 0]))
+    np.testing.assert_allclose(ours, expected, rtol=1e-15)
+
+
+def test_leaves_of_any_rank_are_measured_one_after_another():
+    # A compiled function no longer knows ranks that have varied.
+    for shape in ((3, 400), (3, 20, 20), (3, 10, 10, 4), (3, 5, 5, 4, 4)):
+        x = RNG.normal(size=shape).astype(np.float32)
+        ours = pair_distances([tf.constant(x)], [tf.constant(x)], tf.constant([1, 2, 0]))
+        np.testing.assert_allclose(ours, by_formula([x], [x], np.array([1, 2, 0])).astype(float), rtol=1e-6)
+
+
 def test_a_tiny_difference_shows_beside_a_row_with_a_huge_one():
     x = tf.constant([[0.0, 0.0], [1e300, 1e300], [3e-300, 4e-300]], tf.float64)
     distances = pair_distances([x], [x], tf.constant([2, 0, 0])).numpy()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from kmix_tf.pairing.matching import _facing_points, _forbid_padding, matched_rows
+from kmix_tf.pairing.facing import _forbid_padding, _points, matched_rows
 
 pytestmark = pytest.mark.usefixtures("plain_functions")
 
@@ -23,11 +23,9 @@ def shuffled(size, seed):
 def facing_rows(order, k, cyclic):
     """Rows of both sides by groups, `(groups, k)`, padding included, read off features that are the rows' numbers."""
     x = tf.range(len(order), dtype=tf.float64)[:, tf.newaxis] + 1
-    sides = _facing_points(
-        [x], [] if cyclic else [x], tf.constant(order), tf.ones([], tf.float64), k=k, cyclic=cyclic
-    )
+    sides = _points([x], [] if cyclic else [x], tf.constant(order), tf.ones([], tf.float64), k=k, cyclic=cyclic)
     # Points are measured from the first row.
-    return [side.numpy()[:, :, 0].astype(int) for side in sides]
+    return [leaves[0].numpy()[:, :, 0].astype(int) for leaves in sides]
 
 
 def faces(order, k, cyclic):

@@ -10,7 +10,7 @@ from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, sizes_of
 from kmix_tf.blend.puzzle.energy import block_saliency, pair_energy
 from kmix_tf.blend.puzzle.minimum_cut import cut_problem, minimum_cut
 from kmix_tf.blend.puzzle.transport import cells_moved, places_of, transport_plan, way_costs
-from kmix_tf.pairing.matching import SOLVERS
+from kmix_tf.pairing.assignment import SOLVERS
 
 # Masks of more blocks have better answers than a graph of all of them.
 MOST_BLOCKS = 64

@@ -13,7 +13,7 @@ from kmix_tf.batch.weights import weight_of
 from kmix_tf.layers import ChoiceLayer, MixLayer, Stage
 from kmix_tf.layers.stage import require_nothing_carried
 from kmix_tf.mixing.apply import apply, unmixed
-from kmix_tf.mixing.draw import Decisions, Sides, draw
+from kmix_tf.mixing.draw import Decisions, draw
 from kmix_tf.mixing.watch import watching
 from kmix_tf.models.rescaled.training import Training
 from kmix_tf.ratio import BetaRatio, DistributionRatio
@@ -77,10 +77,9 @@ def _parts(source: Stage, share: float, step: int | None) -> Iterator[tuple[MixL
 
 def _mixed(layer: MixLayer, x: Any, y: Any, weight: Any, seed: tuple[int, int]) -> Mixtures:
     batch = layer._read(x, y, weight, training=True)
-    features = layer._measured(batch)
     decisions = _each_alone(layer.decisions)
     with watching() as seen:
-        drawn = draw(decisions, Sides(features, features, batch.part(TARGETS)), tf.constant(seed))
+        drawn = draw(decisions, layer._sides(batch), tf.constant(seed))
         mixed = apply(batch, batch, drawn, decisions.blend, rules=layer._rules)
     return _as_mixtures(mixed, _nearer(drawn.plan.partner, seen[-1]["blended"]))
 

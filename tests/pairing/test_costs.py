@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from scipy.spatial.distance import cdist
 
-from kmix_tf.pairing.matching import facing_cost
+from kmix_tf.pairing.facing import facing_cost
 
 RNG = np.random.default_rng(4)
 NAMES = ["sqeuclidean", "euclidean"]
@@ -74,6 +74,57 @@ def test_a_common_offset_does_not_blur_costs(cost):
     first, second = (RNG.integers(-64, 64, size=(8, 3)).astype(np.float32) / 64 for _ in range(2))
     ours = between([first + 2**14], [second + 2**14], cost, k=8)
     assert_same_ranks(ours, distances(first, second, cost, k=8), tolerance=1e-5)
+
+
+@pytest.mark.parametrize("cost", NAMES)
+@pytest.mark.parametrize("scale", [1e-32, 1e-25, 1e-12, 1.0, 1e12, 1e30, 1e38])
+@pytest.mark.parametrize("offset", [0.0, 100.0, 3000.0])
+@pytest.mark.usefixtures("plain_and_compiled")
+def test_costs_of_many_features_are_distances_at_any_scale_and_however_far_from_the_origin(cost, scale, offset):
+    scale = scale if offset == 0 else min(scale, 1e33)
+    first, second = (RNG.integers(-64, 65, size=(12, 10, 40)) / 64 for _ in range(2))
+    sides = [((side + offset) * scale).astype(np.float32) for side in (first, second)]
+    ours = between([sides[0]], [sides[1]], cost, k=4)
+    # Data far from the origin are rounded when they are scaled: the distances are those of what is left.
+    apart = distances(*(side.astype(np.float64) / scale - offset for side in sides), cost, k=4)
+    assert_same_ranks(ours, apart, tolerance=1e-3 if cost == "euclidean" else 1e-4)
+
+
+@pytest.mark.usefixtures("plain_and_compiled")
+def test_what_tells_many_features_apart_is_seen_in_any_part_of_them():
+    # All but one column are alike and large: their products, as they are, would drown the rest.
+    first, second = (np.full((8, 300), 1000, np.float32) for _ in range(2))
+    first[:, 7], second[:, 7] = np.arange(8), RNG.permutation(8)
+    ours = between([first], [second], "sqeuclidean", k=8)
+    assert_same_ranks(ours, distances(first, second, "sqeuclidean", k=8), tolerance=1e-4)
+
+
+@pytest.mark.usefixtures("plain_and_compiled")
+def test_several_leaves_of_many_features_count_as_one_long_vector():
+    images = RNG.integers(0, 256, size=(2, 8, 9, 11, 3), dtype=np.uint8)
+    table = (100 * RNG.normal(size=(2, 8, 4))).astype(np.float16)
+    joined = [
+        np.concatenate([leaf[side].reshape(8, -1).astype(np.float64) for leaf in (images, table)], axis=1)
+        for side in range(2)
+    ]
+    ours = between(*([images[side], table[side]] for side in range(2)), "sqeuclidean", k=4)
+    assert_same_ranks(ours, distances(*joined, "sqeuclidean", k=4), tolerance=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype"), [((256, 128, 3), "uint8"), ((32771 * 2,), "float32"), ((65537,), "float32")]
+)
+@pytest.mark.parametrize("cyclic", [True, False])
+@pytest.mark.usefixtures("plain_and_compiled")
+def test_images_that_are_read_in_parts_cost_what_they_cost_as_a_whole(shape, dtype, cyclic):
+    x, other = (RNG.integers(0, 256, size=(9, *shape)).astype(dtype) for _ in range(2))
+    order = RNG.permutation(9).astype(np.int32)
+    leaves = [tf.constant(x)]
+    ours = facing_cost(
+        tf.constant(order), leaves, leaves if cyclic else [tf.constant(other)], NAMES[0], k=3, cyclic=cyclic
+    )
+    facing = x[np.roll(order, -3)] if cyclic else other[order]
+    assert_same_ranks(ours.numpy(), distances(x[order], facing, NAMES[0], k=3), tolerance=2e-4)
 
 
 def test_float64_features_are_compared_in_float64():
