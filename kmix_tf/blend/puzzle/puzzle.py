@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, sizes_of
 from kmix_tf.blend.puzzle.energy import block_saliency, pair_energy
-from kmix_tf.blend.puzzle.minimum_cut import cut_problem, minimum_cut
+from kmix_tf.blend.puzzle.minimum_cut import CutProblem, cut_problem, minimum_cut
 from kmix_tf.blend.puzzle.transport import cells_moved, places_of, transport_plan, way_costs
 from kmix_tf.pairing.assignment import SOLVERS
 
@@ -94,11 +94,12 @@ def solve_puzzle(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSet
 
 
 def solve_masks(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSettings) -> tf.Tensor:
-    """The masks of least energy in blocks: int32 `(mixtures, *blocks)`, 0 to n_labels - 1.
+    """The masks of least energy in blocks: int32 `(mixtures, *blocks)`, 0 to n_labels - 1."""
+    return labels_of(mask_problem(pairs, unit, blocks, settings), pairs, settings)
 
-    Saliency and smoothness of a pair are computed once for all its ratios. A ratio of 1 or 0 is the sample or its
-    partner alone, whatever the other terms say.
-    """
+
+def mask_problem(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSettings) -> CutProblem:
+    """The masks' cuts. Saliency and smoothness of a pair are computed once for all its ratios."""
     named = settings._asdict()
     energy = pair_energy(
         pairs.images,
@@ -108,7 +109,11 @@ def solve_masks(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSett
         blocks=blocks,
         **{name: named[name] for name in ("beta", "gamma", "neigh_size")},
     )
-    problem = cut_problem(energy, pairs.ratio, n_labels=settings.n_labels, eta=settings.eta)
+    return cut_problem(energy, pairs.ratio, n_labels=settings.n_labels, eta=settings.eta)
+
+
+def labels_of(problem: CutProblem, pairs: Pairs, settings: PuzzleSettings) -> tf.Tensor:
+    """The cuts' labels. A ratio of 1 or 0 is the sample or its partner alone, whatever the other terms say."""
     labels = minimum_cut(problem, settings.solver)
     ratio = tf.reshape(pairs.ratio, tf.concat([[tf.size(pairs.ratio)], [1] * settings.axes], 0))
     labels = tf.where(ratio >= 1, settings.n_labels - 1, labels)
