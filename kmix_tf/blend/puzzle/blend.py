@@ -20,6 +20,7 @@ from kmix_tf.blend.puzzle.blocks import (
     require_blocks_fit,
     sizes_of,
 )
+from kmix_tf.blend.puzzle.drawn import solve_one_of
 from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, PuzzleSettings, checked_settings, solve_puzzle
 from kmix_tf.blend.salient import SalientBlend
 from kmix_tf.saliency.asking import ask_pair
@@ -176,24 +177,19 @@ class PuzzleMixBlend(SalientBlend):
         return Blended(joined(alike, puzzled, linear), realised, mask, puzzle.places)
 
     def _solved(self, pairs: Pairs, sizes: list[Size], seed: tf.Tensor) -> Puzzle:
-        """The puzzle, of the fixed number of blocks or one that is drawn; of these each has a branch of its own, so
-        that shapes are known to XLA."""
+        """The puzzle, of the fixed number of blocks or one that is drawn."""
         unit = self._unit(pairs.images)
         if self.settings.blocks is not None:
             pairs = _require_size(pairs, sizes, self.settings.blocks)
             return solve_puzzle(pairs, unit, self.settings.blocks, self.settings)
         pairs = _require_size(pairs, sizes, COUNTS[0])
         allowed = _allowed(sizes)
-        branches = [index for index in range(len(COUNTS)) if not isinstance(allowed, list) or allowed[index]]
-        if len(branches) == 1:
-            return solve_puzzle(pairs, unit, COUNTS[branches[0]], self.settings)
-        drawn = draw_count(tf.convert_to_tensor(allowed), seed)
-
-        def solved(index: int) -> Callable[[], Puzzle]:
-            return lambda: solve_puzzle(pairs, unit, COUNTS[index], self.settings)
-
-        chosen = tf.reduce_sum(tf.cast(tf.constant(branches) < drawn, tf.int32))
-        return tf.switch_case(chosen, [solved(index) for index in branches])
+        counts = [each for index, each in enumerate(COUNTS) if not isinstance(allowed, list) or allowed[index]]
+        if len(counts) == 1:
+            return solve_puzzle(pairs, unit, counts[0], self.settings)
+        drawn = tf.gather(COUNTS, draw_count(tf.convert_to_tensor(allowed), seed))
+        chosen = tf.reduce_sum(tf.cast(tf.constant(counts) < drawn, tf.int32))
+        return solve_one_of(pairs, unit, counts, chosen, self.settings)
 
     def _unit(self, images: Sequence[tf.Tensor]) -> tf.Tensor:
         if self.settings.value_range is not None:

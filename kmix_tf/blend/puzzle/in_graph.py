@@ -51,11 +51,10 @@ def _cut(weight: tf.Tensor, smooth: list[tf.Tensor], *, levels: int) -> tf.Tenso
     weight = tf.transpose(weight, [axes + 1, *range(1, axes + 1), 0])
     edges = [tf.transpose(each, [*range(1, axes + 1), 0]) for each in smooth]
     flow = _Flow(tf.maximum(-weight, 0), tf.maximum(weight, 0), _rooms(edges, levels))
-    distance = _distances(flow)
-    _, distance = tf.while_loop(
-        lambda flow, distance: tf.reduce_any((flow.excess > 0) & (distance < FAR)),
-        _phase,
-        (flow, distance),
+    _, distance, _ = tf.while_loop(
+        lambda flow, distance, is_over: ~is_over,
+        lambda flow, distance, is_over: _phase(flow),
+        (flow, tf.zeros_like(weight), False),
         parallel_iterations=1,
     )
     labels = tf.reduce_sum(tf.cast(distance >= FAR, tf.int32), axis=0)
@@ -96,9 +95,14 @@ def _distances(flow: _Flow) -> tf.Tensor:
     return tf.while_loop(lambda _, changed: changed, nearer, (start, True), parallel_iterations=1)[0]
 
 
-def _phase(flow: _Flow, distance: tf.Tensor) -> tuple[_Flow, tf.Tensor]:
-    """A wave along arcs that lead one step nearer to the sink, and the distances then."""
+def _phase(flow: _Flow) -> tuple[_Flow, tf.Tensor, tf.Tensor]:
+    """The distances, a wave along arcs that lead one step nearer to the sink, and whether there was nothing to move.
+
+    In this order, the search stands in the program once.
+    """
+    distance = _distances(flow)
     reached = distance < FAR
+    is_over = ~tf.reduce_any((flow.excess > 0) & reached)
     leads = [
         (distance[:, tf.newaxis] == 1 + _neighbours(distance, direction, FAR)[tf.newaxis]) & reached[:, tf.newaxis]
         for direction in range(len(flow.room))
@@ -106,9 +110,9 @@ def _phase(flow: _Flow, distance: tf.Tensor) -> tuple[_Flow, tf.Tensor]:
     leads = [tf.cast(lead, tf.int32) for lead in leads]
     last = tf.cast(distance == 1, tf.int32)
     flow, _ = tf.while_loop(
-        lambda _, moved: moved, lambda flow, _: _pushed(flow, leads, last), (flow, True), parallel_iterations=1
+        lambda _, moved: moved, lambda flow, _: _pushed(flow, leads, last), (flow, ~is_over), parallel_iterations=1
     )
-    return flow, _distances(flow)
+    return flow, distance, is_over
 
 
 def _pushed(flow: _Flow, leads: list[tf.Tensor], last: tf.Tensor) -> tuple[_Flow, tf.Tensor]:

@@ -8,7 +8,7 @@ import tensorflow as tf
 from kmix_tf import _checks
 from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, sizes_of
 from kmix_tf.blend.puzzle.energy import block_saliency, pair_energy
-from kmix_tf.blend.puzzle.minimum_cut import cut_problem, minimum_cut
+from kmix_tf.blend.puzzle.minimum_cut import CutProblem, cut_problem, minimum_cut
 from kmix_tf.blend.puzzle.transport import cells_moved, places_of, transport_plan, way_costs
 from kmix_tf.pairing.assignment import SOLVERS
 
@@ -94,11 +94,12 @@ def solve_puzzle(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSet
 
 
 def solve_masks(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSettings) -> tf.Tensor:
-    """The masks of least energy in blocks: int32 `(mixtures, *blocks)`, 0 to n_labels - 1.
+    """The masks of least energy in blocks: int32 `(mixtures, *blocks)`, 0 to n_labels - 1."""
+    return labels_of(mask_problem(pairs, unit, blocks, settings), pairs, settings)
 
-    Saliency and smoothness of a pair are computed once for all its ratios. A ratio of 1 or 0 is the sample or its
-    partner alone, whatever the other terms say.
-    """
+
+def mask_problem(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSettings) -> CutProblem:
+    """The masks' cuts. Saliency and smoothness of a pair are computed once for all its ratios."""
     named = settings._asdict()
     energy = pair_energy(
         pairs.images,
@@ -108,7 +109,11 @@ def solve_masks(pairs: Pairs, unit: tf.Tensor, blocks: int, settings: PuzzleSett
         blocks=blocks,
         **{name: named[name] for name in ("beta", "gamma", "neigh_size")},
     )
-    problem = cut_problem(energy, pairs.ratio, n_labels=settings.n_labels, eta=settings.eta)
+    return cut_problem(energy, pairs.ratio, n_labels=settings.n_labels, eta=settings.eta)
+
+
+def labels_of(problem: CutProblem, pairs: Pairs, settings: PuzzleSettings) -> tf.Tensor:
+    """The cuts' labels. A ratio of 1 or 0 is the sample or its partner alone, whatever the other terms say."""
     labels = minimum_cut(problem, settings.solver)
     ratio = tf.reshape(pairs.ratio, tf.concat([[tf.size(pairs.ratio)], [1] * settings.axes], 0))
     labels = tf.where(ratio >= 1, settings.n_labels - 1, labels)
@@ -120,19 +125,34 @@ def _moved(pairs: Pairs, labels: tf.Tensor, sizes: Sequence[Size], settings: Puz
 
     Blocks are cut into cells for this, if they are larger than `transport_blocks` to a side.
     """
-    blocks = labels.shape[1]
-    counts = [blocks * cells_moved(size, blocks, settings.transport_blocks) for size in sizes]
+    counts = cells_of(sizes, labels.shape[1], settings.transport_blocks)
+    return moved_cells(pairs, _in_cells(labels, counts), sizes, counts, settings)
+
+
+def cells_of(sizes: Sequence[Size], blocks: int, transport_blocks: int) -> list[Size]:
+    """How many cells are moved along each axis."""
+    return [blocks * cells_moved(size, blocks, transport_blocks) for size in sizes]
+
+
+def moved_cells(
+    pairs: Pairs, labels: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size], settings: PuzzleSettings
+) -> list[tf.Tensor]:
+    """`_moved`, of labels of cells, int32 `(mixtures, *counts)`."""
     way = way_costs(sizes, counts, settings.t_eps)
-    share = tf.cast(_in_cells(labels, counts), tf.float32) / (settings.n_labels - 1)
+    share = tf.cast(labels, tf.float32) / (settings.n_labels - 1)
     interpolations, number = tf.shape(pairs.ratio)[0], tf.size(pairs.partner)
     rows = (tf.range(number) % tf.shape(pairs.saliency[0])[0], pairs.partner)
-    places = []
-    for saliency, row, seen in zip(pairs.saliency, rows, (share, 1 - share), strict=True):
-        cells = tf.gather(_flat(block_saliency(saliency, counts)), row)
-        seen = tf.reshape(seen, tf.stack([interpolations, number, tf.shape(cells)[1]]))
-        plan = _plans(cells, seen, way, settings.solver)
-        places.append(places_of(plan, sizes, counts))
-    return places
+    cells = [
+        tf.gather(_flat(block_saliency(saliency, counts)), row)
+        for saliency, row in zip(pairs.saliency, rows, strict=True)
+    ]
+    seen = [
+        tf.reshape(each, tf.stack([interpolations, number, tf.shape(cells[0])[1]])) for each in (share, 1 - share)
+    ]
+    # Both sides at once, so that the solver is called, and compiled, once.
+    plan = _plans(tf.concat(cells, 0), tf.concat(seen, 1), way, settings.solver)
+    plan = tf.reshape(plan, tf.stack([interpolations, 2, number, tf.shape(cells[0])[1]]))
+    return [places_of(_flat(plan[:, side], keep=2), sizes, counts) for side in (0, 1)]
 
 
 def _plans(cells: tf.Tensor, seen: tf.Tensor, way: tf.Tensor, solver: str) -> tf.Tensor:

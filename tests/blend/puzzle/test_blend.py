@@ -362,3 +362,23 @@ def test_the_number_of_blocks_is_drawn_without_compiling_anew():
     )
     first, second = (function.experimental_get_compiler_ir(tf.constant([0, n]))(stage="hlo") for n in (1, 2))
     assert first == second
+
+
+@pytest.mark.parametrize("transport", [False, True])
+def test_numbers_of_blocks_that_share_a_program_have_the_masks_of_their_own(transport):
+    x = images(4, 8, 8, 1)
+    options = {"transport": transport, "saliency": brightness, "solver": "graph", "t_eps": 0.1}
+    # Cells of 8: masks of 2, 4 and 8 blocks share what is moved; the host solves each by itself.
+    drawn, on_host = PuzzleMixBlend(**options), PuzzleMixBlend(**options | {"solver": "host"})
+    compiled = tf.function(lambda seed: tuple(drawn([x], [x], around(4), RATIO, seed)), autograph=False)
+    blocks = set()
+    for seed in range(8):
+        seed = tf.constant([0, seed])
+        ours, theirs = given(compiled(seed)), given(tuple(on_host([x], [x], around(4), RATIO, seed)))
+        for one, other in zip(ours, theirs, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+        borders = np.flatnonzero(
+            np.diff(on_host([x], [x], around(4), RATIO, seed).mask.numpy(), axis=-1).any((0, 1, 2))
+        )
+        blocks.add(8 // np.gcd.reduce(borders + 1))
+    assert blocks == {2, 4, 8}
