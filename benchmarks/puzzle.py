@@ -1,7 +1,8 @@
 """What Puzzle Mix costs, and how good its masks are: both solvers, against a linear program and iterated modes.
 
     python benchmarks/puzzle.py                # the tables on the terminal
-    python benchmarks/puzzle.py --write        # also into benchmarks/puzzle.md
+    python benchmarks/puzzle.py --write        # also into benchmarks/puzzle.md and .json
+    python benchmarks/puzzle.py --json         # for machines
 
 Masks are of pairs of 32x32 crops of two photographs (scikit-learn's), with the spectral residual as saliency, and of
 random puzzles. Least energies are a linear program's in float64 (HiGHS), which has the same optimum as the cut.
@@ -11,15 +12,10 @@ of what moving gains this reaches is measured, too. Time is per batch of 128 ima
 graph.
 """
 
-import argparse
 import math
-import os
-import pathlib
-import statistics
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
+import harness
 import numpy as np
 import tensorflow as tf
 from scipy import optimize, sparse
@@ -32,7 +28,9 @@ from kmix_tf.blend.puzzle.energy import PairEnergy, block_saliency, mask_energy,
 from kmix_tf.blend.puzzle.minimum_cut import cut_problem, minimum_cut
 from kmix_tf.blend.puzzle.transport import transport_plan, way_costs
 
+TITLE = "What Puzzle Mix costs"
 SIZE, LABELS, ETA = 32, 3, 0.2
+BLOCKS, BATCH = (2, 4, 8, 16), 128
 RNG = np.random.default_rng(0)
 
 
@@ -141,23 +139,21 @@ def gaps(make, blocks, number):
     return {name: gap / span for name, gap in whole.items()}, differing
 
 
-def gap_table(number):
-    lines = [
-        f"| puzzles ({number} each) | host: mean | 95 % | max | graph: max | masks that differ "
-        "| modes: mean | 95 % | max |",
-        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
-    ]
+def gap_rows(number):
+    """For both kinds of puzzles and some numbers of blocks: how far masks are from the least energy."""
+    rows = []
     for name, make in (("photographs", photograph_energies), ("random", random_energies)):
         for blocks in (4, 8, 16):
             found, differing = gaps(make, blocks, number)
-            host, graph, modes = (found[key] for key in ("host", "graph", "modes"))
-            own = f"{host.mean():.1e} | {np.quantile(host, 0.95):.1e} | {host.max():.1e} | {graph.max():.1e}"
-            theirs = f"{modes.mean():.2f} | {np.quantile(modes, 0.95):.2f} | {modes.max():.2f}"
-            lines.append(f"| {name}, {blocks}x{blocks} blocks | {own} | {differing} | {theirs} |")
-    return lines
+            told = {
+                solver: [float(gap.mean()), float(np.quantile(gap, 0.95)), float(gap.max())]
+                for solver, gap in found.items()
+            }
+            rows.append({"puzzles": name, "blocks": blocks, "differing": differing, "mean, 95 %, max": told})
+    return rows
 
 
-def transport_lines(number):
+def transport_gain(number):
     """What exchanges of two gain of what the best rearrangement of 256 blocks gains."""
     images = photographs(number)
     saliency = tf.reshape(block_saliency(SpectralResidualSaliency()([images], None), 16), [number, 256])
@@ -174,73 +170,100 @@ def transport_lines(number):
 
     best, near = gain("host"), gain("graph")
     reached = near[best > 1e-5] / best[best > 1e-5]
-    return [
-        f"Moving 256 blocks of photographs gains {best.mean():.3f} of the saliency on average; exchanges of two "
-        f"reach {reached.mean():.1%} of the gain on average, {np.quantile(reached, 0.05):.1%} in the worst 5 %, "
-        f"{reached.min():.1%} at worst, of {reached.size} images for which moving gains anything.",
-        "",
-    ]
+    reached = reached if reached.size else np.ones(1)
+    return {
+        "gain": float(best.mean()),
+        "reached": float(reached.mean()),
+        "worst 5 %": float(np.quantile(reached, 0.05)),
+        "least": float(reached.min()),
+        "images": int((best > 1e-5).sum()),
+    }
 
 
-def milliseconds(function, seeds):
-    times = []
-    for seed in seeds:
-        start = time.perf_counter()
-        function(tf.constant([0, seed]), tf.random.uniform([], 0.05, 0.95)).numpy()
-        times.append((time.perf_counter() - start) * 1e3)
-    return times
-
-
-def time_table(rounds, batch):
+def mixers(batch, blocks, transport):
+    """A call of each solver, of a compiled or plain graph; and what only pastes, without a cut or a move."""
     images = photographs(batch)
     saliency = SpectralResidualSaliency()([images], None)
-    partner = tf.random.shuffle(tf.range(batch))
-    lines = ["| blocks | transport | host: ms | graph: ms | first call of graph: s |", "|--:|---|--:|--:|--:|"]
-    for blocks in (2, 4, 8, 16):
+    partner = tf.constant(RNG.permutation(batch), tf.int32)
+    found = {}
+    for solver in ("host", "graph"):
+        blend = PuzzleMixBlend(blocks=blocks, transport=transport, solver=solver)
+        mix = tf.function(
+            lambda seed, ratio, blend=blend: blend(
+                [images], [images], partner, tf.fill([batch], ratio), seed, (saliency, saliency)
+            ).x[0],
+            jit_compile=solver == "graph",
+        )
+        found[solver] = lambda mix=mix: mix(
+            tf.constant([0, int(RNG.integers(2**31))]), tf.constant(RNG.uniform(0.05, 0.95), tf.float32)
+        ).numpy()
+    return found
+
+
+def time_rows(rounds, batch, numbers):
+    """Of some numbers of blocks, with transport and without: ms of both solvers, and seconds of the first call."""
+    rows = []
+    for blocks in numbers:
         for transport in (False, True):
-            cells, first = [], 0.0
-            for solver in ("host", "graph"):
-                blend = PuzzleMixBlend(blocks=blocks, transport=transport, solver=solver)
-                mix = tf.function(
-                    lambda seed, ratio, blend=blend: blend(
-                        [images], [images], partner, tf.fill([batch], ratio), seed, (saliency, saliency)
-                    ).x[0],
-                    jit_compile=solver == "graph",
-                )
-                first = milliseconds(mix, [0])[0] / 1e3
-                low, middle, high = statistics.quantiles(milliseconds(mix, range(rounds)), n=4)
-                cells.append(f"{middle:.1f} [{low:.1f}, {high:.1f}]")
-            lines.append(f"| {blocks} | {'yes' if transport else 'no'} | {' | '.join(cells)} | {first:.1f} |")
-    return lines
+            calls, first = mixers(batch, blocks, transport), {}
+            for solver, call in calls.items():
+                start = time.perf_counter()
+                call()
+                first[solver] = time.perf_counter() - start
+            times = harness.interleaved(calls, rounds, f"{blocks} blocks, {'with' if transport else 'no'} transport")
+            quartiles = {name: np.quantile(each, [0.5, 0.25, 0.75]).tolist() for name, each in times.items()}
+            rows.append({"blocks": blocks, "transport": transport, "ms": quartiles, "first": first["graph"]})
+    return rows
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=11)
-    parser.add_argument("--puzzles", type=int, default=100)
-    parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--write", action="store_true", help="also write benchmarks/puzzle.md")
-    arguments = parser.parse_args()
-    device = tf.config.list_physical_devices("GPU")
-    where = tf.config.experimental.get_device_details(device[0])["device_name"] if device else "no accelerator"
-    lines = [
-        f"TensorFlow {tf.__version__}, {os.cpu_count()} cores, {where}. Energy above the least there is, as a share "
-        "of the saliency in dispute, sum |s - s'|; a mask's least energy is that of a linear program.",
-        "",
-        *gap_table(arguments.puzzles),
-        "",
-        *transport_lines(arguments.puzzles),
-        f"Time per batch of {arguments.batch} images of 32x32x3, saliency not counted: median [quartiles] of "
-        f"{arguments.rounds} batches.",
-        "",
-        *time_table(arguments.rounds, arguments.batch),
-    ]
-    print("\n".join(lines))
-    if arguments.write:
-        path = pathlib.Path(__file__).with_suffix(".md")
-        heading = "# What Puzzle Mix costs\n\nMeasured by `python benchmarks/puzzle.py --write`.\n\n"
-        path.write_text(heading + "\n".join(lines) + "\n")
+def measure(quick, rounds):
+    number, batch = (2, 8) if quick else (100, BATCH)
+    return {
+        "puzzles": number,
+        "batch": batch,
+        "gaps": gap_rows(number),
+        "transport": transport_gain(number),
+        "times": time_rows(rounds or (1 if quick else 11), batch, BLOCKS[2:3] if quick else BLOCKS),
+    }
 
 
-if __name__ == "__main__":
-    main()
+def goals(results):
+    """A third of what 8 x 8 blocks with transport took before: 26 ms."""
+    of = {(row["blocks"], row["transport"]): row["ms"]["host"][0] for row in results["times"]}
+    because = "the same without a move: what is cut and pasted"
+    name = f"Puzzle Mix, {results['batch']} x 32x32x3, 8 x 8 blocks moved"
+    return [harness.goal(name, of[8, True], 8.7, "ms", of[8, False], because)]
+
+
+def markdown(results):
+    head = ["puzzles", "host: mean", "95 %", "max", "graph: max", "masks that differ", "modes: mean", "95 %", "max"]
+    rows = []
+    for each in results["gaps"]:
+        host, graph, modes = (each["mean, 95 %, max"][name] for name in ("host", "graph", "modes"))
+        own = [f"{number:.1e}" for number in (*host, graph[2])]
+        name = f"{each['puzzles']}, {each['blocks']}x{each['blocks']} blocks"
+        rows.append([name, *own, each["differing"], *(f"{number:.2f}" for number in modes)])
+    moved = results["transport"]
+    times = []
+    for each in results["times"]:
+        cells = ["{:.1f} [{:.1f}, {:.1f}]".format(*each["ms"][solver]) for solver in ("host", "graph")]
+        times.append([each["blocks"], "yes" if each["transport"] else "no", *cells, f"{each['first']:.1f}"])
+    return "\n".join(
+        [
+            f"Energy above the least there is, of {results['puzzles']} puzzles each, as a share of the saliency in "
+            "dispute, sum |s - s'|; a mask's least energy is that of a linear program.",
+            "",
+            harness.table(head, rows),
+            "",
+            f"Moving 256 blocks of photographs gains {moved['gain']:.3f} of the saliency on average; exchanges of "
+            f"two reach {moved['reached']:.1%} of the gain on average, {moved['worst 5 %']:.1%} in the worst 5 %, "
+            f"{moved['least']:.1%} at worst, of {moved['images']} images for which moving gains anything.",
+            "",
+            f"Time per batch of {results['batch']} images of 32x32x3, saliency not counted: median [quartiles].",
+            "",
+            harness.table(["blocks", "transport", "host: ms", "graph: ms", "first call of graph: s"], times),
+        ]
+    )
+
+
+harness.main(__name__, __doc__)

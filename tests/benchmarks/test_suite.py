@@ -24,7 +24,7 @@ def part(name):
     return importlib.import_module(name)
 
 
-@pytest.mark.parametrize("name", ["mix_cost", "stage_profile", "stage_memory"])
+@pytest.mark.parametrize("name", ["mix_cost", "stage_profile", "stage_memory", "puzzle"])
 def test_a_part_runs_in_small(name):
     module = part(name)
     results = json.loads(json.dumps(module.measure(True, 1)))
