@@ -30,6 +30,7 @@ PARTS = (
     "growth",
     "assignment",
     "match_at",
+    "match_at_training",
     "puzzle",
     "epoch_start",
     "first_call",
