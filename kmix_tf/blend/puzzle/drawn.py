@@ -5,10 +5,12 @@ by default, share a cut and an assignment: their cuts are padded to the largest,
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from kmix_tf._graph import is_for_xla
 from kmix_tf.blend.puzzle.blocks import Size, are_known, sizes_of
 from kmix_tf.blend.puzzle.minimum_cut import CutProblem
 from kmix_tf.blend.puzzle.puzzle import (
@@ -32,6 +34,8 @@ def solve_one_of(
         counts: the numbers that there are. chosen: int32 scalar, which of these.
     """
     sizes = sizes_of(pairs.saliency[0], settings.axes)
+    if is_for_xla():
+        pairs, unit, chosen = _not_looked_behind(pairs, unit, chosen)
     groups = _groups(counts, sizes, settings)
     group_of = [number for count in counts for number, group in enumerate(groups) if count in group]
     within = [groups[number].index(count) for count, number in zip(counts, group_of, strict=True)]
@@ -41,6 +45,18 @@ def solve_one_of(
 
     branches = [solved(group) for group in groups]
     return branches[0]() if len(branches) == 1 else tf.switch_case(tf.gather(group_of, chosen), branches)
+
+
+def _not_looked_behind(*values: Any) -> Any:
+    """The same values, of which XLA does not ask where they come from.
+
+    Of all that goes into a choice it asks whether its size may vary, and interprets what it was made of, number by
+    number: of the range of a batch's pixels alone that took five seconds. It does not look behind a loop, and this
+    one, of one round, it then unrolls.
+    """
+    flat = tf.nest.flatten(values)
+    same = tf.while_loop(lambda number, *_: number < 1, lambda number, *each: (number + 1, *each), (0, *flat))[1:]
+    return tf.nest.pack_sequence_as(values, list(same))
 
 
 def _groups(counts: Sequence[int], sizes: Sequence[Size], settings: PuzzleSettings) -> list[list[int]]:
