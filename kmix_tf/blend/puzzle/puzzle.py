@@ -149,26 +149,29 @@ def moved_cells(
     seen = [
         tf.reshape(each, tf.stack([interpolations, number, tf.shape(cells[0])[1]])) for each in (share, 1 - share)
     ]
-    # Both sides at once, so that the solver is called, and compiled, once.
+    # Both sides in one call, so that the solver is compiled once.
     plan = _plans(tf.concat(cells, 0), tf.concat(seen, 1), way, settings.solver)
     plan = tf.reshape(plan, tf.stack([interpolations, 2, number, tf.shape(cells[0])[1]]))
     return [places_of(_flat(plan[:, side], keep=2), sizes, counts) for side in (0, 1)]
 
 
 def _plans(cells: tf.Tensor, seen: tf.Tensor, way: tf.Tensor, solver: str) -> tf.Tensor:
-    """Plans of all mixtures, one interpolation after another: int32 `(mixtures, n)`. In the graph, which makes all
-    cost matrices at once, memory is for one interpolation at a time."""
-    if solver == "graph":
-        plans = tf.map_fn(
-            lambda share: transport_plan(cells, share, way, solver),
-            seen,
-            fn_output_signature=tf.int32,
-            parallel_iterations=1,
-        )
-    else:
-        again = tf.tile(cells, [tf.shape(seen)[0], 1])
-        plans = transport_plan(again, _flat(seen, keep=2), way, solver)
-    return _flat(plans, keep=2) if solver == "graph" else plans
+    """Plans of both sides of all mixtures, one interpolation after another: int32 `(2 mixtures, n)`.
+
+    In the graph, a program in a loop serves one side of one interpolation after another: it is compiled once, its
+    memory is for so many cost matrices, and none waits for the longest search of all.
+    """
+    if solver == "host":
+        return transport_plan(tf.tile(cells, [tf.shape(seen)[0], 1]), _flat(seen, keep=2), way, solver)
+    shape = tf.stack([-1, tf.shape(cells)[0] // 2, tf.shape(cells)[1]])
+    sides, shares = tf.reshape(cells, shape), tf.reshape(seen, shape)
+    plans = tf.map_fn(
+        lambda each: transport_plan(tf.gather(sides, each[0] % 2), each[1], way, solver),
+        (tf.range(tf.shape(shares)[0]), shares),
+        fn_output_signature=tf.int32,
+        parallel_iterations=1,
+    )
+    return _flat(plans, keep=2)
 
 
 def _in_cells(labels: tf.Tensor, counts: Sequence[Size]) -> tf.Tensor:
