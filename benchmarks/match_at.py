@@ -19,7 +19,7 @@ from kmix_tf import KMixupLayer, LocalMixupLayer, Pooled
 
 TITLE = "Matching on less"
 WINDOWS = (2, 4, 8, 16, 32)
-SIDES, GROUPS, BATCH, ORDERS = (64, 128, 224), (16, 32, 64), 256, 8
+SIDES, GROUPS, BATCH, ORDERS = (64, 128, 224), (16, 32, 64), 128, 4
 HALVES = ("first", "second")
 
 
