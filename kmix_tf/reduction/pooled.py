@@ -20,8 +20,8 @@ class Pooled(Reduction):
     as large where neighbouring pixels are alike. It costs one pass over the images and 1 / window^2 of what exact
     distances cost. Near the edges windows are cut off, and count as much less as they are smaller.
 
-    With windows of 8, pairs of groups of 32 came out farther apart than need be by .01 to .8 % at 224x224 and by .02 to
-    1.5 % at 128x128, on photographs, faces, textures, text and spectrograms; by up to 4 % on line drawings.
+    With windows of 8, pairs of groups of 32 came out farther apart than need be by .01 to .8 % at 224x224 and by .04
+    to 1.5 % at 128x128, on photographs, faces, textures, text and spectrograms; by up to 4 % on line drawings.
 
     Args:
         window: the side of a window in pixels, an integer >= 1, default 8; or one for each axis.
