@@ -22,8 +22,8 @@ class Pooled(Reduction):
 
     With windows of 8, pairs of groups of 32 came out farther apart than need be by .01 to .8 % at 224x224 and by .04
     to 1.5 % at 128x128, on photographs, faces, textures, text and spectrograms; by up to 4 % on line drawings.
-    Small networks (benchmarks/match_at_training.md) had test errors of .97 +- .71 points less than with exact matching on
-    photographs, and of .93 +- .29 more on spectrograms.
+    Small networks (benchmarks/match_at_training.md) had test errors .97 +- .71 points below those of exact matching
+    on photographs, and .93 +- .29 above them on spectrograms.
 
     Args:
         window: the side of a window in pixels, an integer >= 1, default 8; or one for each axis.
