@@ -100,6 +100,16 @@ def test_what_tells_many_features_apart_is_seen_in_any_part_of_them():
 
 
 @pytest.mark.usefixtures("plain_and_compiled")
+def test_one_group_does_not_hide_that_another_drowns():
+    # Far from the origin, products as they are tell nothing; those of the other group tell much.
+    first, second = (RNG.integers(-64, 65, size=(16, 400)).astype(np.float32) / 64 + 3000 for _ in range(2))
+    for side in (first, second):
+        side[8:] = RNG.integers(-3000, 3000, size=(8, 400))
+    ours = between([first], [second], "sqeuclidean", k=8)[:1]
+    assert_same_ranks(ours, distances(first, second, "sqeuclidean", k=8)[:1], tolerance=1e-3)
+
+
+@pytest.mark.usefixtures("plain_and_compiled")
 def test_several_leaves_of_many_features_count_as_one_long_vector():
     images = RNG.integers(0, 256, size=(2, 8, 9, 11, 3), dtype=np.uint8)
     table = (100 * RNG.normal(size=(2, 8, 4))).astype(np.float16)
