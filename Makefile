@@ -6,7 +6,7 @@ BACKENDS := .venv-backends
 BENCHMARKS := .venv-benchmarks
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends reproduce-quick lint format footprint benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -34,6 +34,9 @@ test-addons-all: $(ADDONS)/.installed  ## as test-all, with TensorFlow 2.15, Ker
 test-backends: $(BACKENDS)/.installed  ## the data stage, losses and metrics with Keras on JAX, and on torch
 	KERAS_BACKEND=jax $(QUICK) $(BACKENDS)/bin/python -m pytest -m "not matrix" tests/backends
 	KERAS_BACKEND=torch $(QUICK) $(BACKENDS)/bin/python -m pytest -m "not matrix" tests/backends
+
+test-faults: $(MODERN)/.installed  ## kills, full disks, bad data, threads, fuzz: the short form, ten minutes at most
+	$(QUICK) $(MODERN)/bin/python reliability/run.py --short
 
 reproduce-quick: $(MODERN)/.installed  ## that every experiment runs, in small
 	$(MODERN)/bin/kmix-tf reproduce all --quick --anew
