@@ -3,7 +3,7 @@
 A part is a module `reliability/<name>.py` that says what it is by
 
     TITLE = "A trainer that is killed"
-    def measure(short: bool) -> Iterator[Row]: ...   # short: a minute at most, for every change; else as long as it takes
+    def measure(short: bool) -> Iterator[Row]: ...   # short: a minute at most
 
 and ends with `main(__name__, __doc__)`. Then
 
@@ -105,16 +105,15 @@ def written() -> dict[str, dict[str, Any]]:
 def page(parts: Mapping[str, Mapping[str, Any]]) -> str:
     """docs/reliability.md, of all parts."""
     tried = sum(row["times"] for part in parts.values() for row in part["rows"])
-    head = (
-        "# Reliability\n\n"
-        f"What was tried on this library beyond its tests, how often ({tried:,} trials in all), and how often it held. "
-        "Beside it is what TensorFlow's or Keras' own did in the same trial without a mix: what they lose, a mix may "
-        "lose as well. A number in bold is less than it should be. `python reliability/run.py --write` makes all "
-        "of it; `make test-faults` asks the same questions, fewer times, of every change."
-    )
+    head = f"""# Reliability
+
+What was tried on this library beyond its tests, how often ({tried:,} trials in all), and how often it held. Beside
+it is what TensorFlow's or Keras' own did in the same trial without a mix: what they lose, a mix may lose as well. A
+number in bold is less than it should be. `python reliability/run.py --write` makes all of it; `make test-faults` asks
+the same questions, fewer times, of every change."""
     bodies = [
-        f"## {part['title']}\n\n`reliability/{name}.py`, {part['seconds']:,.0f} s on {described(part['machine'])}.\n\n"
-        + table(part["rows"])
+        f"## {part['title']}\n\n`reliability/{name}.py`, {part['seconds']:,.0f} s on "
+        f"{described(part['machine'])}.\n\n{table(part['rows'])}"
         for name, part in parts.items()
     ]
     return "\n\n".join([head, *bodies]) + "\n"
