@@ -19,7 +19,7 @@ from kmix_tf.blend import (
     StyleCutMixBlend,
     StyleMixBlend,
 )
-from kmix_tf.callbacks import MixtureImages
+from kmix_tf.callbacks import MixtureImages, TrainedSteps
 from kmix_tf.label_shares import LabelShareStrategy, RemixShares
 from kmix_tf.layers import (
     AttentiveMixLayer,
@@ -152,6 +152,7 @@ __all__ = [
     "StyleCutMixBlend",
     "StyleMixBlend",
     "ThresholdWeight",
+    "TrainedSteps",
     "UniformRatio",
     "WeightStrategy",
     "__version__",

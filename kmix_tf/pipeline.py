@@ -6,6 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf.callbacks import TrainedSteps
 from kmix_tf.layers import Stage
 from kmix_tf.mapped import mapped
 from kmix_tf.seed_datasets import seed_and_step, seeds_and_steps
@@ -17,7 +18,7 @@ def mix(
     seed: int | None = None,
     num_parallel_calls: int | None = tf.data.AUTOTUNE,
     between: bool = False,
-    initial_step: int | None = None,
+    initial_step: int | TrainedSteps | None = None,
     salted: bool = False,
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Makes a layer a stage for `dataset.apply`, with draws that are seeded, parallel and resumable.
@@ -25,7 +26,8 @@ def mix(
     Each batch is paired with a seed of its own before the work is spread over threads. So the same seed gives the
     same stream whatever the parallelism; each batch and each epoch (each new iterator) draws anew; and a
     checkpoint of the iterator resumes in mid-epoch with the draws that would have come. (In later epochs as well if
-    the dataset repeats before it is mixed. After it, TensorFlow's prefetching may save what is ahead of it.)
+    the dataset repeats before it is mixed. After it, TensorFlow's prefetching may save what is ahead of it.) Keras
+    saves no iterators: `fit` with `BackupAndRestore` or `initial_epoch` resumes by `initial_step`.
 
     With `tf.data` service, mix after `distribute()`: then all this holds. Before it, workers would make the stage
     anew for each epoch and draw the same again and again; so they refuse, unless `salted`. Datasets that are sharded
@@ -40,9 +42,11 @@ def mix(
             layer that carries mixtures on to the next batch, `RecursiveMixLayer`, mixes one batch after another.
         between: True for a dataset of pairs of batches, `tf.data.Dataset.zip((first, second))`, mixed by
             `layer.between`.
-        initial_step: the step of an iterator's first batch, for a layer with a schedule; an integer >= 0. Default 0,
-            for a dataset that repeats for ever: any other starts again at its first step in each epoch, which would
-            freeze the schedule, and must say where it starts. A checkpoint of the iterator keeps the step.
+        initial_step: the step of an iterator's first batch: a `TrainedSteps`, which is given to `fit` as well, for a
+            `fit` that can be resumed; see there. Or an integer >= 0, for a layer with a schedule in a loop of one's
+            own. Default 0, for a dataset that repeats for ever: any other starts again at its first step in each
+            epoch, which would freeze the schedule, and must say where it starts. A checkpoint of the iterator keeps
+            the step.
         salted: True draws the seeds themselves where the graph runs, so that each worker of `tf.data` service draws
             its own, anew in each epoch. This gives up equal streams, everywhere: `seed` has no say then, and what
             follows the epoch in which a checkpoint was made is drawn anew. Default False.
@@ -58,13 +62,18 @@ def mix(
         >>> from kmix_tf import KMixupLayer
         >>> dataset = tf.data.Dataset.from_tensor_slices((tf.random.uniform([64, 5]), tf.random.uniform([64])))
         >>> mixed = dataset.shuffle(64).batch(32).apply(mix(KMixupLayer(k=8), seed=0))
+        >>> model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> steps = TrainedSteps()
+        >>> resumable = dataset.batch(32).apply(mix(KMixupLayer(k=8), seed=0, initial_step=steps))
+        >>> history = model.fit(resumable, epochs=2, callbacks=[steps], verbose=0)  # and BackupAndRestore(...)
     """
     if not isinstance(layer, Stage):
         _checks.refuse("layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)
     seed = layer.seed if seed is None else _checks.integer("seed", seed, minimum=0)
     _checks.flag("between", between)
     _checks.flag("salted", salted)
-    first_step = 0 if initial_step is None else _checks.integer("initial_step", initial_step, minimum=0)
+    first_step = _first_step(initial_step)
 
     if between and layer.carries:
         rule = f"False for a {type(layer).__name__}, which mixes each batch with the one before"
@@ -73,12 +82,12 @@ def mix(
     @tf.autograph.experimental.do_not_convert
     def carry_element(carried: Any, drawn: tuple[Any, Any]) -> tuple[Any, Any]:
         numbers, element = drawn
-        batch_seed, step = seed_and_step(*numbers)
+        batch_seed, step = seed_and_step(numbers, isinstance(first_step, TrainedSteps))
         return layer.carry(carried, _parts(element), seed=batch_seed, step=step)
 
     @tf.autograph.experimental.do_not_convert
     def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
-        batch_seed, step = seed_and_step(*numbers)
+        batch_seed, step = seed_and_step(numbers, isinstance(first_step, TrainedSteps))
         call: Callable[..., Any] = layer.between if between else layer
         return call(*_parts(element), training=True, seed=batch_seed, step=step)
 
@@ -93,6 +102,12 @@ def mix(
         return mapped(paired, mix_element, num_parallel_calls)
 
     return stage
+
+
+def _first_step(given: Any) -> int | TrainedSteps:
+    if isinstance(given, TrainedSteps):
+        return given
+    return 0 if given is None else _checks.integer("initial_step", given, minimum=0)
 
 
 def _parts(element: Any) -> tuple[Any, ...]:
@@ -112,5 +127,6 @@ def _require_endless(dataset: tf.data.Dataset) -> None:
         raise ValueError(
             "mix: a schedule counts steps from one epoch to the next, but a dataset that ends starts again at its "
             "first step. Received: a dataset that does not repeat for ever. Call dataset.repeat() before mixing, and "
-            "give fit its steps_per_epoch; or say where this one starts by mix(..., initial_step=...)."
+            "give fit its steps_per_epoch; or say where this one starts by mix(..., initial_step=...), in fit by a "
+            "TrainedSteps."
         )

@@ -1,5 +1,8 @@
 """Seeds for the batches of a dataset: resumable, and none twice where the dataset is split or sent elsewhere."""
 
+from collections.abc import Callable
+
+import numpy as np
 import tensorflow as tf
 
 from kmix_tf._graph import assertion
@@ -10,6 +13,9 @@ _SHARDS = 256
 # Odd, and far from any seed a person chooses: shards do not draw what another seed draws.
 _SHARD = 0x5851F42D
 
+# Odd as well, and no small multiple of the other's multiples: the multiplier of Vigna's xorshift generators.
+_STEP = 0x2545F4914F6CDD1D
+
 _SENT_ELSEWHERE = (
     "mix: a worker of tf.data service makes a pipeline anew for each epoch, so a seeded stage would draw the same in "
     "every epoch and on every worker. Received: such a worker. Mix after the data came back: "
@@ -17,14 +23,16 @@ _SENT_ELSEWHERE = (
 )
 
 
-def seeds_and_steps(seed: int | None, first_step: int, salted: bool) -> tf.data.Dataset:
+def seeds_and_steps(seed: int | None, first_step: int | Callable[[], int], salted: bool) -> tf.data.Dataset:
     """An endless dataset of what `seed_and_step` takes: a new seed for each batch and each epoch, or new iterator.
 
     Args:
-        seed: an integer, or None for TensorFlow's global seed, or else random ones. first_step: of the first batch.
+        seed: an integer, or None for TensorFlow's global seed, or else random ones.
+        first_step: of the first batch, an integer, or a function that is asked whenever an iterator begins: then the
+            seed of a batch follows from its step alone.
         salted: True for seeds that are random where the graph runs, whatever else says.
     """
-    seeds, (marks, ours) = _random(seed), _marks(seed)
+    seeds, (marks, ours) = _stepped(seed) if callable(first_step) else _random(seed), _marks(seed)
 
     @tf.autograph.experimental.do_not_convert
     def epoch(mark: tf.Tensor, shard: tf.Tensor) -> tf.data.Dataset:
@@ -35,18 +43,35 @@ def seeds_and_steps(seed: int | None, first_step: int, salted: bool) -> tf.data.
             assertion(~tf.reduce_any(tf.reduce_all(mark == ours, axis=1)), _SENT_ELSEWHERE)
         drawn = _unseeded() if salted else seeds
         shards = tf.data.Dataset.from_tensors(shard).repeat()
-        return tf.data.Dataset.zip((drawn, _counted_from(first_step), shards))
+        first = _asked(first_step, mark) if callable(first_step) else first_step
+        return tf.data.Dataset.zip((drawn, _counted_from(first), shards))
 
     endless = tf.data.experimental.assert_cardinality(tf.data.INFINITE_CARDINALITY)
     return tf.data.Dataset.zip((marks, _counted_from(0))).flat_map(epoch).apply(endless)
 
 
-def seed_and_step(drawn: tf.Tensor, step: tf.Tensor, shard: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The seed of a batch, an integer `(2,)`, and its step."""
-    return drawn + shard * _SHARD, step
+def seed_and_step(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], by_step: bool) -> tuple[tf.Tensor, tf.Tensor]:
+    """The seed of a batch, an integer `(2,)`, and its step; by_step: whether the seed follows from the step."""
+    drawn, step, shard = numbers
+    return drawn + shard * _SHARD + (step * _STEP if by_step else 0), step
 
 
-def _counted_from(first: int) -> tf.data.Dataset:
+def _asked(first_step: Callable[[], int], mark: tf.Tensor) -> tf.Tensor:
+    """What the function says when this runs, an integer.
+
+    It is told the mark, which it needs not: what depends on nothing is computed once, when a graph is optimised. It
+    keeps no state, or iterators could not be saved; one that is restored asks again, and goes on where it was.
+    """
+    asked = tf.numpy_function(lambda _: np.int64(first_step()), [mark], tf.int64, stateful=False)
+    return tf.ensure_shape(asked, [])
+
+
+def _stepped(seed: int | None) -> tf.data.Dataset:
+    """One seed for all batches, which differ by their steps."""
+    return tf.data.Dataset.from_tensors(_random(seed).take(1).get_single_element()).repeat()
+
+
+def _counted_from(first: int | tf.Tensor) -> tf.data.Dataset:
     """The integers from `first` on: as `Dataset.counter`, but without a function, which each iterator would make."""
     return tf.data.Dataset.range(first, tf.int64.max)
 

@@ -1,5 +1,6 @@
-"""Keras callbacks that show what a mix does while a model trains."""
+"""Keras callbacks: one shows what a mix does while a model trains, one tells the mix where training stands."""
 
 from kmix_tf.callbacks.mixture_images import MixtureImages
+from kmix_tf.callbacks.trained_steps import TrainedSteps
 
-__all__ = ["MixtureImages"]
+__all__ = ["MixtureImages", "TrainedSteps"]
