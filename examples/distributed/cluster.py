@@ -49,6 +49,7 @@ class Cluster:
         for address, its_port in zip(self.workers, ports, strict=True):
             self.options[address] = {"port": its_port, "address": address, "dispatcher": f"localhost:{port}"}
         self.processes = {}
+        self.folder = tempfile.TemporaryDirectory(prefix="service-")
 
     def start(self, *names):
         """Starts these, side by side, and returns when they serve. One that was killed is started again just so."""
@@ -59,8 +60,9 @@ class Cluster:
             told[name], ready = PROCESSES.Pipe(duplex=False)
             kind = "dispatcher" if name == "dispatcher" else "worker"
             arguments = (kind, self.options[name], str(folder), ready)
-            self.processes[name] = PROCESSES.Process(target=serve, args=arguments, name=name)
-            self.processes[name].start()
+            process = PROCESSES.Process(target=serve, args=arguments, name=name)
+            process.start()
+            self.processes[name] = process
             ready.close()
         return {name: end.recv() for name, end in told.items()}
 
@@ -71,14 +73,16 @@ class Cluster:
             self.processes[name].join()
 
     def __enter__(self):
-        self.folder = tempfile.TemporaryDirectory(prefix="service-")
         try:
             self.start(*self.options)
         except BaseException:
-            self.__exit__()
+            self.end()
             raise
         return self
 
     def __exit__(self, *_):
+        self.end()
+
+    def end(self):
         self.kill(*self.processes)
         self.folder.cleanup()

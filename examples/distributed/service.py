@@ -7,9 +7,9 @@ them. On several machines: see the folder kubernetes.
 """
 
 import argparse
+import os
 import signal
 import sys
-import tempfile
 
 from cluster import Cluster
 
@@ -20,38 +20,42 @@ def options():
     parser.add_argument("--where", choices=["after", "workers"], default="after", help="after (default): seeded")
     parser.add_argument("--sharding", choices=["OFF", "DYNAMIC", "FILE", "DATA"], default="DYNAMIC")
     parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--service", help="the address of a service that runs, grpc://host:port: nothing is started")
-    parser.add_argument("--folder", help="for the data, where all workers can read; default: a temporary one")
-    return parser.parse_args()
+    parser.add_argument("--service", help="the address, grpc://host:port, of a service that runs: starts none")
+    parser.add_argument("--folder", help="for the data, where all workers can read; default: one that is deleted")
+    told = parser.parse_args()
+    if told.service and not told.folder:
+        parser.error("--service needs --folder: its workers read the data there.")
+    return told
 
 
-def run(told, address):
+def run(told, address, folder):
     # Here, because the servers' processes import this file as well, and need none of this.
     from training import batches, distributed, train
 
-    with tempfile.TemporaryDirectory(prefix="digits-") as folder:
-        dataset = distributed(batches(told.folder or folder), address, told.sharding, told.where)
-        print(
-            f"mixed {'on' if told.where == 'workers' else 'after'} the workers, sharding {told.sharding}", flush=True
-        )
-        print({"accuracy": round(train(dataset, told.epochs), 3)})
+    dataset = distributed(batches(folder), address, told.sharding, told.where)
+    print(f"mixed {'on' if told.where == 'workers' else 'after'} the workers, sharding {told.sharding}", flush=True)
+    print({"accuracy": round(train(dataset, told.epochs), 3)})
 
 
 def main():
     told = options()
     if told.service:
-        return run(told, told.service)
-    with Cluster(told.workers) as cluster:
+        run(told, told.service, told.folder)
+        return
+    cluster = Cluster(told.workers)
+
+    def interrupted(number, _):
+        cluster.end()
+        print("Interrupted: the servers are ended.", file=sys.stderr)
+        os._exit(128 + number)  # Else, what still reads waits for the servers.
+
+    signal.signal(signal.SIGINT, interrupted)
+    signal.signal(signal.SIGTERM, interrupted)
+    with cluster:
         for name, process in cluster.processes.items():
             print(f"started process {process.pid}: {name}", flush=True)
-        run(told, cluster.address)
-    return None
+        run(told, cluster.address, told.folder or cluster.folder.name)
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # As after Ctrl-C, the servers are ended first.
-    try:
-        main()
-    except KeyboardInterrupt:
-        print("Interrupted: the servers are ended.", file=sys.stderr)
-        sys.exit(130)
+    main()

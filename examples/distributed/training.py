@@ -25,6 +25,7 @@ def batches(folder, files=16):
 
     Endless, because workers make a pipeline anew in each epoch of one that ends, and compile its mix anew.
     """
+    pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
     for number in range(files):
         with tf.io.TFRecordWriter(str(pathlib.Path(folder, f"{number:02}.tfrecord"))) as writer:
             for row in digits()[HELD_OUT + number :: files]:
