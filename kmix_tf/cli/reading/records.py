@@ -1,6 +1,5 @@
 """A TFRecord file of `tf.train.Example`s, by a spec of its features or by what its first records hold."""
 
-import json
 import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kmix_tf.cli.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.reading.source import Block, Source, first_line, read_json, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 SUFFIXES = (".tfrecord", ".tfrecords")
@@ -58,7 +57,7 @@ def read_records(path: pathlib.Path, target: str | None, spec: str | None) -> So
 def _of_file(path: pathlib.Path) -> dict[str, Feature]:
     wanted = '{"image": {"dtype": "uint8", "shape": [28, 28, 1]}, "label": {"dtype": "int64", "shape": []}}'
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = read_json(path)
         found = {name: Feature(each["dtype"], tuple(map(int, each["shape"]))) for name, each in told.items()}
         for each in found.values():
             if each.dtype not in (IMAGE, "string"):
