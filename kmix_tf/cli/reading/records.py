@@ -147,7 +147,7 @@ def _taken(path: pathlib.Path, features: dict[str, Feature], label: str) -> tupl
 
 def _blocks(path: pathlib.Path, features: dict[str, Feature], label: str, most: int) -> Iterator[Block]:
     """most: records at a time."""
-    (image,) = [name for name, each in features.items() if each.dtype == IMAGE and name != label] or [None]
+    image = next((name for name, each in features.items() if each.dtype == IMAGE and name != label), None)
     size = sum(math.prod(each.shape) for each in features.values())
     rows = max(1, min(1024, most, rows_of_a_block(max(size, 12_288))))
     try:
