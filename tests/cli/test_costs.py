@@ -5,6 +5,7 @@ import weakref
 from typing import ClassVar
 
 import numpy as np
+from PIL import Image
 
 from kmix_tf.cli.gallery import images
 from kmix_tf.cli.reading import image_folder, table
@@ -49,7 +50,7 @@ class Photographs:
     def __init__(self):
         self.held = self.most = 0
 
-    def __call__(self, path, channels=0):
+    def __call__(self, path, channels=0, least=None):
         photograph = np.zeros((300, 200, 3), np.uint8)
         self.held += 1
         self.most = max(self.most, self.held)
@@ -64,7 +65,7 @@ def test_photographs_are_shrunk_one_by_one(tmp_path, monkeypatch):
     for label in "ab":
         (tmp_path / label).mkdir()
         for i in range(40):
-            (tmp_path / label / f"{i}.jpg").touch()
+            Image.new("RGB", (200, 300)).save(tmp_path / label / f"{i}.jpg")
     for size in (None, 200):
         photographs = Photographs()
         monkeypatch.setattr(image_folder, "_decoded", photographs)

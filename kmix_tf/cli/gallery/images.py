@@ -8,13 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _extras
-from kmix_tf.cli.reading.image_folder import decode_image
+from kmix_tf.cli.reading.image_file import SUFFIXES, decode_image
+from kmix_tf.cli.reading.staying import refuse_links_out
 from kmix_tf.cli.terminal import UserError
 
 # Two groups of 16, so that k = 16 has full groups.
 COUNT = 32
 SIZE = 96
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".png")
 DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 
 
@@ -69,8 +69,9 @@ def folder_album(path: str, seed: int) -> Album:
     if not folder.is_dir():
         raise UserError(f"--images: there is no folder {path}.")
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    refuse_links_out(folder, files)
     if len(files) < 2:
-        kinds = ", ".join(suffix[1:] for suffix in SUFFIXES)
+        kinds = ", ".join(suffix[1:] for suffix in sorted(SUFFIXES))
         raise UserError(f"--images: {path} must hold at least 2 images ({kinds}). Received: {len(files)}.")
     chosen = sorted(np.random.default_rng(seed).permutation(len(files))[:COUNT])
     files = [files[index] for index in chosen]
@@ -81,7 +82,7 @@ def folder_album(path: str, seed: int) -> Album:
 def _read(file: pathlib.Path) -> np.ndarray:
     """A square from the middle of an image, uint8 `(side, side, 3)`."""
     try:
-        image = decode_image(file, channels=3)
+        image = decode_image(file, channels=3, least=(SIZE, SIZE))
     except UserError as error:
         raise UserError(f"--images: {file} cannot be read as an image: {error.message}") from error
     side = min(image.shape[:2])

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from kmix_tf.cli.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.reading.source import Block, Source, first_line, refuse_many, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
@@ -20,6 +20,10 @@ _ZIP_HEADER = 30
 _PIECE = 2**20
 # Of an array, for NumPy of whichever version.
 _MOST_AXES = 32
+# Bytes that a compressed array may unpack to: it is read whole.
+_MOST_UNPACKED = 2**30
+# Names in a sentence.
+_NAMED = 20
 # What damaged, encrypted and otherwise compressed files raise. Not MemoryError: claims of a file are held against its
 # size first, so that too little memory is no fault of the file's.
 DAMAGED = (
@@ -32,7 +36,7 @@ def read_npz(path: pathlib.Path) -> Source:
     """Arrays `x` `(n, ...)` and `y` of one file."""
     names, arrays = open_npz(path)
     if len(arrays) < 2:
-        raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(names) or 'none'}.")
+        raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(names[:_NAMED]) or 'none'}.")
     return _source(path.name, arrays["x"], arrays["y"])
 
 
@@ -72,6 +76,11 @@ def _no_such_file(path: pathlib.Path, kind: str, error: Exception) -> UserError:
 def _member(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """One array of an .npz: mapped if it is stored as it is, read otherwise; either way its check sum is right."""
     if info.compress_type != zipfile.ZIP_STORED:
+        if info.file_size > _MOST_UNPACKED:
+            raise ValueError(
+                f"{info.filename} unpacks to {info.file_size:,} bytes, and {_MOST_UNPACKED:,} are the most; save it "
+                "with np.savez, which does not compress, and it is read piece by piece"
+            )
         with archive.open(info) as file:
             _read_header(file, info.filename, info.file_size)
             file.seek(0)
@@ -141,7 +150,8 @@ def _source(name: str, x: np.ndarray, y: np.ndarray) -> Source:
         raise UserError(f"{name}: x must be numbers. Received: x of dtype {x.dtype}.")
     if x.size == 0:
         raise UserError(f"{name} is empty. Received: x of shape {x.shape}.")
-    return Source(name, "arrays", _blocks(x, np.asarray(y)), total=len(x))
+    refuse_many(name, len(x))
+    return Source(name, "arrays", _blocks(x, np.asarray(y)), total=len(x), labels=y)
 
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[Block]:

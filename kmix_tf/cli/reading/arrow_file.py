@@ -1,6 +1,5 @@
 """Parquet, Feather and Arrow files, and datasets that Hugging Face's library saved to disk."""
 
-import json
 import pathlib
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -10,7 +9,8 @@ import numpy as np
 
 from kmix_tf import _extras
 from kmix_tf.cli.reading.columns import Cells, Chunk, Table, is_missing
-from kmix_tf.cli.reading.source import rows_of_a_block
+from kmix_tf.cli.reading.source import first_line, read_json, refuse_many, rows_of_a_block
+from kmix_tf.cli.reading.staying import refuse_links_out, within
 from kmix_tf.cli.terminal import UserError
 
 PARQUET, ARROW = (".parquet", ".pq"), (".feather", ".arrow")
@@ -66,7 +66,9 @@ def parquet_table(path: pathlib.Path) -> Table:
     arrow = _arrow()
     parquet = _extras.require("pyarrow.parquet", "tables", "reading Parquet files")
     with _told(path, arrow):
-        names = parquet.ParquetFile(path).schema_arrow.names
+        file = parquet.ParquetFile(path)
+        names = file.schema_arrow.names
+        refuse_many(path.name, file.metadata.num_rows)
 
     def batches() -> Iterator[Any]:
         yield from parquet.ParquetFile(path).iter_batches(batch_size=rows_of_a_block(len(names)))
@@ -84,20 +86,19 @@ def arrow_table(path: pathlib.Path) -> Table:
 
 def saved_table(path: pathlib.Path) -> Table:
     """A folder that `datasets.Dataset.save_to_disk` made."""
-    if (path / SPLITS).exists():
-        splits = json.loads((path / SPLITS).read_text(encoding="utf-8")).get("splits", [])
-        raise UserError(f"{path} holds several datasets: {', '.join(splits)}. Name one, such as {path / splits[0]}.")
     arrow = _arrow()
     try:
-        state = json.loads((path / STATE).read_text(encoding="utf-8"))
-        files = [path / part["filename"] for part in state["_data_files"]]
-        info = json.loads((path / INFO).read_text(encoding="utf-8")) if (path / INFO).exists() else {}
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no saved dataset that can be read ({error}).") from error
-    if state.get("_indices_files") or not files:
+        if (path / SPLITS).exists():
+            raise _several(path, read_json(path / SPLITS)["splits"])
+        state = read_json(path / STATE)
+        files = [within(path, part["filename"]) for part in state["_data_files"]]
+        is_selection = bool(state.get("_indices_files")) or not files
+        classes = _classes(read_json(path / INFO) if (path / INFO).exists() else {})
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no saved dataset that can be read ({first_line(error)}).") from error
+    if is_selection:
         raise UserError(f"{path} holds a selection of rows, or none. Save it after dataset.flatten_indices().")
-    features = info.get("features") or {}
-    classes = {name: each.get("names") for name, each in features.items() if each.get("_type") == "ClassLabel"}
+    refuse_links_out(path, files)
     with _told(path, arrow):
         names = _reader(files[0]).schema.names
 
@@ -106,6 +107,19 @@ def saved_table(path: pathlib.Path) -> Table:
             yield from _batches(file)
 
     return _table(path, names, batches, classes)
+
+
+def _several(path: pathlib.Path, splits: list[str]) -> UserError:
+    return UserError(f"{path} holds several datasets: {', '.join(splits)}. Name one, such as {path / splits[0]}.")
+
+
+def _classes(info: dict[str, Any]) -> dict[str, list[str]]:
+    """Names of the classes that integers of a column stand for, by column."""
+    features = info.get("features") or {}
+    found = {name: each["names"] for name, each in features.items() if each.get("_type") == "ClassLabel"}
+    if not all(isinstance(word, str) for names in found.values() for word in names):
+        raise ValueError("names of classes must be text")
+    return found
 
 
 def _reader(path: pathlib.Path) -> Any:
@@ -131,6 +145,8 @@ def _table(path: pathlib.Path, names: list[str], batches: Any, classes: dict[str
             for batch in batches():
                 for start in range(0, batch.num_rows, rows_of_a_block(len(names))):
                     part = batch.slice(start, rows_of_a_block(len(names)))
+                    # What a damaged file holds may lie outside of it.
+                    part.validate(full=True)
                     columns = [Typed(part.column(i), (classes or {}).get(name)) for i, name in enumerate(names)]
                     yield Chunk(columns, part.num_rows, _row_from(first))
                     first += part.num_rows

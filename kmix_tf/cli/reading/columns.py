@@ -7,10 +7,14 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from kmix_tf.cli.terminal import UserError
+
 MISSING = {"", "na", "n/a", "nan", "null", "none", "?"}
 # ISO 8601 as far as it is common: a day, and maybe a time of it, of a zone.
 _DATE = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?")
 _SECONDS = 86_400
+# Columns of a table: each is looked at by itself.
+MOST_COLUMNS = 100_000
 
 
 class Column(Protocol):
@@ -41,6 +45,15 @@ class Table(NamedTuple):
     names: list[str]
     chunks: Callable[[], Iterator[Chunk]]
     notes: list[str]
+
+
+def refuse_wide(path: Any, columns: int) -> None:
+    """Refuses tables whose columns are too many to be looked at one by one."""
+    if columns > MOST_COLUMNS:
+        raise UserError(
+            f"{path}: a table may have at most {MOST_COLUMNS:,} columns. Received: {columns:,}. Numbers so wide are "
+            "read as arrays, from an .npz with x (n, ...) and y (n,)."
+        )
 
 
 class Cells:

@@ -3,15 +3,16 @@
 import collections
 import hashlib
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from kmix_tf.cli.reading.source import Block, Source, first_line, printable, rows_of_a_block
+from kmix_tf.cli.reading.image_file import SUFFIXES, decode_image, header_of
+from kmix_tf.cli.reading.source import Block, Source, printable, rows_of_a_block
+from kmix_tf.cli.reading.staying import refuse_links_out
 from kmix_tf.cli.terminal import UserError
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif"}
 # Without --image-size images keep their common size up to this; distances change little by shrinking what is larger.
 LARGEST_SIDE = 64
 # How many images are looked at to learn sizes and channels.
@@ -27,9 +28,11 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
         size: height and width in pixels; None keeps a common size up to 64, or takes 32 or 64.
     """
     folders = sorted(entry for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+    refuse_links_out(path, folders)
     entries = [entry for folder in folders for entry in sorted(folder.iterdir())]
     entries = [entry for entry in entries if entry.is_file() and not entry.name.startswith(".")]
     files = [entry for entry in entries if entry.suffix.lower() in SUFFIXES]
+    refuse_links_out(path, files)
     labels = [file.parent.name for file in files]
     if not files:
         raise UserError(
@@ -38,8 +41,8 @@ def read_images(path: pathlib.Path, size: int | None, limit: int, seed: int) -> 
         )
     counts = _counts([folder.name for folder in folders], labels)
     chosen = np.sort(np.random.default_rng(seed).permutation(len(files))[:limit])
-    # From all classes, which may differ in size. Photographs are large, so only their shapes are kept.
-    looked_at = [_decoded(files[i]).shape for i in chosen[:: max(1, len(chosen) // _LOOKED_AT)]]
+    # From all classes, which may differ in size. Photographs are large, so none is decoded for it.
+    looked_at = [_said_shape(files[i]) for i in chosen[:: max(1, len(chosen) // _LOOKED_AT)]]
     shape, resized = _shape(looked_at, size)
     source = Source(path.name, "images", iter(()), len(files), counts={c: n for c, n in counts.items() if n})
     source.target = "the subfolders"
@@ -79,27 +82,19 @@ def _notes(counts: dict[str, int], others: int, shape: tuple[int, ...], resized:
     return notes
 
 
-def decode_image(path: pathlib.Path, channels: int = 0) -> np.ndarray:
-    """uint8 `(height, width, channels)`, of an animation the first frame; or a UserError.
-
-    Args:
-        channels: 0 for those that it has.
-    """
-    try:
-        return tf.io.decode_image(path.read_bytes(), channels, expand_animations=False).numpy()
-    except tf.errors.OpError as error:
-        reason = "it is empty" if path.stat().st_size == 0 else first_line(error)
-        raise UserError(f"{path} is no image that can be read ({reason}).") from error
+def _said_shape(path: pathlib.Path) -> tuple[int, int, int]:
+    header = header_of(path)
+    return header.height, header.width, header.channels
 
 
-def _decoded(path: pathlib.Path) -> np.ndarray:
+def _decoded(path: pathlib.Path, least: tuple[int, int] | None = None) -> np.ndarray:
     """uint8 `(height, width, channels)`; of an animation the first frame."""
-    image = decode_image(path)
+    image = decode_image(path, least=least)
     # Grey with transparency is grey, and colours with transparency are colours.
     return image[..., : {2: 1, 4: 3}.get(image.shape[-1], image.shape[-1])]
 
 
-def _shape(shapes: list[tuple[int, ...]], size: int | None) -> tuple[tuple[int, int, int], bool]:
+def _shape(shapes: Sequence[tuple[int, ...]], size: int | None) -> tuple[tuple[int, int, int], bool]:
     """The shape that all images get, and whether any changes its size for it.
 
     Args:
@@ -135,8 +130,8 @@ def _blocks(
     for start in range(0, len(paths), rows):
         images = []
         for path in paths[start : start + rows]:
-            image = _decoded(path)
-            others += image.shape[:2] != shape[:2]
+            others += _said_shape(path)[:2] != shape[:2]
+            image = _decoded(path, shape[:2])
             coloured += image.shape[-1] > shape[-1]
             # At once, so that not all of a block's photographs are held as large as they are.
             images.append(_resized(image, shape))

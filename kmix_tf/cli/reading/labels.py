@@ -43,16 +43,26 @@ def encode(labels: np.ndarray, target: str, known: list[str] | None = None) -> C
         labels = _whole_numbers(labels, target)
     names, y = np.unique(labels, return_inverse=True)
     if len(names) == 1:
-        raise CannotSay(
-            f"{target}: all {len(labels)} samples are of class {names[0]!s}. Mixing within one class changes no "
-            "label, so there is nothing to audit; bring at least two classes."
-        )
+        raise _of_one_class(target, len(labels), names[0])
     if len(names) > max(_FEW, len(labels) // 2):
         raise CannotSay(
             f"{target} must hold classes: the audit is about classes. Received: {len(names)} different values in "
             f"{len(labels)} samples, e.g. {names[0]!s}, which looks like an identifier or a measurement."
         )
     return Classes(y.reshape(-1).astype(np.int64), names)
+
+
+def refuse_one_class(labels: np.ndarray, target: str) -> None:
+    """What `encode` refuses as well, where labels are known before the samples are read: that may take minutes."""
+    if labels.ndim == 1 and labels.dtype.kind in "iubU" and len(labels) > 1 and (labels == labels[0]).all():
+        raise _of_one_class(target, len(labels), labels[0])
+
+
+def _of_one_class(target: str, samples: int, name: object) -> CannotSay:
+    return CannotSay(
+        f"{target}: all {samples} samples are of class {name!s}. Mixing within one class changes no label, so "
+        "there is nothing to audit; bring at least two classes."
+    )
 
 
 def _one_label_each(labels: np.ndarray, target: str) -> np.ndarray:

@@ -1,18 +1,22 @@
 """A TFRecord file of `tf.train.Example`s, by a spec of its features or by what its first records hold."""
 
-import json
+import math
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 
-from kmix_tf.cli.reading.source import Block, Source, first_line, rows_of_a_block
+from kmix_tf.cli.reading.framing import longest_record
+from kmix_tf.cli.reading.image_file import MOST_VALUES, decoded
+from kmix_tf.cli.reading.source import Block, Source, first_line, read_json, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 SUFFIXES = (".tfrecord", ".tfrecords")
+# Bytes of the records that are in memory at once.
+_BLOCK = 2**26
 # Records that tell what all of them hold, where no spec does.
 _LOOKED_AT = 64
 # Names that a target goes by, where none is given.
@@ -44,10 +48,12 @@ def read_records(path: pathlib.Path, target: str | None, spec: str | None) -> So
         target: the feature of the labels; None for one called label, labels, y, target or class.
         spec: a JSON file of {name: {"dtype": ..., "shape": [...]}}, or None.
     """
+    most = _at_once(path)
     features = _first(path) if spec is None else _of_file(pathlib.Path(spec))
     label = _label(path, features, target)
     taken, left = _taken(path, features, label)
-    source = Source(path.name, "records", _blocks(path, {name: features[name] for name in (*taken, label)}, label))
+    blocks = _blocks(path, {name: features[name] for name in (*taken, label)}, label, most)
+    source = Source(path.name, "records", blocks)
     source.target = f"the feature {label!r}"
     told = ", ".join(f"{name}: {each.dtype} {list(each.shape)}" for name, each in features.items())
     source.notes = [] if spec is not None else [f"Features, as the first records have them: {told}."]
@@ -58,19 +64,33 @@ def read_records(path: pathlib.Path, target: str | None, spec: str | None) -> So
 def _of_file(path: pathlib.Path) -> dict[str, Feature]:
     wanted = '{"image": {"dtype": "uint8", "shape": [28, 28, 1]}, "label": {"dtype": "int64", "shape": []}}'
     try:
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = read_json(path)
         found = {name: Feature(each["dtype"], tuple(map(int, each["shape"]))) for name, each in told.items()}
-        for each in found.values():
-            if each.dtype not in (IMAGE, "string"):
-                np.dtype(each.dtype)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        for name, each in found.items():
+            if each.dtype not in (IMAGE, "string") and np.dtype(each.dtype).kind not in "fiub":
+                raise ValueError(f"{name}: dtype {each.dtype}")
+            if min(each.shape, default=0) < 0 or math.prod(each.shape) > MOST_VALUES:
+                raise ValueError(f"{name}: shape {each.shape}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise UserError(f"--spec: {path} must be JSON like {wanted}. Received: {error!r}.") from error
     return found
 
 
 def _records(path: pathlib.Path) -> tf.data.Dataset:
+    return tf.data.TFRecordDataset(str(path), "GZIP" if _is_packed(path) else "")
+
+
+def _is_packed(path: pathlib.Path) -> bool:
     with path.open("rb") as file:
-        return tf.data.TFRecordDataset(str(path), "GZIP" if file.read(2) == _GZIP else "")
+        return file.read(2) == _GZIP
+
+
+def _at_once(path: pathlib.Path) -> int:
+    """How many records fit into memory together."""
+    try:
+        return max(1, _BLOCK // max(1, longest_record(path, _is_packed(path))))
+    except ValueError as error:
+        raise _unreadable(path, error) from error
 
 
 def _first(path: pathlib.Path) -> dict[str, Feature]:
@@ -125,29 +145,55 @@ def _taken(path: pathlib.Path, features: dict[str, Feature], label: str) -> tupl
     return taken, [name for name in others if name not in taken]
 
 
-def _blocks(path: pathlib.Path, features: dict[str, Feature], label: str) -> Iterator[Block]:
+def _blocks(path: pathlib.Path, features: dict[str, Feature], label: str, most: int) -> Iterator[Block]:
+    """most: records at a time."""
+    image = next((name for name, each in features.items() if each.dtype == IMAGE and name != label), None)
+    size = sum(math.prod(each.shape) for each in features.values())
+    rows = max(1, min(1024, most, rows_of_a_block(max(size, 12_288))))
+    try:
+        dataset = _records(path).map(_parser(features, label)).batch(rows)
+        for x, y in dataset.as_numpy_iterator():
+            labels = _decoded(y)
+            if image is not None:
+                yield from _image_blocks(x, labels, features[image].shape)
+            else:
+                yield Block(x[:, np.newaxis] if x.ndim == 1 else x, labels)
+    except UserError:
+        raise
+    except (tf.errors.OpError, ValueError, TypeError, OverflowError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _parser(features: dict[str, Feature], label: str) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+    """Of one record, numbers, or an image as it is encoded; and its label."""
     spec = {name: each.parsed_by() for name, each in features.items()}
 
     def parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         parsed = tf.io.parse_single_example(record, spec)
         numbers = [_numbers(parsed[name], each) for name, each in features.items() if name != label]
+        if len(numbers) == 1:
+            return numbers[0], parsed[label]
         flat = [tf.reshape(tf.cast(part, tf.float32), [-1]) for part in numbers]
-        return numbers[0] if len(numbers) == 1 else tf.concat(flat, 0), parsed[label]
+        return tf.concat(flat, 0), parsed[label]
 
-    size = sum(int(np.prod(each.shape)) for each in features.values())
-    dataset = _records(path).map(parse).batch(max(1, min(1024, rows_of_a_block(max(size, 12_288)))))
-    try:
-        for x, y in dataset.as_numpy_iterator():
-            yield Block(x[:, np.newaxis] if x.ndim == 1 else x, _decoded(y))
-    except (tf.errors.OpError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from error
+    return parse
+
+
+def _image_blocks(contents: np.ndarray, y: np.ndarray, shape: tuple[int, ...]) -> Iterator[Block]:
+    """Images are decoded one by one: a small record may hold a large one."""
+    held: list[np.ndarray] = []
+    for place, content in enumerate(contents, 1):
+        image = decoded(content)
+        held.append(image.reshape(shape) if len(shape) == 3 else image)
+        if held[-1].shape != held[0].shape:
+            raise ValueError(f"images have different shapes: {held[0].shape} and {held[-1].shape}")
+        if place == len(contents) or len(held) >= rows_of_a_block(image.size):
+            yield Block(np.stack(held), y[place - len(held) : place])
+            held = []
 
 
 def _numbers(value: tf.Tensor, feature: Feature) -> tf.Tensor:
-    if feature.dtype == IMAGE:
-        image = tf.io.decode_image(value, expand_animations=False)
-        return tf.reshape(image, feature.shape) if len(feature.shape) == 3 else image
-    if feature.dtype in ("float32", "int64"):
+    if feature.dtype in ("float32", "int64", IMAGE):
         return value
     return tf.reshape(tf.io.decode_raw(value, feature.dtype), feature.shape)
 

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from kmix_tf.cli.reading.labels import encode, labels_as_written, preparation
-from kmix_tf.cli.reading.source import Reservoir, Scanner, Source, joined, printable
+from kmix_tf.cli.reading.labels import encode, labels_as_written, preparation, refuse_one_class
+from kmix_tf.cli.reading.source import Reservoir, Scanner, Source, joined, printable, refuse_long, refuse_many
 from kmix_tf.cli.terminal import CannotSay, UserError
 
 # Values of a sample: 400 MB at 8 bytes each. Measures hold two or three copies of it.
@@ -116,9 +116,12 @@ def look_through(source: Source, limit: int, seed: int, on_rows: Callable[[int],
     Raises:
         UserError: for features that are not finite, samples of several shapes or too many values, or none.
     """
+    if source.labels is not None:
+        refuse_one_class(source.labels, f"{source.name}: {source.target}")
     scanner = Scanner(source.name, source.columns)
     reservoir, shape = None, None
     labels: list[np.ndarray] = []
+    rows = widest = 0
     beside: dict[str, list[np.ndarray]] = {"time": [], "group": []}
     for x, y, *split_by in source.blocks:
         if shape not in (None, x.shape[1:]):
@@ -129,6 +132,9 @@ def look_through(source: Source, limit: int, seed: int, on_rows: Callable[[int],
         scanner.add(x)
         reservoir.add(x)
         labels.append(y)
+        rows, widest = rows + len(y), max(widest, y.dtype.itemsize if y.dtype.kind in "US" else 0)
+        refuse_many(source.name, rows)
+        refuse_long(f"{source.name}: {source.target}", rows, widest)
         for parts, values in zip(beside.values(), split_by, strict=True):
             if values is not None:
                 parts.append(values)

@@ -3,8 +3,10 @@
 import collections
 import dataclasses
 import hashlib
+import json
+import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +15,10 @@ from kmix_tf.cli.terminal import UserError
 
 # Values of a block: at 8 bytes each, 16 MiB.
 BLOCK_VALUES = 2**21
+# Samples of a dataset, of each of which its label and a hash are kept, and bytes of labels that are words.
+MOST_SAMPLES, MOST_TEXT = 100_000_000, 2**30
+# Bytes of a file of JSON: settings and names, no data.
+_MOST_JSON = 2**24
 
 
 class Block(NamedTuple):
@@ -36,7 +42,7 @@ class Source:
     where blocks hold only some of them. names: of the samples in blocks, where they have any (files). target: what
     the labels are called. notes: what was done while reading; a reader may add to them until its last block.
     copies: groups of equal files with different labels, by name, also of those that blocks leave out. searched: how
-    many files they were looked for in.
+    many files they were looked for in. labels: of all samples, where they are known before they are read.
     """
 
     name: str
@@ -50,6 +56,7 @@ class Source:
     notes: list[str] = dataclasses.field(default_factory=list)
     copies: list[list[str]] = dataclasses.field(default_factory=list)
     searched: int = 0
+    labels: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.name = printable(self.name)
@@ -63,6 +70,45 @@ def printable(text: str) -> str:
 def rows_of_a_block(values_of_a_sample: int) -> int:
     """How many samples make a block."""
     return max(1, BLOCK_VALUES // max(1, values_of_a_sample))
+
+
+def refuse_many(name: str, samples: int) -> None:
+    """Refuses more samples than can be remembered."""
+    if samples > MOST_SAMPLES:
+        raise UserError(
+            f"{name}: at most {MOST_SAMPLES:,} samples are looked through. Received: {samples:,} or more. Take a "
+            "part of them, drawn at random: an audit measures some thousands."
+        )
+
+
+def as_text(name: str, words: Sequence[str]) -> np.ndarray:
+    """Words as an array, in which each takes as much as the longest; or a UserError, if that is too much."""
+    refuse_long(name, len(words), 4 * max(map(len, words), default=0))
+    return np.array(words)
+
+
+def refuse_long(name: str, words: int, size: int) -> None:
+    """Refuses so many words, each of so many bytes, that they would not fit into memory."""
+    if words * size > MOST_TEXT:
+        raise UserError(
+            f"{name} must hold labels, which are short. Received: one of {size // 4:,} characters among {words:,}. "
+            "Shorten them, or choose another column."
+        )
+
+
+def read_json(path: pathlib.Path) -> Any:
+    """What a file of JSON holds.
+
+    Raises:
+        ValueError: for a file too large, no UTF-8, no JSON, or JSON nested without end.
+    """
+    size = path.stat().st_size
+    if size > _MOST_JSON:
+        raise ValueError(f"{path.name} has {size:,} bytes, and {_MOST_JSON:,} are the most")
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deep") from error
 
 
 def first_line(error: Exception) -> str:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kmix_tf.cli.reading.columns import Chunk, Table, are_dates, days
+from kmix_tf.cli.reading.columns import Chunk, Table, are_dates, days, refuse_wide
 from kmix_tf.cli.reading.encoding import Feature, encoded, features_of
-from kmix_tf.cli.reading.source import Block, Source
+from kmix_tf.cli.reading.source import Block, Source, as_text
 from kmix_tf.cli.reading.survey import surveyed
 from kmix_tf.cli.terminal import UserError
 
@@ -38,6 +38,7 @@ class Chosen(NamedTuple):
 
 def read_table(table: Table, roles: Roles) -> Source:
     """Features and labels of a table, which is looked through once before."""
+    refuse_wide(table.path, len(table.names))
     chosen = choose(table, roles)
     features, notes = features_of(table, surveyed(table.chunks(), chosen.features))
     source = Source(table.path.name, "table", _blocks(table, chosen, features))
@@ -93,10 +94,14 @@ def _notes(names: list[str], roles: Roles) -> list[str]:
 
 def _blocks(table: Table, chosen: Chosen, features: list[Feature]) -> Iterator[Block]:
     for chunk in table.chunks():
-        y = np.array(_all_of(table, chunk, chosen.label, "the target"))
+        y = _text(table, chunk, chosen.label, "the target")
         time = None if chosen.time is None else _times(table, chunk, chosen.time)
-        group = None if chosen.group is None else np.array(_all_of(table, chunk, chosen.group, "the group"))
+        group = None if chosen.group is None else _text(table, chunk, chosen.group, "the group")
         yield Block(encoded(features, chunk), y, time, group)
+
+
+def _text(table: Table, chunk: Chunk, place: int, what: str) -> np.ndarray:
+    return as_text(f"{table.path}: {what}", _all_of(table, chunk, place, what))
 
 
 def _all_of(table: Table, chunk: Chunk, place: int, what: str) -> list[str]:
