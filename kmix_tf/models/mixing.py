@@ -190,17 +190,8 @@ class MixModel(MixingWrapper):
             require_targets_apart(data, self.layer)
         return super().test_step(self.layer(*data, training=False))
 
-    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has converted: on the
-        # mean of what the replicas got, in which integers have become float64.
-        if data_batch is not None:
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data_batch)
-            if self.layer.num_classes is not None or self.layer.targets == "packed":
-                y = tf.nest.map_structure(
-                    lambda leaf: tf.cast(leaf, tf.int64) if leaf.dtype == tf.float64 else leaf, y
-                )
-            data_batch = self.layer(x, y, sample_weight, training=False)
-        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+    def _as_tried(self, data: Any) -> Any:
+        return self.layer(*data, training=False)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -165,6 +165,25 @@ class MixingWrapper(TellingModel):
         """
         export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has seen: on the mean
+        # of what the replicas got, in which integers have become float64.
+        if data_batch is not None:
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data_batch)
+            data_batch = self._as_tried((x, self._as_labels(y), sample_weight))
+        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def _as_labels(self, y: Any) -> Any:
+        """Targets with integers where a mean has made float64 of classes."""
+        mixer = self.mixers[0]
+        if y is None or (mixer.num_classes is None and mixer.targets != "packed"):
+            return y
+        return tf.nest.map_structure(lambda leaf: tf.cast(leaf, tf.int64) if leaf.dtype == tf.float64 else leaf, y)
+
+    def _as_tried(self, data: Any) -> Any:
+        """A batch `(x, y, sample_weight)` as `compute_loss` takes it outside steps."""
+        return data
+
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the wrapped model is built."""
 
