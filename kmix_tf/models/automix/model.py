@@ -17,7 +17,7 @@ from kmix_tf.models.automix.checked import checked_block, checked_layer, checked
 from kmix_tf.models.automix.momentum import checked_momentum, copy_of, follow
 from kmix_tf.models.automix.place import MapsOf
 from kmix_tf.models.first_pass import carrying, data_loss, scaled, unscaled, values_of
-from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.mixing import NOT_OFFERED, MixModel
 from kmix_tf.seeding import MixSeeds, as_seed, split
 
 LABELS = ("realised", "drawn")
@@ -243,7 +243,7 @@ class AutoMixModel(MixModel):
         return {name: value for name, value in super().test_step(data).items() if name not in names}
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: value for name, value in super().get_config().items() if name != "smoothing"}
+        config = {name: value for name, value in super().get_config().items() if name not in NOT_OFFERED}
         names = ("at", "train_block", "area_weight", "area_margin", "variance_weight", "ratio_margin", "labels")
         config |= {name: getattr(self, name) for name in names}
         config["block"] = keras.saving.serialize_keras_object(self.block)
