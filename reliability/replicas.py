@@ -143,7 +143,9 @@ def by_one(name: str) -> Trained:
     return Trained(weights, means)
 
 
-def _step(model: keras.Model, weights: list[np.ndarray], step: int, replica: int, rows: np.ndarray) -> dict[str, float]:
+def _step(
+    model: keras.Model, weights: list[np.ndarray], step: int, replica: int, rows: np.ndarray
+) -> dict[str, float]:
     """One step as a replica takes it in the middle of a training; returns the logs."""
     for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
@@ -152,7 +154,10 @@ def _step(model: keras.Model, weights: list[np.ndarray], step: int, replica: int
         approximate.step_seed = lambda seed, _: tf.stack([tf.constant(seed, tf.int64), step * 2**20 + replica])
     elif hasattr(model, "_counter"):
         model._counter.steps.assign(step)
-    return {key: each[0] for key, each in model.fit(X[rows], Y[rows], batch_size=8, shuffle=False, verbose=0).history.items()}
+    return {
+        key: each[0]
+        for key, each in model.fit(X[rows], Y[rows], batch_size=8, shuffle=False, verbose=0).history.items()
+    }
 
 
 def values(model: keras.Model) -> list[np.ndarray]:

@@ -23,10 +23,10 @@ def train():
     x, y = digits.images.reshape(-1, 64).astype("float32") / 16, digits.target
 
     def batches_of(worker):
-        mine = tf.data.Dataset.from_tensor_slices((x[:1200], y[:1200]))
-        mine = mine.shard(worker.num_input_pipelines, worker.input_pipeline_id).shuffle(600, seed=0).batch(32).repeat()
+        whole = tf.data.Dataset.from_tensor_slices((x[:1200], y[:1200]))
+        mine = whole.shard(worker.num_input_pipelines, worker.input_pipeline_id).shuffle(600, seed=0)
         # A seed of its own: workers with the same one draw alike.
-        return mine.apply(mix(KMixupLayer(16, num_classes=10), seed=worker.input_pipeline_id))
+        return mine.batch(32).repeat().apply(mix(KMixupLayer(16, num_classes=10), seed=worker.input_pipeline_id))
 
     batches = iter(strategy.distribute_datasets_from_function(batches_of))
     with strategy.scope():
@@ -34,12 +34,12 @@ def train():
         model = keras.Sequential([keras.layers.Input((64,)), keras.layers.Dense(64, "relu"), keras.layers.Dense(10)])
         optimizer = keras.optimizers.Adam()
         optimizer.build(model.trainable_variables)
+    weights = model.trainable_variables
     loss_of = keras.losses.CategoricalCrossentropy(from_logits=True, reduction="none")
 
     def step(images, labels):
         with tf.GradientTape() as tape:
             loss = tf.nn.compute_average_loss(loss_of(labels, model(images, training=True)))  # of the global batch
-        weights = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights, strict=True))
 
     train_step = tf.function(lambda: strategy.run(step, next(batches)))
@@ -52,8 +52,7 @@ def train():
 def start():
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
     cluster = {"worker": [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]}
-    for each in sockets:
-        each.close()
+    _ = [each.close() for each in sockets]
     tasks = [json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}) for index in range(2)]
     workers = [subprocess.Popen([sys.executable, __file__], env={**os.environ, "TF_CONFIG": task}) for task in tasks]
     sys.exit(max(worker.wait() for worker in workers))

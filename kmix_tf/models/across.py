@@ -1,4 +1,4 @@
-"""Mixing across replicas: each sees the rows of all, mixes them with the seed of all, and keeps what is of its own."""
+"""Mixing across replicas: each sees the rows of all, mixes them with the seed of all, and keeps its own rows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -47,13 +47,13 @@ def require_gathering(strategy: tf.distribute.Strategy, compiled: bool) -> None:
     if is_server or (is_many and not isinstance(strategy, _STRATEGIES)):
         raise _checks.problem(
             "across_replicas=True needs replicas that step together: MirroredStrategy or "
-            f"MultiWorkerMirroredStrategy. Received: {type(strategy).__name__}. Leave it out: each replica then mixes "
+            f"MultiWorkerMirroredStrategy. Received: {type(strategy).__name__}. Leave it out, and each replica mixes "
             "its own rows."
         )
     if is_many and compiled:
         raise _checks.problem(
-            "across_replicas=True gathers rows between devices, which XLA cannot compile. Received: jit_compile=True. "
-            "Leave out one of the two."
+            "across_replicas=True gathers rows from other devices, which XLA cannot compile. Received: "
+            "jit_compile=True. Leave out one of the two."
         )
 
 
@@ -76,4 +76,3 @@ def _rows_before(sizes: tf.Tensor) -> tf.Tensor:
     numbers = _all(tf.reshape(tf.cast(own, tf.int32), [1]))
     is_own = tf.cast(tf.equal(numbers, tf.cast(own, tf.int32)), sizes.dtype)
     return tf.reduce_sum(is_own * tf.cumsum(sizes, exclusive=True))
-

@@ -165,6 +165,20 @@ class MixingWrapper(TellingModel):
         """
         export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
+    def _maybe_symbolic_build(self, **batches: Any) -> None:
+        try:
+            super()._maybe_symbolic_build(**batches)
+        except ValueError as error:
+            # What Keras 3 says of the batches of several processes, with or without a mix.
+            if "PerReplica" not in str(error):
+                raise
+            with _checks.speaking_as(self):
+                raise _checks.problem(
+                    "fit and evaluate of this Keras do not run on several workers. Received: "
+                    f"{type(self.distribute_strategy).__name__}. Write the loop, as examples/distributed/"
+                    "two_workers.py does; or take TensorFlow 2.15 with Keras 2, whose fit does."
+                ) from error
+
     def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has seen: on the mean
         # of what the replicas got, in which integers have become float64.
