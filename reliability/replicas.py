@@ -4,6 +4,7 @@ The devices are two logical ones of the processor, which step as accelerators do
 and gradients are summed up. The last batches of an epoch are uneven: a replica gets fewer rows, one, or none.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from kmix_tf import (
     MixAccuracy,
     MixLayer,
     MixModel,
+    MultiMixLayer,
     PuzzleMixLayer,
 )
 from kmix_tf.models.approximate import model as approximate
@@ -87,6 +89,14 @@ MODELS: dict[str, Callable[[int], keras.Model]] = {
     "AdaMixupModel": lambda s: AdaMixupModel(network(), _PLAIN, policy(), seed=s),
     "AutoMixModel": _auto,
     "ApproximateMixupModel": _approximate,
+}
+LAYERS: dict[str, Callable[[], Any]] = {
+    "KMixupLayer": lambda: KMixupLayer(4, num_classes=CLASSES),
+    "LocalMixupLayer": lambda: LocalMixupLayer(num_classes=CLASSES),
+    "packed targets": lambda: _PACKED,
+    "MultiMixLayer": lambda: MultiMixLayer(3, num_classes=CLASSES),
+    "ChoiceLayer": _choice,
+    "PuzzleMixLayer": lambda: PuzzleMixLayer(num_classes=CLASSES, blocks=2),
 }
 SHORT = ("MixModel, packed targets", "ManifoldMixModel", "AutoMixModel")
 
@@ -186,6 +196,41 @@ def compared(name: str, strategy: tf.distribute.Strategy) -> float:
     return apart(two, expected)
 
 
+def gathering(name: str, across: bool = True) -> MixModel:
+    """A compiled model that mixes with the layer of a name, among the rows of all replicas."""
+    keras.utils.set_random_seed(5)
+    model = MixModel(network(), LAYERS[name](), seed=3, across_replicas=across)
+    sparse = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    soft = keras.losses.CategoricalCrossentropy(from_logits=True)
+    loss = LocalMixupLoss(sparse) if "packed" in name else soft
+    model.compile(keras.optimizers.SGD(0.5), loss, jit_compile=False)
+    return model
+
+
+def compared_across(name: str, strategy: tf.distribute.Strategy) -> float:
+    """How far two replicas that mix across come, in weights and loss, from one process that is given all rows."""
+    with strategy.scope():
+        two = gathering(name)
+    one = gathering(name)
+    losses = [model.fit(dataset(np.arange(16)), verbose=0).history["loss"][0] for model in (two, one)]
+    weights = apart(Trained(values(two), {}), Trained(values(one), {}))
+    return max(weights, abs(losses[0] - losses[1]) / losses[1])
+
+
+def costs(strategy: tf.distribute.Strategy, steps: int) -> tuple[float, float]:
+    """Milliseconds of a step of 2 x 128 rows, without and with rows of all replicas."""
+    x, y = np.zeros([256 * (steps + 1), 6, 6, 1], np.float32), np.zeros(256 * (steps + 1), np.int64)
+    found = []
+    for across in (False, True):
+        with strategy.scope():
+            model = gathering("KMixupLayer", across)
+        model.fit(x[:256], y[:256], batch_size=256, verbose=0)  # traces
+        began = time.perf_counter()
+        model.fit(x, y, batch_size=256, verbose=0)
+        found.append(1000 * (time.perf_counter() - began) / (steps + 1))
+    return found[0], found[1]
+
+
 def draws(strategy: tf.distribute.Strategy, steps: int) -> tuple[int, int]:
     """How many different mixtures both replicas make of the same rows in these steps, and of how many."""
     with strategy.scope():
@@ -222,6 +267,14 @@ def measure(short: bool) -> Iterator[Row]:
             f"plain `fit`: weights {control:.0e} apart",
             numbers,
         )
+    found = [compared_across(name, strategy) for name in (["KMixupLayer"] if short else LAYERS)]
+    default, across = costs(strategy, 10 if short else 200)
+    yield Row(
+        "`MixModel(across_replicas=True)`: the step that one process takes of the whole batch",
+        len(found),
+        sum(each < 1e-4 for each in found),
+        numbers=f"at most {max(found):.0e} apart; a step of 256 rows: {across:.0f} ms; by default {default:.0f} ms",
+    )
     distinct, count = draws(strategy, 5 if short else 100)
     yield Row("the same rows on both replicas, step after step: other mixtures each time", count, distinct)
 

@@ -67,7 +67,8 @@ def _all(leaf: Any) -> Any:
             "across_replicas=True gathers numbers. Received: strings in the batch. Leave them out of it."
         )
     sent = leaf if leaf.dtype in _GATHERED else tf.cast(leaf, tf.float32 if leaf.dtype.is_floating else tf.int64)
-    return tf.cast(tf.distribute.get_replica_context().all_gather(sent, 0), leaf.dtype)
+    # A batch as it comes of an iterator is on no device yet, which collective operations refuse.
+    return tf.cast(tf.distribute.get_replica_context().all_gather(tf.identity(sent), 0), leaf.dtype)
 
 
 def _rows_before(sizes: tf.Tensor) -> tf.Tensor:
