@@ -32,10 +32,14 @@ class StepCounter:
             name="mix_steps", shape=(), dtype="int64", initializer="zeros", trainable=False, aggregation=once
         )
 
-    def next(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The number of this step, from 0, int64, and its seed, int32 `(2,)`. The next call is the next step."""
+    def next(self, alike: bool = False) -> tuple[tf.Tensor, tf.Tensor]:
+        """The number of this step, from 0, int64, and its seed, int32 `(2,)`. The next call is the next step.
+
+        alike: whether all replicas get the seed of the first.
+        """
         step = tf.identity(tf.convert_to_tensor(self.steps))
         self.steps.assign(step + 1)
-        replica = tf.cast(tf.distribute.get_replica_context().replica_id_in_sync_group, tf.int32)
+        number = 0 if alike else tf.distribute.get_replica_context().replica_id_in_sync_group
+        replica = tf.cast(number, tf.int32)
         # Seeds need only differ, TensorFlow's generators scramble them.
         return step, tf.stack([self.seed % 2**31 + replica * _REPLICA, tf.cast(step, tf.int32)])

@@ -13,11 +13,15 @@ from kmix_tf._compat import register
 from kmix_tf.batch.one_dictionary import is_one_dictionary
 from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
+from kmix_tf.models.across import across, require_gathering
 from kmix_tf.models.backends import IN_THE_DATA_STAGE, require_tensorflow
 from kmix_tf.models.first_pass import carrying, first_pass
 from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
 from kmix_tf.saliency.pooling import gaussian_sizes
+
+# Options of `MixModel` that models which mix in their own way have not.
+NOT_OFFERED = ("smoothing", "across_replicas")
 
 
 @register
@@ -44,6 +48,12 @@ class MixModel(MixingWrapper):
             `add_loss` added, and `clean_weight` must be 0.
         smoothing: standard deviation, in places, of a Gaussian to smooth this saliency by, or one for each axis;
             default None. Worth having with `SaliencyMixBlend`, whose box else follows a single noisy pixel.
+        across_replicas: False (default), each replica of a distribution strategy takes its own rows for the batch:
+            it pairs, weighs and chooses among these. True, it mixes them with those of all replicas, which are
+            gathered and mixed on each of them with one seed: what results is what one process makes of the whole
+            batch, with partners from the whole of it and weights whose mean is 1 in the whole of it. That sends each
+            batch to every replica, and has each do the mixing of all. For `MirroredStrategy` and
+            `MultiWorkerMirroredStrategy`; without a strategy it changes nothing.
 
     Samples whose saliency is NaN or infinite, as where gradients overflow, are mixed as if it were uniform; `fit`
     warns of how many there were, after each epoch. It warns, too, if more than half of the mixtures, or all of a
@@ -93,6 +103,7 @@ class MixModel(MixingWrapper):
         seed: int | None = None,
         clean_weight: float = 0.0,
         smoothing: Any = None,
+        across_replicas: bool = False,
         **kwargs: Unpack[KerasOptions],
     ):
         require_tensorflow("its step, which mixes each batch", f"{IN_THE_DATA_STAGE}, which mixes as well")
@@ -104,6 +115,9 @@ class MixModel(MixingWrapper):
             self._look_for_lookups(input_specs(model))
         self.clean_weight = _checks.number("clean_weight", clean_weight)
         self.smoothing = _checked_smoothing(smoothing, layer)
+        self.across_replicas = _checks.flag("across_replicas", across_replicas)
+        if self.across_replicas and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            self.supports_jit = False
         self._carried = threading.local()
 
     @property
@@ -111,11 +125,22 @@ class MixModel(MixingWrapper):
         """The layer that mixes."""
         return [self.layer]
 
+    @_checks.speaks
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As `MixingWrapper.compile`.
+
+        Raises:
+            ValueError: also for `across_replicas=True` with XLA or with a strategy that does not gather.
+        """
+        if self.across_replicas:
+            require_gathering(self.distribute_strategy, kwargs.get("jit_compile") is True)
+        super().compile(*args, **kwargs)
+
     def call(self, x: Any, training: bool | None = None) -> Any:
         return self.model(x, training=training)
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        step, seed = self._counter.next()
+        step, seed = self._counter.next(alike=self.across_replicas)
         data = self._taken(data)
         axes = salient_axes(self.layer)
         if axes is None and not self.clean_weight:
@@ -145,8 +170,15 @@ class MixModel(MixingWrapper):
         self._is_looked_at = True
 
     def _mixed(self, data: Any, seed: tf.Tensor, step: tf.Tensor, saliency: tf.Tensor | None = None) -> Any:
-        with self._told.counting():
+        def mixed(data: Any, saliency: Any) -> Any:
             return self.layer(*data, training=True, seed=seed, step=step, saliency=saliency)
+
+        with self._told.counting():
+            return across(mixed, data, saliency) if self._gathers else mixed(data, saliency)
+
+    @property
+    def _gathers(self) -> bool:
+        return self.across_replicas and tf.distribute.get_replica_context().num_replicas_in_sync > 1
 
     def mix(self, data: tuple[Any, Any, Any], seed: Any, step: Any) -> Any:
         """The mixtures that a step with this seed and number trains on, of a batch `(x, y, sample_weight)`; not of a
@@ -190,17 +222,8 @@ class MixModel(MixingWrapper):
             require_targets_apart(data, self.layer)
         return super().test_step(self.layer(*data, training=False))
 
-    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
-        # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has converted: on the
-        # mean of what the replicas got, in which integers have become float64.
-        if data_batch is not None:
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data_batch)
-            if self.layer.num_classes is not None or self.layer.targets == "packed":
-                y = tf.nest.map_structure(
-                    lambda leaf: tf.cast(leaf, tf.int64) if leaf.dtype == tf.float64 else leaf, y
-                )
-            data_batch = self.layer(x, y, sample_weight, training=False)
-        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+    def _as_tried(self, data: Any) -> Any:
+        return self.layer(*data, training=False)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -210,6 +233,7 @@ class MixModel(MixingWrapper):
             "seed": self._counter.seed,
             "clean_weight": self.clean_weight,
             "smoothing": None if self.smoothing is None else list(self.smoothing),
+            "across_replicas": self.across_replicas,
         }
 
 

@@ -165,6 +165,39 @@ class MixingWrapper(TellingModel):
         """
         export(self.model.export, checked_path(filepath, path), format, verbose, input_signature, options)
 
+    def _maybe_symbolic_build(self, **batches: Any) -> None:
+        try:
+            super()._maybe_symbolic_build(**batches)
+        except ValueError as error:
+            # What Keras 3 says of the batches of several processes, with or without a mix.
+            if "PerReplica" not in str(error):
+                raise
+            with _checks.speaking_as(self):
+                raise _checks.problem(
+                    "fit and evaluate of this Keras do not run on several workers. Received: "
+                    f"{type(self.distribute_strategy).__name__}. Write the loop, as examples/distributed/"
+                    "two_workers.py does; or take TensorFlow 2.15 with Keras 2, whose fit does."
+                ) from error
+
+    def _symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        # Under a distribution strategy, Keras 3 tries loss and metrics on a batch that no step has seen: on the mean
+        # of what the replicas got, in which integers have become float64.
+        if data_batch is not None:
+            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data_batch)
+            data_batch = self._as_tried((x, self._as_labels(y), sample_weight))
+        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    def _as_labels(self, y: Any) -> Any:
+        """Targets with integers where a mean has made float64 of classes."""
+        mixer = self.mixers[0]
+        if y is None or (mixer.num_classes is None and mixer.targets != "packed"):
+            return y
+        return tf.nest.map_structure(lambda leaf: tf.cast(leaf, tf.int64) if leaf.dtype == tf.float64 else leaf, y)
+
+    def _as_tried(self, data: Any) -> Any:
+        """A batch `(x, y, sample_weight)` as `compute_loss` takes it outside steps."""
+        return data
+
     def build(self, input_shape: Any = None) -> None:
         """Nothing to make: the wrapped model is built."""
 

@@ -18,7 +18,7 @@ from kmix_tf.models.ada.features import Features
 from kmix_tf.models.ada.networks import checked_discriminator, checked_policy, default_discriminator
 from kmix_tf.models.ada.ratios import Intervals, interval_of, intervals_of, intrusion_loss, ratios_within
 from kmix_tf.models.first_pass import data_loss
-from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.mixing import NOT_OFFERED, MixModel
 from kmix_tf.ratio import BetaRatio
 from kmix_tf.seeding import mix_seeds
 
@@ -263,7 +263,7 @@ class AdaMixupModel(MixModel):
             self._current.step = before
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: value for name, value in super().get_config().items() if name != "smoothing"}
+        config = {name: value for name, value in super().get_config().items() if name not in NOT_OFFERED}
         config |= {"at": self.at, "intrusion_weight": self.intrusion_weight}
         return config | {
             name: keras.saving.serialize_keras_object(getattr(self, name)) for name in ("policy", "discriminator")

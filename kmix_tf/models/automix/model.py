@@ -17,7 +17,7 @@ from kmix_tf.models.automix.checked import checked_block, checked_layer, checked
 from kmix_tf.models.automix.momentum import checked_momentum, copy_of, follow
 from kmix_tf.models.automix.place import MapsOf
 from kmix_tf.models.first_pass import carrying, data_loss, scaled, unscaled, values_of
-from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.mixing import NOT_OFFERED, MixModel
 from kmix_tf.seeding import MixSeeds, as_seed, split
 
 LABELS = ("realised", "drawn")
@@ -26,10 +26,11 @@ _MOMENTUM = 0.999  # as published
 
 
 class _Pass(NamedTuple):
-    """What a step knows of the block's own mixtures. loss, error: scalars. gradients: of the block's weights."""
+    """What a step knows of the block's own mixtures. loss: a scalar. errors: of each mask. gradients: of the block's
+    weights."""
 
     loss: tf.Tensor
-    error: tf.Tensor
+    errors: tf.Tensor
     gradients: list[tf.Tensor]
 
 
@@ -208,10 +209,12 @@ class AutoMixModel(MixModel):
             answers = self.teacher(x, training=False)
             loss = tf.cast(data_loss(self, x, y, answers, sample_weight), tf.float32)
             blended, ratio = seen[-1]["blended"], seen[-1]["drawn"].plan.ratio
-            objective, scale = scaled(self.optimizer, loss + self._cost_of_masks(blended, ratio))
+            # Replicas' gradients are summed up, and Keras has divided the loss by their number.
+            cost = self._cost_of_masks(blended, ratio) / _replicas()
+            objective, scale = scaled(self.optimizer, loss + cost)
         gradients = tape.gradient(objective, weights, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        error = tf.reduce_mean(tf.abs(blended.ratio - ratio))
-        return _Pass(loss, error, [unscaled(gradient, scale) for gradient in gradients])
+        errors = tf.abs(blended.ratio - ratio)
+        return _Pass(loss * _replicas(), errors, [unscaled(gradient, scale) for gradient in gradients])
 
     def _cost_of_masks(self, blended: Any, ratio: tf.Tensor) -> tf.Tensor:
         cost = self.area_weight * area_loss(blended.ratio, ratio, self.area_margin)
@@ -223,8 +226,10 @@ class AutoMixModel(MixModel):
     def _learn(self, seen: _Pass) -> None:
         """Keeps the block's gradients for Keras' own step, which takes them through the loss."""
         self._carried.block = seen.gradients
-        for metric, value in zip(self._told_of_block, (seen.loss, seen.error), strict=True):
-            metric.update_state(value)
+        told_loss, told_error = self._told_of_block
+        # By mixtures: on a replica that got no rows there is no mean.
+        told_loss.update_state(seen.loss, tf.size(seen.errors))
+        told_error.update_state(seen.errors)
 
     def compute_loss(self, *args: Any, **kwargs: Any) -> tf.Tensor:
         loss = super().compute_loss(*args, **kwargs)
@@ -238,7 +243,7 @@ class AutoMixModel(MixModel):
         return {name: value for name, value in super().test_step(data).items() if name not in names}
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: value for name, value in super().get_config().items() if name != "smoothing"}
+        config = {name: value for name, value in super().get_config().items() if name not in NOT_OFFERED}
         names = ("at", "train_block", "area_weight", "area_margin", "variance_weight", "ratio_margin", "labels")
         config |= {name: getattr(self, name) for name in names}
         config["block"] = keras.saving.serialize_keras_object(self.block)
@@ -246,3 +251,7 @@ class AutoMixModel(MixModel):
         is_number = not callable(self.momentum)
         config["momentum"] = self.momentum if is_number else keras.saving.serialize_keras_object(self.momentum)
         return config
+
+
+def _replicas() -> int:
+    return tf.distribute.get_strategy().num_replicas_in_sync
