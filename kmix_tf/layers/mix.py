@@ -14,6 +14,7 @@ from kmix_tf.batch.batch import Batch, read, require_alike
 from kmix_tf.batch.box_options import checked_box_options
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
+from kmix_tf.batch.door import require_arrays
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.batch.one_dictionary import taken_apart
 from kmix_tf.blend import BlendStrategy, LinearBlend, as_blend
@@ -320,6 +321,8 @@ class MixLayer(Adapts, Stage):
             >>> x, y = layer.between(first, second)
         """
         require_one_batch(self.blend)
+        for side in (first, second):
+            require_arrays(*_three(side))
         ours, theirs = (self._read(*_three(side), training) for side in (first, second))
         theirs = require_alike(ours, theirs)
         if not trains(training):
