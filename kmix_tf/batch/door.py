@@ -100,7 +100,7 @@ def _require_readable(shown: str, leaf: Any) -> None:
     except Exception as error:  # What other libraries raise is theirs to choose.
         raise _checks.problem(
             f"{shown} must be an array of numbers that TensorFlow can read. Received: {shown} {_kind(leaf)}. Make "
-            f"numbers of it first, such as np.asarray({shown}, np.float32); of dates, differences in days; of records "
+            f"numbers of it first, such as np.asarray({shown}, np.float32); of dates, days since one; of records "
             "and frames, one array for each column.",
             TypeError,
         ) from error
