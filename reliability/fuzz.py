@@ -45,7 +45,9 @@ def asked(way: str, count: int, seconds: float) -> Row:
         except Exception as error:
             made = 1
             told = traceback.format_exception_only(error)[-1].strip()[:500]
-            print(f"does not hold: {told}\n  again: cd reliability; python -c \"import fuzz; fuzz.replay('{way}', {number})\"")
+            print(
+                f"does not hold: {told}\n  again: cd reliability; python -c \"import fuzz; fuzz.replay('{way}', {number})\""
+            )
         times, number = times + made, number + 1
     return Row(f"calls {way}", times, held)
 

@@ -5,20 +5,20 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from fuzzing.batches import CLASSES, one_of
+from fuzzing.batches import CLASSES, Batch, one_of
 
 import kmix_tf
 
 ALPHAS = (1e-3, 1e-2, 0.2, 1.0, 1.0, 1.0, 4.0, 100.0, 1e6)
 # Layers that cut or fade by place, and what each may be told besides.
-CUTTING: dict[str, Callable[[np.random.Generator], dict[str, Any]]] = {
-    "CutMixLayer": lambda rng: {},
-    "FMixLayer": lambda rng: {"decay": one_of(rng, [1.5, 3.0, 5.0])},
-    "GridMixLayer": lambda rng: {"grid": one_of(rng, [2, 3, 4, 9])},
-    "SmoothMixLayer": lambda rng: {},
-    "AttentiveMixLayer": lambda rng: {"grid": one_of(rng, [2, 3, 7])},
-    "SaliencyMixLayer": lambda rng: {},
-    "ResizeMixLayer": lambda rng: {"resize": one_of(rng, ["nearest", "nearest", "area"])},
+CUTTING: dict[str, Callable[..., dict[str, Any]]] = {
+    "CutMixLayer": lambda rng, most: {},
+    "FMixLayer": lambda rng, most: {"decay": one_of(rng, [1.5, 3.0, 5.0])},
+    "GridMixLayer": lambda rng, most: {"grid": int(rng.integers(2, most + 1))},
+    "SmoothMixLayer": lambda rng, most: {},
+    "AttentiveMixLayer": lambda rng, most: {"grid": int(rng.integers(2, most + 1))},
+    "SaliencyMixLayer": lambda rng, most: {},
+    "ResizeMixLayer": lambda rng, most: {"resize": one_of(rng, ["nearest", "nearest", "area"])},
 }
 KINDS = ("MixLayer", "KMixupLayer", "KMixupLayer", "MultiMixLayer", "LocalMixupLayer", *CUTTING)
 RARE = ("PuzzleMixLayer", "CoMixupLayer", "ChoiceLayer", "AlignMixBlend", "StyleMixBlend", "StyleCutMixBlend")
@@ -102,14 +102,14 @@ def asked(rng: np.random.Generator, kind: str, is_compiled: bool) -> dict[str, A
     return told
 
 
-def layer(rng: np.random.Generator, kind: str, told: dict[str, Any], options: dict[str, Any]) -> Any:
+def layer(rng: np.random.Generator, kind: str, told: dict[str, Any], batch: Batch) -> Any:
     """A random layer of a kind.
 
     Args:
-        told: as `asked` gave it. options: what the batch wants the layer to be told.
+        told: as `asked` gave it. batch: that it is for.
     """
     solver = "graph" if told["host"] is False else one_of(rng, ["host", "host", "host", "graph"])
-    options = {**options, "probability": one_of(rng, [1.0, 1.0, 1.0, 0.5])}
+    options = {**batch.options, "probability": one_of(rng, [1.0, 1.0, 1.0, 0.5])}
     if told["packed"]:
         options["targets"] = "packed"
     if kind == "ChoiceLayer":
@@ -122,7 +122,7 @@ def layer(rng: np.random.Generator, kind: str, told: dict[str, Any], options: di
         paired = kmix_tf.RandomPairing() if kind != "MixLayer" else pairing(rng, solver, told["of_classes"])
         shares = kmix_tf.BetaRatio(one_of(rng, ALPHAS), "sample") if kind != "MixLayer" else ratio(rng, paired)
         return kmix_tf.MixLayer(paired, shares, blend(kind), weight(rng), **options)
-    return preset(rng, kind, told, {**options, **common(rng, solver)})
+    return preset(rng, kind, batch.places, {**options, **common(rng, solver)})
 
 
 def blend(kind: str) -> Any:
@@ -145,10 +145,10 @@ def common(rng: np.random.Generator, solver: str) -> dict[str, Any]:
     }
 
 
-def preset(rng: np.random.Generator, kind: str, told: dict[str, Any], options: dict[str, Any]) -> Any:
+def preset(rng: np.random.Generator, kind: str, places: tuple[int, ...], options: dict[str, Any]) -> Any:
     """A layer that is named after a paper."""
     if kind in CUTTING:
-        options.update(axes=told["axes"], **CUTTING[kind](rng))
+        options.update(axes=len(places), **CUTTING[kind](rng, min(places)))
     if kind == "ResizeMixLayer":
         del options["alpha"]
         options["scale"] = one_of(rng, [(0.1, 0.8), (0.0, 1.0), (0.5, 0.5)])

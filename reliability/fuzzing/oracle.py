@@ -142,18 +142,20 @@ def of_many(leaf: np.ndarray, told: Told, by_place: bool) -> np.ndarray:
     return np.mean([leaf[(rows, *places)] for rows in told.sources], axis=0)
 
 
-def is_realised(told: Told) -> None:
-    """Whether the share in labels is that which is seen."""
+def is_realised(told: Told, is_style: bool = False) -> None:
+    """Whether the share in labels is that which is seen; of StyleMix, whose style has a share as well, it is not."""
     for values in (told.drawn, told.share, told.label, *([] if told.mask is None else [told.mask])):
-        require(((values >= 0) & (values <= 1)).all(), "shares outside [0, 1]")
-    if told.mask is not None and told.shares is None:
+        require(((values >= 0) & (values <= 1 + 1e-6)).all(), "shares outside [0, 1]")
+    if told.mask is not None and told.shares is None and not is_style:
         seen = told.mask.reshape(len(told.mask), -1).mean(axis=1)
         require(np.abs(seen - told.label).max(initial=0) < 1e-5, "labels do not follow what is seen")
     if told.shares is not None:
         require(np.abs(told.shares.sum(axis=1) - 1).max(initial=0) < 1e-5, "shares do not sum to 1")
         size = told.shares.shape[1]
-        seen = [np.mean([np.mean(rows == at, axis=tuple(range(1, rows.ndim))) for rows in told.sources], axis=0)
-                for at in range(size)]
+        seen = [
+            np.mean([np.mean(rows == at, axis=tuple(range(1, rows.ndim))) for rows in told.sources], axis=0)
+            for at in range(size)
+        ]
         require(np.abs(np.stack(seen, 1) - told.shares).max(initial=0) < 1e-5, "labels do not follow what is seen")
 
 
@@ -205,7 +207,10 @@ def target(first: Any, second: Any, told: Told, batch: Batch, rule: Any = None) 
     share = told.mask if by_place and told.mask is not None else told.label
     if rule is not None:
         share = remixed(own, other, share, rule)
-    counts = [factors(y, weight, batch) + presence(values, batch), factors(y2, weight2, batch) + presence(others, batch)]
+    counts = [
+        factors(y, weight, batch) + presence(values, batch),
+        factors(y2, weight2, batch) + presence(others, batch),
+    ]
     if not counts[0]:
         return own, other, share, None
     rank = max(share.ndim, *(each.ndim for each in counts[0]))
