@@ -8,7 +8,7 @@ import tensorflow as tf
 
 CLASSES = 4
 FLOATS = ("float16", "bfloat16", "float32", "float32", "float64")
-DTYPES = (*FLOATS, "uint8", "int32", "bool")
+DTYPES = (*FLOATS, "uint8", "int8", "int32", "uint16", "int64", "bool")
 # Shapes of images by how many axes they have: with channels, without, and of odd sizes.
 IMAGES = {
     1: [(7,), (5, 3), (12, 1), (4, 2, 2)],
@@ -38,8 +38,8 @@ def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> Any
     """Random numbers of a dtype, of a random scale, far from the origin now and then."""
     if dtype == "bool":
         return rng.random(shape) < 0.5
-    if dtype in ("uint8", "int32"):
-        return rng.integers(0, 256, shape).astype(dtype)
+    if dtype not in FLOATS:
+        return rng.integers(0, 128, shape).astype(dtype)
     scale, offset = one_of(rng, [1.0, 1.0, 1e-3, 100.0]), one_of(rng, [0.0, 0.0, 10.0])
     values = rng.normal(size=shape) * scale + offset
     return tf.cast(values, dtype) if dtype == "bfloat16" else values.astype(dtype)
@@ -95,7 +95,7 @@ def _riding(rng: np.random.Generator, size: int, told: dict[str, Any]) -> Any:
 
 
 def _labels(rng: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    return rng.integers(0, CLASSES, shape).astype(one_of(rng, ["int32", "int64", "uint8"]))
+    return rng.integers(0, CLASSES, shape).astype(one_of(rng, ["int32", "int64", "uint8", "int8", "int16", "uint32"]))
 
 
 def _one_hot(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
