@@ -48,7 +48,7 @@ def _look_at(name: str, path: tuple, part: Any, found: list[bool]) -> None:
     is_known = is_symbolic(part)
     if is_known or tf.is_tensor(part):
         found.append(is_known)
-        if not is_known and part.dtype in (tf.variant, tf.resource):
+        if not is_known and (part.dtype in (tf.variant, tf.resource) or part.dtype.is_quantized):
             _refuse_kind(name, leaf_name(name, path), part)
         return
     if len(path) > _DEEPEST:
@@ -63,6 +63,19 @@ def _look_at(name: str, path: tuple, part: Any, found: list[bool]) -> None:
     else:
         found.append(False)
         _require_array(name, path, part)
+
+
+def require_order(name: str, structure: Any) -> None:
+    """Refuses a structure in which a dictionary has keys without an order.
+
+    Raises:
+        TypeError: naming its keys.
+    """
+    if isinstance(structure, Mapping):
+        _require_order(name, structure)
+    if isinstance(structure, (Mapping, list, tuple)):
+        for each in structure.values() if isinstance(structure, Mapping) else structure:
+            require_order(name, each)
 
 
 def _require_order(name: str, part: Mapping) -> None:

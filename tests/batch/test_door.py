@@ -55,6 +55,7 @@ BAD = {
     "a function": (lambda: X, TypeError, "{0} must be tensors or arrays"),
     "a dataset": (tf.data.Dataset.from_tensors(X), TypeError, r"{0} must be tensors .*dataset.map\(layer\)"),
     "a variant": (tf.data.experimental.to_variant(tf.data.Dataset.range(2)), TypeError, "{0} must be tensors or arr"),
+    "quantised numbers": (tf.zeros([4, 3], tf.qint8), TypeError, "{0} must be tensors or arrays .*dtype qint8"),
     "masked values": (np.ma.masked_array(X, X > 5), ValueError, r"{0} must have no masked values.*\.filled"),
     "a table that cannot be read": (Frame(RuntimeError("no")), TypeError, "{0} must be an array of numbers"),
     "no end": (without_end(), ValueError, "{0} must be .*more than 50 levels deep"),
