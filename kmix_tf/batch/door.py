@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._compat import IS_KERAS_3
 from kmix_tf._paths import leaf_name
 from kmix_tf.batch.leaf import PARTS
 
@@ -39,6 +40,24 @@ def require_arrays(*parts: Any, symbolic: bool = False) -> None:
             f"{' beside arrays' if symbolic else ''}. Mix the data, by dataset.map(layer), or train MixModel(model, "
             "layer)."
         )
+
+
+def require_arrays_to_fit(arguments: Mapping[str, Any]) -> None:
+    """`require_arrays`, of what was given to `fit`, where features are arrays; datasets and the like say more later.
+
+    Keras 2 takes lists of Python's numbers for arrays.
+    """
+    x = arguments.get("x")
+    if not (isinstance(x, (Mapping, list, tuple)) or hasattr(x, "__array__")) or (not IS_KERAS_3 and _is_column(x)):
+        return
+    require_arrays(x, arguments.get("y"), arguments.get("sample_weight"))
+
+
+def _is_column(x: Any) -> bool:
+    """Whether it is a list of Python's numbers, or of such lists."""
+    return isinstance(x, (bool, int, float, str)) or (
+        isinstance(x, (list, tuple)) and len(x) > 0 and _is_column(x[0])
+    )
 
 
 def _look_at(name: str, path: tuple, part: Any, found: list[bool]) -> None:

@@ -120,6 +120,53 @@ def check(case: Case) -> None:
         _is_decided(case, told, found)
 
 
+# How many seeds share what was compiled.
+SEEDS = 4
+
+
+def check_traced(case: Case, is_compiled: bool) -> int:
+    """Calls the layer in a graph and in plain ops, for several seeds; gives how often.
+
+    Raises:
+        AssertionError: where they differ by more than rounding.
+    """
+    told = [_specs(_parts(side), is_compiled) for side in (case.batch, case.second) if side is not None]
+
+    def call(sides: Any, seed: tf.Tensor) -> Any:
+        trains, seeded = None if is_compiled else case.seed % 4 > 0, {"seed": seed}
+        if case.second is not None:
+            return case.layer.between(*sides, training=trains, **seeded)
+        return case.layer(*sides[0], training=trains, **seeded)
+
+    signature = [told, tf.TensorSpec([2], tf.int32)]
+    traced = tf.function(call, input_signature=signature, jit_compile=is_compiled or None, autograph=False)
+    sides = [_tensors(_parts(side)) for side in (case.batch, case.second) if side is not None]
+    for seed in range(SEEDS):
+        seeds = tf.constant([case.seed, seed], tf.int32)
+        tf.config.run_functions_eagerly(False)
+        result = traced(sides, seeds)
+        tf.config.run_functions_eagerly(True)
+        same(result, call(sides, seeds), 1e-4, "under XLA" if is_compiled else "in a graph")
+    return SEEDS
+
+
+def _tensors(structure: Any) -> Any:
+    return tf.nest.map_structure(
+        lambda leaf: leaf if leaf is None or tf.is_tensor(leaf) else _tensor(leaf), structure
+    )
+
+
+def _specs(structure: Any, is_compiled: bool) -> Any:
+    """What a graph is told of a batch; of its size nothing, unless XLA compiles it."""
+
+    def spec(leaf: Any) -> Any:
+        if leaf is None or isinstance(leaf, tf.RaggedTensor):
+            return leaf if leaf is None else tf.RaggedTensorSpec([None, None], leaf.dtype)
+        return tf.TensorSpec(leaf.shape if is_compiled else [None, *leaf.shape[1:]], leaf.dtype)
+
+    return tf.nest.map_structure(spec, _tensors(structure))
+
+
 def same(result: Any, other: Any, rounding: float, when: str) -> None:
     """Whether two results are alike."""
     tf.nest.assert_same_structure(result, other)

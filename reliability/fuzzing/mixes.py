@@ -1,4 +1,4 @@
-"""Random mixes: every layer, pairing, ratio, blend and weight, with options from one end of their range to the other."""
+"""Random mixes: every layer, pairing, ratio, blend and weight, with options of all sizes."""
 
 from collections.abc import Callable
 from typing import Any

@@ -126,11 +126,10 @@ def features(found: Any, first: Any, second: Any, told: Told, batch: Batch, exac
     got = wide(found)
     require(got.shape == own.shape, f"features: of shape {got.shape} instead of {own.shape}")
     is_own = (told.share == 1) & (told.drawn == 1)
-    if not batch.places or by_place or len(values.shape) <= len(batch.places):
-        if exact:
-            close(found, share * own + (1 - share) * other, rounding, "features")
-            whole = np.broadcast_to((share == 0) | (share == 1), got.shape)
-            require((got == np.where(share == 1, own, other))[whole].all(), "features that are pasted are changed")
+    if exact and (by_place or not batch.places or values.ndim <= len(batch.places)):
+        close(found, share * own + (1 - share) * other, rounding, "features")
+        whole = np.broadcast_to((share == 0) | (share == 1), got.shape)
+        require((got == np.where(share == 1, own, other))[whole].all(), "features that are pasted are changed")
     require((got[is_own] == values[told.own[is_own]]).all(), "features at ratio 1 are changed")
 
 
@@ -187,7 +186,7 @@ def presence(y: np.ndarray, batch: Batch) -> list[np.ndarray]:
 
 
 def remixed(own: np.ndarray, other: np.ndarray, share: np.ndarray, rule: Any) -> np.ndarray:
-    """Remix: the label of the rarer class alone, where the other is kappa times as frequent and shows less than tau."""
+    """Remix: the rarer class alone, where the other is kappa times as frequent and its own share is below tau."""
     ours, theirs = (np.asarray(rule.counts)[side.argmax(axis=1)] for side in (own, other))
     to_partner = (ours / theirs >= rule.kappa) & (share < np.float32(rule.tau))
     to_itself = (theirs / ours >= rule.kappa) & (np.float32(1) - share.astype(np.float32) < np.float32(rule.tau))
