@@ -130,41 +130,34 @@ def check_traced(case: Case, is_compiled: bool) -> int:
     Raises:
         AssertionError: where they differ by more than rounding.
     """
-    told = [_specs(_parts(side), is_compiled) for side in (case.batch, case.second) if side is not None]
+    sides = [_parts(side) for side in (case.batch, case.second) if side is not None]
+    leaves = [tf.nest.map_structure(_tensor, leaf) for leaf in tf.nest.flatten(sides) if leaf is not None]
+    trains = None if is_compiled or case.seed % 4 else False
 
-    def call(sides: Any, seed: tf.Tensor) -> Any:
-        trains, seeded = None if is_compiled else case.seed % 4 > 0, {"seed": seed}
+    def call(seed: tf.Tensor, *tensors: Any) -> Any:
+        each = iter(tensors)
+        given = [None if leaf is None else next(each) for leaf in tf.nest.flatten(sides)]
+        parts = tf.nest.pack_sequence_as(sides, given)
         if case.second is not None:
-            return case.layer.between(*sides, training=trains, **seeded)
-        return case.layer(*sides[0], training=trains, **seeded)
+            return case.layer.between(*parts, training=trains, seed=seed)
+        return case.layer(*parts[0], training=trains, seed=seed)
 
-    signature = [told, tf.TensorSpec([2], tf.int32)]
+    signature = [tf.TensorSpec([2], tf.int32), *(_spec(leaf, is_compiled) for leaf in leaves)]
     traced = tf.function(call, input_signature=signature, jit_compile=is_compiled or None, autograph=False)
-    sides = [_tensors(_parts(side)) for side in (case.batch, case.second) if side is not None]
-    for seed in range(SEEDS):
-        seeds = tf.constant([case.seed, seed], tf.int32)
+    for number in range(SEEDS):
+        seed = tf.constant([case.seed, number], tf.int32)
         tf.config.run_functions_eagerly(False)
-        result = traced(sides, seeds)
+        result = traced(seed, *leaves)
         tf.config.run_functions_eagerly(True)
-        same(result, call(sides, seeds), 1e-4, "under XLA" if is_compiled else "in a graph")
+        same(result, call(seed, *leaves), 1e-4, "under XLA" if is_compiled else "in a graph")
     return SEEDS
 
 
-def _tensors(structure: Any) -> Any:
-    return tf.nest.map_structure(
-        lambda leaf: leaf if leaf is None or tf.is_tensor(leaf) else _tensor(leaf), structure
-    )
-
-
-def _specs(structure: Any, is_compiled: bool) -> Any:
-    """What a graph is told of a batch; of its size nothing, unless XLA compiles it."""
-
-    def spec(leaf: Any) -> Any:
-        if leaf is None or isinstance(leaf, tf.RaggedTensor):
-            return leaf if leaf is None else tf.RaggedTensorSpec([None, None], leaf.dtype)
-        return tf.TensorSpec(leaf.shape if is_compiled else [None, *leaf.shape[1:]], leaf.dtype)
-
-    return tf.nest.map_structure(spec, _tensors(structure))
+def _spec(leaf: Any, is_compiled: bool) -> Any:
+    """What a graph is told of a leaf; of the batch size nothing, unless XLA compiles it."""
+    if isinstance(leaf, tf.RaggedTensor):
+        return tf.RaggedTensorSpec([None, None], leaf.dtype, row_splits_dtype=leaf.row_splits.dtype)
+    return tf.TensorSpec(leaf.shape if is_compiled else [None, *leaf.shape[1:]], leaf.dtype)
 
 
 def same(result: Any, other: Any, rounding: float, when: str) -> None:
@@ -219,8 +212,8 @@ def _by_path(structure: Any) -> list[tuple[Any, Any]]:
     return [("", leaf) for leaf in tf.nest.flatten(structure)]
 
 
-def _tensor(leaf: Any) -> tf.Tensor:
-    return tf.convert_to_tensor(leaf)
+def _tensor(leaf: Any) -> Any:
+    return leaf if isinstance(leaf, tf.RaggedTensor) else tf.convert_to_tensor(leaf)
 
 
 def _target(batch: batches.Batch, key: Any) -> tuple[Any, Any, Any]:
