@@ -73,7 +73,7 @@ def _features(
     form = "one" if told.get("plain") else one_of(rng, ["one", "one", "one", "dict", "tuple", "nest", "kept", "mask"])
     other = numbers(rng, (size, *one_of(rng, TABLES[: 4 if axes else None])), one_of(rng, DTYPES))
     if form == "dict":
-        return {"image": image, "other": other}, {}
+        return {"image": image, "other": other}, {"match_on": "other"} if rng.random() < 0.4 else {}
     if form == "tuple":
         return (image, other), {}
     if form == "nest":

@@ -97,7 +97,6 @@ def spoilt(number: int) -> Spoilt:
     rng = np.random.default_rng(number)
     while True:
         case = cases.case(int(rng.integers(2**31)))
-        case.layer = _without_chance(case.layer)
         side = case.batch if case.second is None or rng.random() < 0.5 else case.second
         parts = [name for name in ("x", "y", "weight") if getattr(side, name) is not None]
         part = batches.one_of(rng, parts)
@@ -106,11 +105,6 @@ def spoilt(number: int) -> Spoilt:
         if new is not None:
             setattr(side, part, new)
             return Spoilt(case, f"{how} in {part}")
-
-
-def _without_chance(layer: Any) -> Any:
-    """The layer, which looks at all that it gets, whether it mixes or not."""
-    return layer
 
 
 def _aside(case: cases.Case) -> set[Any]:
@@ -176,7 +170,7 @@ def bounded(number: int) -> None:
     """Gives a layer extreme features, or no samples, or one.
 
     Raises:
-        AssertionError: unless mixtures are between the least and the largest of the features, or refused in our words.
+        AssertionError: unless mixtures are within the range of the features, or refused in our words.
     """
     rng = np.random.default_rng(number)
     case = cases.case(int(rng.integers(2**31)))
