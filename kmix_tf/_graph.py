@@ -68,6 +68,21 @@ def size_of_rows(leaves: Sequence[tf.Tensor]) -> int | None:
     return sum(known) if len(known) == len(sizes) else None
 
 
+def numbers_of(value: Any, rule: str) -> tf.Tensor:
+    """What a callable gave, as a tensor of numbers.
+
+    Raises:
+        TypeError: for anything else; `rule` says what it must give.
+    """
+    try:
+        found = tf.convert_to_tensor(value)
+    except (TypeError, ValueError) as error:
+        raise _checks.problem(f"{rule}. Received: {value!r}.", TypeError) from error
+    if not (found.dtype.is_floating or found.dtype.is_integer or found.dtype.is_bool):
+        raise _checks.problem(f"{rule}. Received: {found.dtype.name} of shape {found.shape}.", TypeError)
+    return found
+
+
 def at_least_float32(leaf: tf.Tensor) -> tf.Tensor:
     """float64 stays; every other dtype becomes float32."""
     return leaf if leaf.dtype == tf.float64 else tf.cast(leaf, tf.float32)

@@ -48,6 +48,10 @@ def as_selectors(argument: str, value: Any) -> tuple[str, ...]:
         return ()
     names = [value] if isinstance(value, (str, int)) else value
     is_sequence = isinstance(names, Iterable) and not isinstance(names, dict)
+    try:
+        names = list(names) if is_sequence else []
+    except TypeError:  # A tensor of one number says that it can be gone through.
+        is_sequence = False
     if not is_sequence or not all(isinstance(name, (str, int)) and not isinstance(name, bool) for name in names):
         _checks.refuse(argument, "a key such as 'id' or 'meta/id', or several of them", value, TypeError)
     return tuple(str(name) for name in names)

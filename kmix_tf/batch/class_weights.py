@@ -187,7 +187,8 @@ def _of_both_classes(labels: tf.Tensor) -> tf.Tensor:
 
 def _of_classes(target: Leaf, weights: Any) -> tf.Tensor:
     """What integer labels count; those that a dictionary leaves out, 1."""
-    labels, is_open = target.tensor, isinstance(weights, dict)
+    # Nothing is looked up by the smallest integers, which hold no large count either.
+    labels, is_open = tf.cast(target.tensor, tf.int64), isinstance(weights, dict)
     count = max(weights) + 1 if is_open else len(weights)
     inside = (labels >= 0) & (labels < count)
     checks = require(

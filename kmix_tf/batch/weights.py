@@ -14,6 +14,9 @@ from kmix_tf.batch.leaf import BOXES, KEPT, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.mixture import Pairs, is_of_places
 from kmix_tf.blend.linear import with_axes
 
+# A mask `(batch, 1)` is of sequences of one element, and not of samples.
+_OF_ELEMENTS = 2
+
 
 def weight_of(target: Leaf, weights: Sequence[Leaf]) -> Leaf | None:
     """The weight that goes with a target: the only one, or that of its path; None if there is none."""
@@ -69,12 +72,12 @@ def _require_room(target: Leaf, weight: Leaf) -> None:
         )
 
 
-def trimmed_shape(shape: tf.TensorShape) -> tf.TensorShape:
-    """A shape without axes of length 1 at its end, except the batch's."""
+def trimmed_shape(shape: tf.TensorShape, least: int = 1) -> tf.TensorShape:
+    """A shape without axes of length 1 at its end, except the batch's, or the first of at least so many."""
     if shape.rank is None:
         return shape
     sizes = list(shape)
-    while len(sizes) > 1 and sizes[-1] == 1:
+    while len(sizes) > least and sizes[-1] == 1:
         sizes.pop()
     return tf.TensorShape(sizes)
 
@@ -83,7 +86,7 @@ def counts_of(target: Leaf, weights: Sequence[Leaf], masks: Sequence[tf.Tensor])
     """What multiplies a target's share, each `(batch, *places)`: its weight, and which elements are there at all."""
     weight = weight_of(target, weights)
     given = [] if weight is None else [_trimmed(weight.tensor)]
-    fitting = [_trimmed(mask) for mask in masks if is_mask_of(target.tensor, mask)]
+    fitting = [_trimmed(mask, _OF_ELEMENTS) for mask in masks if is_mask_of(target.tensor, mask)]
     if len(fitting) > 1:
         raise _checks.problem(
             "masks must be of different lengths where targets have places, to say which elements of them are there. "
@@ -109,11 +112,11 @@ def _presence(target: Leaf, mask: tf.Tensor) -> tf.Tensor:
 
 def is_mask_of(target: tf.Tensor, mask: tf.Tensor) -> bool:
     """Whether a mask says which elements of a target are there."""
-    return is_of_places(target, trimmed_shape(mask.shape)[1:])
+    return is_of_places(target, trimmed_shape(mask.shape, _OF_ELEMENTS)[1:])
 
 
-def _trimmed(leaf: tf.Tensor) -> tf.Tensor:
-    rank = trimmed_shape(leaf.shape).rank
+def _trimmed(leaf: tf.Tensor, least: int = 1) -> tf.Tensor:
+    rank = trimmed_shape(leaf.shape, least).rank
     return tf.reshape(leaf, tf.shape(leaf)[:rank]) if rank != leaf.shape.rank else leaf
 
 

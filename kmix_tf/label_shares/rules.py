@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, require
+from kmix_tf._graph import after, numbers_of, require
 from kmix_tf.batch.batch import Batch
 from kmix_tf.batch.leaf import BOXES, MIXED, TARGETS, Leaf
 from kmix_tf.batch.mixture import Mixture, is_of_places, pairs_of, places_of_mask
@@ -97,13 +97,11 @@ def _ratio(ours: Leaf, theirs: Leaf, mixture: Mixture, rule: LabelShareStrategy)
         )
     given = mixture.label_ratio
     pairs = pairs_of(mixture, given, by_place=False)
-    values = tf.convert_to_tensor(rule(pairs.own(ours.tensor), pairs.other(theirs.tensor), pairs.share))
+    wanted = f"{rule.shown} must return ratios, one for each mixture: {pairs.share.shape}"
+    values = numbers_of(rule(pairs.own(ours.tensor), pairs.other(theirs.tensor), pairs.share), wanted)
     is_of_ratio = values.shape.rank == 1 and values.shape.is_compatible_with(pairs.share.shape)
-    if not (values.dtype.is_floating or values.dtype.is_integer) or not is_of_ratio:
-        raise _checks.problem(
-            f"{rule.shown} must return ratios, one for each mixture: {pairs.share.shape}. Received: "
-            f"{values.dtype.name} of shape {values.shape}."
-        )
+    if values.dtype.is_bool or not is_of_ratio:
+        raise _checks.problem(f"{wanted}. Received: {values.dtype.name} of shape {values.shape}.")
     values = tf.cast(values, given.dtype)
     sound = tf.reduce_all((values >= 0) & (values <= 1))
     message = f"{rule.shown} must return ratios in [0, 1]. Received: ratios outside, or NaN."

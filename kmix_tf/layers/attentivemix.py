@@ -6,7 +6,7 @@ from typing import Any, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import AttentiveMixBlend
-from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_of
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, is_of_pairs, option_of
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
@@ -86,7 +86,7 @@ class AttentiveMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
+            OptimalTransportPairing(k, cost, solver, mutual=is_of_pairs(scope)),
             BetaRatio(alpha, scope, interpolations),
             AttentiveMixBlend(grid, axes, saliency),
             weight,

@@ -11,7 +11,7 @@ from kmix_tf.backends import of_any_back_end
 from kmix_tf.blend import LinearBlend
 from kmix_tf.layers.choosing import Given, choice_seeds, complete, draw_numbers, taken
 from kmix_tf.layers.entries import checked_entries, checked_probabilities, require_agreement, shared_option
-from kmix_tf.layers.options import KerasOptions
+from kmix_tf.layers.options import KerasOptions, checked_callable
 from kmix_tf.layers.stage import Stage
 from kmix_tf.mixing.draw import probability_of
 from kmix_tf.ratio import BetaRatio
@@ -81,7 +81,7 @@ class ChoiceLayer(Stage):
         require_agreement(self._mixes)
         self.per = _checks.choice("per", per, PER)
         self.probability = _checks.probability("probability", probability)
-        self.schedule = _checks.function("schedule", schedule)
+        self.schedule = checked_callable("schedule", schedule, "(step) -> probability")
         self.seed = None if seed is None else _checks.integer("seed", seed, minimum=0)
         self._stream = SeedStream(self.seed)
         self.supports_jit = not self.runs_on_host

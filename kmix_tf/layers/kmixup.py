@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.layers.options import KerasOptions, checked_keras_options
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, is_of_pairs
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import BetaRatio
@@ -79,7 +79,7 @@ class KMixupLayer(PresetLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
+            OptimalTransportPairing(k, cost, solver, mutual=is_of_pairs(scope)),
             BetaRatio(alpha, scope, interpolations),
             blend,
             weight,

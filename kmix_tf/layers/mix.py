@@ -14,6 +14,7 @@ from kmix_tf.batch.batch import Batch, read, require_alike
 from kmix_tf.batch.box_options import checked_box_options
 from kmix_tf.batch.categories import Once, warn_of_integers
 from kmix_tf.batch.class_weights import ClassWeights
+from kmix_tf.batch.door import require_arrays
 from kmix_tf.batch.leaf import FEATURES, TARGETS, Rules
 from kmix_tf.batch.one_dictionary import taken_apart
 from kmix_tf.blend import BlendStrategy, LinearBlend, as_blend
@@ -23,6 +24,8 @@ from kmix_tf.layers.adapting import Adapts
 from kmix_tf.layers.memory import require_memory
 from kmix_tf.layers.options import (
     KerasOptions,
+    checked_adapted,
+    checked_callable,
     checked_classes,
     option_of,
     require_counts_that_fit,
@@ -181,8 +184,8 @@ class MixLayer(Adapts, Stage):
         self.ratio = as_ratio(BetaRatio() if ratio is None else ratio)
         self.blend = as_blend(LinearBlend() if blend is None else blend)
         self.weight = as_weight(EqualWeight() if weight is None else weight)
-        self.schedule = _checks.function("schedule", schedule)
-        self.embedding = _checks.function("embedding", embedding)
+        self.schedule = checked_callable("schedule", schedule, "(step) -> probability")
+        self.embedding = checked_callable("embedding", embedding, "(features) -> tensor")
         # Keras saves the weights of models that are attributes of the layer itself.
         self.saliency_model = getattr(getattr(self.blend, "saliency", None), "model", None)
         self.blend_models = list(self.blend.models)
@@ -202,7 +205,7 @@ class MixLayer(Adapts, Stage):
         require_nothing_else(self)
         require_counts_that_fit(self.pairing, self.ratio)
         require_pairs(self.pairing, ratio=self.ratio, blend=self.blend)
-        self._adaptation = Adaptation(**(adapted or {}))
+        self._adaptation = Adaptation(**checked_adapted(adapted))
         self._stream = SeedStream(self.seed)
         self._first_integers = Once()
         self.supports_jit = not self.runs_on_host
@@ -320,6 +323,8 @@ class MixLayer(Adapts, Stage):
             >>> x, y = layer.between(first, second)
         """
         require_one_batch(self.blend)
+        for side in (first, second):
+            require_arrays(*_three(side))
         ours, theirs = (self._read(*_three(side), training) for side in (first, second))
         theirs = require_alike(ours, theirs)
         if not trains(training):

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf.layers.options import KerasOptions, checked_keras_options
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, is_of_pairs
 from kmix_tf.layers.preset import PresetLayer
 from kmix_tf.pairing import OptimalTransportPairing, PairingStrategy, RepeatedPairing
 from kmix_tf.ratio import BetaRatio
@@ -83,7 +83,7 @@ class MultiMixLayer(PresetLayer):
         seed: int | None = None,
         **kwargs: Unpack[KerasOptions],
     ):
-        pairing: PairingStrategy = OptimalTransportPairing(k, cost, solver, mutual=scope == "pair")
+        pairing: PairingStrategy = OptimalTransportPairing(k, cost, solver, mutual=is_of_pairs(scope))
         ratio = BetaRatio(alpha, scope, interpolations)
         if baseline is not None:
             pairing = RepeatedPairing(pairing, interpolations)
@@ -121,7 +121,7 @@ class MultiMixLayer(PresetLayer):
 
 
 def _require_baseline(baseline: Any) -> None:
-    if baseline == "large_batch":
+    if isinstance(baseline, str) and baseline == "large_batch":
         raise _checks.problem(
             "baseline must be one of 'batch_augmentation'. Received: baseline='large_batch', which was removed: it "
             "repeated the batch's samples, and the paper's large-batch mixup has K times as many different ones. "

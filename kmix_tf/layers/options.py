@@ -1,14 +1,17 @@
 """What a mix layer asks of its options, beyond what each decision asks of its own."""
 
 import difflib
+import numbers
 from collections.abc import Mapping
 from typing import Any, NoReturn, TypedDict
 
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf.batch.door import require_order
 from kmix_tf.blend import BlendStrategy
-from kmix_tf.decision import arguments_of
+from kmix_tf.decision import arguments_of, require_arguments
+from kmix_tf.layers.adaptation import Adaptation
 from kmix_tf.pairing import PairingStrategy, RandomPairing
 from kmix_tf.ratio import BetaRatio, RatioStrategy
 from kmix_tf.reduction.base import FULL
@@ -73,8 +76,52 @@ def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
     return dict(given)
 
 
+def checked_callable(name: str, value: Any, signature: str) -> Any:
+    """Something that can be called with one argument, or None.
+
+    Raises:
+        TypeError: for anything else, also a class instead of an object of it.
+    """
+    if isinstance(value, type):
+        _checks.refuse(name, f"an object: with brackets, {value.__name__}(...)", value, TypeError)
+    if _checks.function(name, value) is not None:
+        require_arguments(name, value, signature, told=1)
+    return value
+
+
+def checked_adapted(adapted: Any) -> dict[str, Any]:
+    """What `adapt` learnt, as `get_config` gave it; nothing, of None.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if adapted is None:
+        return {}
+    is_known = isinstance(adapted, Mapping) and all(key in arguments_of(Adaptation) for key in adapted)
+    besides = [adapted[key] for key in adapted if key != "scales"] if is_known else []
+    if not is_known or not all(map(_is_number, besides)) or not _are_scales(adapted.get("scales")):
+        rule = "None, or what get_config() of a layer gave that was adapted: {'scales': [[...]], 'alpha': ...}"
+        _checks.refuse("adapted", rule, adapted)
+    return dict(adapted)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number >= 0, or None."""
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return value is None or (is_real and 0 <= float(value) < float("inf"))
+
+
+def _are_scales(scales: Any) -> bool:
+    """Whether they are a list of factors for each leaf, or None."""
+    if scales is None:
+        return True
+    are_lists = isinstance(scales, (list, tuple)) and all(isinstance(each, (list, tuple)) for each in scales)
+    return are_lists and all(value is not None and _is_number(value) for each in scales for value in each)
+
+
 def checked_classes(num_classes: Any) -> Any:
     """Integers of at least 2, or None, in any structure; NumPy integers become plain ones."""
+    require_order("num_classes", num_classes)
     return tf.nest.map_structure(
         lambda count: None if count is None else _checks.integer("num_classes", count, minimum=2), num_classes
     )
@@ -145,7 +192,12 @@ def require_one_batch(blend: BlendStrategy) -> None:
 
 def scope_of_what_is_drawn(scope: str) -> str:
     """Who shares a box or a mask, in a preset: both samples of a pair, or nobody."""
-    return "pair" if scope == "pair" else "sample"
+    return "pair" if is_of_pairs(scope) else "sample"
+
+
+def is_of_pairs(scope: Any) -> bool:
+    """Whether ratios are to be one for both samples of a pair. What is no scope is refused where it is kept."""
+    return isinstance(scope, str) and scope == "pair"
 
 
 def option_of(part: str, name: str) -> Any:

@@ -12,7 +12,7 @@ from kmix_tf.batch.batch import Batch
 from kmix_tf.batch.leaf import FEATURES
 from kmix_tf.blend import ResizeMixBlend
 from kmix_tf.layers.mix import trains
-from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_of, scope_of_what_is_drawn
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, is_of_pairs, option_of, scope_of_what_is_drawn
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.mixing.apply import apply, unmixed
 from kmix_tf.mixing.carrying import (
@@ -135,7 +135,7 @@ class RecursiveMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
+            OptimalTransportPairing(k, cost, solver, mutual=is_of_pairs(scope)),
             UniformRatio(1 - _checks.probability("area", area), 1.0, scope),
             ResizeMixBlend(axes, resize, scope_of_what_is_drawn(scope)),
             weight,

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Unpack
 from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf.blend import ResizeMixBlend
-from kmix_tf.layers.options import KerasOptions, checked_keras_options, option_of, scope_of_what_is_drawn
+from kmix_tf.layers.options import KerasOptions, checked_keras_options, is_of_pairs, option_of, scope_of_what_is_drawn
 from kmix_tf.layers.preset import CuttingLayer
 from kmix_tf.pairing import OptimalTransportPairing
 from kmix_tf.ratio import ScaleRatio
@@ -89,7 +89,7 @@ class ResizeMixLayer(CuttingLayer):
         **kwargs: Unpack[KerasOptions],
     ):
         super().__init__(
-            OptimalTransportPairing(k, cost, solver, mutual=scope == "pair"),
+            OptimalTransportPairing(k, cost, solver, mutual=is_of_pairs(scope)),
             ScaleRatio(*checked_scale(scale), _checks.axes(axes), scope, interpolations),
             ResizeMixBlend(axes, resize, scope_of_what_is_drawn(scope)),
             weight,

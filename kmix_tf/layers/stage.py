@@ -9,6 +9,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import ON_TENSORFLOW, call_context
 from kmix_tf.backends import of_any_back_end
 from kmix_tf.batch.batch import no_targets
+from kmix_tf.batch.door import is_symbolic, require_arrays
 from kmix_tf.batch.one_dictionary import is_one_dictionary
 from kmix_tf.decision import arguments_of, restored, saved
 from kmix_tf.layers.evaluation import Evaluation
@@ -147,6 +148,8 @@ class Stage(keras.layers.Layer):
 
     @of_any_back_end
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with _checks.speaking_as(self):
+            require_arrays(*_parts_of(args, kwargs), symbolic=True)
         is_alone = len(args) < 2 and kwargs.get("y") is None and not self.features_only
         if is_alone and _is_symbolic(args[:1]) and not self.takes_apart(args[0]):
             with _checks.speaking_as(self):
@@ -194,9 +197,15 @@ def require_nothing_carried(argument: str, layer: Stage) -> None:
         )
 
 
+def _parts_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Features, targets and sample weights among the arguments of a call."""
+    names = ("x", "y", "sample_weight")
+    return [args[at] if at < len(args) else kwargs.get(name) for at, name in enumerate(names)]
+
+
 def _is_symbolic(structure: Any) -> bool:
     """Whether it holds a tensor of a functional model that is being made."""
-    return any(type(leaf).__name__ == "KerasTensor" for leaf in tf.nest.flatten(structure))
+    return any(map(is_symbolic, tf.nest.flatten(structure)))
 
 
 def _in_inference_of_a_model() -> bool:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, NoReturn
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, require
+from kmix_tf._graph import after, numbers_of, require
 from kmix_tf.blend.base import BlendStrategy
 from kmix_tf.blend.linear import join_interpolations
 from kmix_tf.maths.distance import pair_distances
@@ -154,7 +154,10 @@ def probability_of(probability: float, schedule: Callable | None, step: Any, all
 
 
 def _scheduled(schedule: Callable, step: Any) -> tf.Tensor:
-    chance = tf.cast(schedule(tf.convert_to_tensor(step)), tf.float32)
+    rule = "schedule must give a probability, one number"
+    chance = tf.cast(numbers_of(schedule(tf.convert_to_tensor(step)), rule), tf.float32)
+    if chance.shape.rank not in (0, None):
+        raise _checks.problem(f"{rule}. Received: some of shape {chance.shape}.")
     message = "schedule must give probabilities in [0, 1]. Received: another number, or NaN."
     return after(require((chance >= 0) & (chance <= 1), message), [chance])[0]
 
@@ -169,7 +172,7 @@ def paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
         given = pairing(sides.first, seed, *([sides.targets] if pairing.needs_targets else []))
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         _refuse_pairing(pairing, repr(given))
-    partner, group = tf.convert_to_tensor(given[0]), tf.convert_to_tensor(given[1])
+    partner, group = (numbers_of(part, _rule_of(pairing)) for part in given)
     if not (partner.dtype.is_integer and group.dtype.is_integer and partner.shape.rank in (1, 2)):
         _refuse_pairing(
             pairing, " and ".join(f"{part.dtype.name} of shape {part.shape}" for part in (partner, group))
@@ -187,8 +190,11 @@ def _in_pairs(partner: tf.Tensor, within: bool) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _refuse_pairing(pairing: PairingStrategy, received: str) -> NoReturn:
-    rule = f"{pairing.shown} must return Pairing(partner, group), integers (batch,) or (mixtures, batch)"
-    raise _checks.problem(f"{rule}. Received: {received}.", TypeError)
+    raise _checks.problem(f"{_rule_of(pairing)}. Received: {received}.", TypeError)
+
+
+def _rule_of(pairing: PairingStrategy) -> str:
+    return f"{pairing.shown} must return Pairing(partner, group), integers (batch,) or (mixtures, batch)"
 
 
 def _distances(sides: Sides, partner: tf.Tensor) -> tf.Tensor:
@@ -198,7 +204,8 @@ def _distances(sides: Sides, partner: tf.Tensor) -> tf.Tensor:
 
 def _ratio(ratio: RatioStrategy, group: tf.Tensor, seed: tf.Tensor, distances: tf.Tensor | None) -> tf.Tensor:
     """Ratios, float32, checked."""
-    values = tf.cast(ratio(group, seed, *([] if distances is None else [distances])), tf.float32)
+    given = ratio(group, seed, *([] if distances is None else [distances]))
+    values = tf.cast(numbers_of(given, "ratio must give ratios (batch,) or (interpolations, batch)"), tf.float32)
     size = group.shape[-1]
     if values.shape.rank not in (1, 2) or not values.shape[-1:].is_compatible_with([size]):
         raise _checks.problem(
@@ -235,7 +242,7 @@ def _weighed(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tens
     weights = None if weight.counts_alike else weight(sides.first, sides.second, plan.partner)
     if weights is None:
         return Drawn(plan, None)
-    weights = tf.convert_to_tensor(weights)
+    weights = _of_pairs(weights, weight.shown, plan.ratio.shape)
     if weight.far == "keep":
         plan, weights = _far_kept(plan, weights, sides.is_one)
     weights = tf.broadcast_to(weights, tf.shape(plan.ratio))
@@ -248,6 +255,19 @@ def _weighed(weight: WeightStrategy, sides: Sides, plan: MixPlan, mixed: tf.Tens
     weights = mean_one(*after(checks, [weights]))
     tell_of_vanished(weights, mixed, weight.shown)
     return Drawn(plan, weights)
+
+
+def _of_pairs(given: Any, shown: str, shape: tf.TensorShape) -> tf.Tensor:
+    """The weights that a strategy gave, float, of a shape that can be made that of the ratios."""
+    rule = f"{shown} must give weights of the partners' shape, or None"
+    weights = numbers_of(given, rule)
+    try:
+        is_alike = tf.broadcast_static_shape(weights.shape, shape).is_compatible_with(shape)
+    except ValueError:
+        is_alike = False
+    if not is_alike:
+        raise _checks.problem(f"{rule}. Received: weights of shape {weights.shape} for ratios of shape {shape}.")
+    return weights if weights.dtype.is_floating else tf.cast(weights, tf.float64)
 
 
 def _far_kept(plan: MixPlan, weights: tf.Tensor, within: bool) -> tuple[MixPlan, tf.Tensor]:

@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
+from kmix_tf._graph import after, require_all
 from kmix_tf._paths import is_selected, leaf_paths, require_used
 from kmix_tf.backends import ask_model, values_of
-from kmix_tf.batch.batch import Batch, checked_leaves
+from kmix_tf.batch.batch import Batch, checked_leaves, equal_length
 from kmix_tf.batch.leaf import FEATURES
 from kmix_tf.mixing.draw import Decisions, Sides
 from kmix_tf.reduction.base import Reduction
@@ -51,7 +52,9 @@ def _chosen(batch: Batch, match_on: Sequence[str], embedding: Callable | None) -
         return checked_leaves(FEATURES, x)
     # A Keras model is asked as in inference, so that dropout and batch statistics stay out of distances.
     answer = ask_model(embedding, x) if isinstance(embedding, keras.layers.Layer) else values_of(embedding(x))
-    return [tf.stop_gradient(leaf) for leaf in checked_leaves("embedding(features)", answer)]
+    found = [("embedding(features)", leaf) for leaf in checked_leaves("embedding(features)", answer)]
+    checks = require_all(equal_length([(FEATURES, batch.tensors(FEATURES)[0]), *found]))
+    return after(checks, [tf.stop_gradient(leaf) for _, leaf in found])
 
 
 def _scaled(leaf: tf.Tensor, scale: np.ndarray) -> tf.Tensor:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._images import those
+from kmix_tf.batch.door import require_arrays_to_fit
 from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.layers.stage import require_nothing_carried
@@ -106,14 +107,18 @@ class MixingWrapper(TellingModel):
         """As `keras.Model.fit`; says after each epoch what its steps have counted.
 
         Raises:
-            ValueError: for `class_weight` where the mix has one, too: classes would count by both.
+            ValueError: for `class_weight` where the mix has one, too: classes would count by both; TypeError besides,
+                for arrays that hold no numbers, lists of Python's numbers, and keys of two kinds, as in a layer.
         """
         if kwargs.get("class_weight") is not None and any(mixer.class_weight is not None for mixer in self.mixers):
             with _checks.speaking_as(self):
                 _checks.refuse(
                     "class_weight", "given once, to fit or to the mix, which has one", kwargs["class_weight"]
                 )
-        offer_data(inspect.signature(keras.Model.fit).bind_partial(self, *args, **kwargs).arguments)
+        arguments = inspect.signature(keras.Model.fit).bind_partial(self, *args, **kwargs).arguments
+        with _checks.speaking_as(self):
+            require_arrays_to_fit(arguments)
+        offer_data(arguments)
         return super().fit(*args, **kwargs)
 
     def compute_loss(

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, at_least_float32, require
+from kmix_tf._graph import after, at_least_float32, numbers_of, require
 from kmix_tf.decision import Configured, require_arguments
 from kmix_tf.saliency.fallback import tell_of_fallback
 
@@ -87,7 +87,7 @@ def checked(values: Any, image: tf.Tensor, axes: int) -> tf.Tensor:
         array([[0. , 0.5, 1. ],
                [1. , 1. , 1. ]], dtype=float32)
     """
-    values = tf.convert_to_tensor(values)
+    values = numbers_of(values, "saliency must be a float tensor, a value for each place of each image")
     if not (values.dtype.is_floating or values.dtype.is_integer):
         raise _checks.problem(
             f"saliency must be of a float dtype. Received: saliency of {values.dtype.name}.", TypeError

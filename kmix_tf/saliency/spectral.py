@@ -72,6 +72,8 @@ class SpectralResidualSaliency(SaliencySource):
     def __call__(self, features: Sequence[tf.Tensor], targets: Any = None) -> tf.Tensor:
         image = image_of([tf.convert_to_tensor(leaf) for leaf in features], self.axes)
         shape = tuple(image.shape[1:])
+        if 0 in shape:
+            raise _checks.problem(f"images must have places and channels to look at. Received: one of shape {shape}.")
         return _saliency(image, shape=shape, axes=self.axes, size=self.size, smoothing=self.smoothing)
 
 

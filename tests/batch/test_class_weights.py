@@ -37,6 +37,9 @@ def test_labels_of_any_form_count_by_their_class(class_weight, targets):
 def test_integers_to_be_packed_count_and_classes_left_out_count_one():
     layer = KMixupLayer(1, class_weight={1: 3.0}, targets="packed")
     same_as_by_hand(layer, LABELS, [1, 3, 1, 1])
+    for dtype in ("uint8", "int8", "uint16", "uint64"):
+        same_as_by_hand(layer, LABELS.astype(dtype), [1, 3, 1, 1])
+        same_as_by_hand(KMixupLayer(1, class_weight={300: 3.0}, targets="packed"), LABELS.astype(dtype), [1, 1, 1, 1])
     same_as_by_hand(KMixupLayer(1, class_weight={1: 3.0}, num_classes=CLASSES), LABELS, [1, 3, 1, 1])
 
 

@@ -227,6 +227,17 @@ class TestPlaces:
         data = tf.data.Dataset.from_generator(lambda: [batch], output_signature=spec)
         assert len(list(data.map(MixLayer(masks="m", targets="packed")))) == 1
 
+    def test_a_mask_of_sequences_of_one_element_is_not_of_samples(self):
+        x = {"x": tf.random.uniform([6, 1, 2], seed=0), "m": tf.constant([[True], [False]] * 3)}
+        labels = tf.eye(6)
+        _, y = KMixupLayer(1, masks="m")(x, labels, seed=3)
+        _, unmasked = KMixupLayer(1)({"x": x["x"]}, labels, seed=3)
+        np.testing.assert_array_equal(y, unmasked)
+        # Of targets with elements it is, as of longer sequences.
+        _, steps = KMixupLayer(1, masks="m")(x, labels[:, tf.newaxis], seed=3)
+        assert np.asarray(unmasked)[::2, 1::2].max() > 0
+        assert np.asarray(steps)[::2, 0, 1::2].max() == 0
+
     def test_a_mask_of_another_length_is_refused(self):
         layer = MixLayer(masks="there", num_classes=CLASSES)
         signature = ({"x": tf.TensorSpec([4, None, 3]), "there": tf.TensorSpec([4, None], tf.bool)},)

@@ -236,3 +236,9 @@ def test_its_configuration_makes_an_equal_one():
     source = SpectralResidualSaliency(3, size=20, smoothing=0.1)
     back = keras.saving.deserialize_keras_object(keras.saving.serialize_keras_object(source))
     assert back.get_config() == source.get_config() == {"axes": 3, "size": 20, "smoothing": 0.1}
+
+
+def test_an_image_without_any_places_has_nothing_salient():
+    for shape in ([2, 6, 0], [2, 0, 6, 3], [2, 4, 4, 0]):
+        with pytest.raises(ValueError, match=r"SpectralResidualSaliency: images must have places.*Received"):
+            SpectralResidualSaliency()([tf.zeros(shape)])
