@@ -17,7 +17,7 @@ import tensorflow as tf
 from kmix_tf import KMixupLayer
 from kmix_tf.blend.linear import interpolate
 from kmix_tf.pairing.facing import facing_cost
-from kmix_tf.pairing.graph_solver import solve_in_graph
+from kmix_tf.pairing.graph_solver import solve_at_once
 
 
 class Program(NamedTuple):
@@ -36,7 +36,7 @@ def programs(quick: bool) -> dict[str, Program]:
     for problems in (2,) if quick else (4, 16, 64):
         for width in (4,) if quick else (16, 32, 128):
             cost = distances(generator, problems, width)
-            made[f"assignment, {problems} x {width}x{width}"] = Program(solve_in_graph, [cost], 0)
+            made[f"assignment, {problems} x {width}x{width}"] = Program(solve_at_once, [cost], 0)
     images, labels = data(generator, batch, size)
     order = generator.permutation(batch).astype(np.int32)
     ratio = generator.random(batch, dtype=np.float32)

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
-from kmix_tf.pairing.graph_solver import solve_in_graph
+from kmix_tf.pairing.in_graph import solve_in_graph
 
 TITLE = "What an assignment costs"
 PEER = "SciPy"

@@ -8,7 +8,7 @@ from scipy.optimize import linear_sum_assignment
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
-from kmix_tf.pairing.graph_solver import solve_in_graph
+from kmix_tf.pairing.in_graph import solve_in_graph
 
 SOLVERS = ("host", "graph")
 

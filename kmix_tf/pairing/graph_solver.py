@@ -23,8 +23,6 @@ wherever possible, which XLA vectorises on CPUs, unlike a reduction along the la
 
 import tensorflow as tf
 
-from kmix_tf import _graph
-
 # Measured on 64-dimensional squared distances: the first rounds match most rows, each later one hardly any, while
 # a round costs as much as several relaxation steps. Anything from 3 to 6 takes the same time for k from 8 to 128.
 AUCTION_ROUNDS = 4
@@ -34,32 +32,8 @@ NONE = -1
 NEVER = 2**30
 
 
-def solve_in_graph(cost: tf.Tensor) -> tf.Tensor:
-    """Finds the permutation of least total cost for each cost matrix, without leaving the graph.
-
-    It runs eagerly, in graphs and in `Dataset.map`, and within functions compiled by XLA; it always compiles itself,
-    once for each shape. Arithmetic is in float64.
-
-    Args:
-        cost: float tensor `(problems, k, k)`; `cost[p, i, j]` is the cost of giving column j to row i. An entry that
-            is not finite counts as dearer than any permutation without such entries.
-
-    Returns:
-        int32 `(problems, k)`: the column of each row, a permutation of `range(k)` whatever the costs.
-
-    Source: k-mixup, Section 2 (the optimal sigma). The solver is this module's own, see its docstring.
-
-    Example:
-        >>> solve_in_graph(tf.constant([[[4.0, 1.0, 3.0], [2.0, 0.0, 5.0], [3.0, 2.0, 2.0]]])).numpy().tolist()
-        [[1, 0, 2]]
-    """
-    columns = _solve(cost)
-    columns.set_shape(cost.shape[:-1])
-    return columns
-
-
-@_graph.compiled
-def _solve(cost: tf.Tensor) -> tf.Tensor:
+def solve_at_once(cost: tf.Tensor) -> tf.Tensor:
+    """`in_graph.solve_in_graph` of all problems in the same steps, in plain ops: to be compiled."""
     cost = _reduced(_bounded(tf.cast(cost, tf.float64)))
     transposed = tf.transpose(cost, [0, 2, 1])
     price, row_of = _auction(transposed)

@@ -33,6 +33,21 @@ def test_a_part_runs_in_small(name):
         assert goal["measured"] > 0 and goal["bound"] > 0 and goal["because"]
 
 
+def test_first_calls_are_counted_apart():
+    """Each call in a process of its own, of which one has time; what goes on in it is asked here."""
+    module = part("first_call")
+    assert set(module.TRAINED) | set(module.GOALS) <= set(module.contestants("compiled"))
+    assert {kind for kind, _ in module.calls_of(False)} | {"last batch"} == set(module.KINDS) == set(module.BESIDE)
+    results = json.loads(json.dumps(module.measure(True, 1)))
+    assert set(results["kinds"]) == {"map", "last batch", "compiled"}
+    rows = {"KMixupLayer(16, solver='graph')": [[9.0, 3.0]], module.ALONE: [[4.0, 2.0]]}
+    found = module.rows_of("compiled", rows)
+    assert found["KMixupLayer(16, solver='graph')"]["ratio"] == 9 / 4
+    (goal,) = module.goals({"kinds": {"compiled": found}})
+    assert goal["measured"] == 3 / 2
+    assert module.markdown(results).count("|---|") == 3
+
+
 def test_one_command_runs_parts_and_gives_what_they_measured():
     command = [sys.executable, str(ROOT / "run.py"), "--quick", "--json", "--only", "growth"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.optimize import linear_sum_assignment
 
-from kmix_tf.pairing import graph_solver
-from kmix_tf.pairing.graph_solver import solve_in_graph
+from kmix_tf.pairing import graph_solver, in_graph
+from kmix_tf.pairing.in_graph import solve_in_graph
 
 PROBLEMS = 50
 SIZES = (2, 5, 12, 32)
@@ -292,3 +292,41 @@ class TestWhereItRuns:
         kinds = {node.op for node in nodes}
         assert kinds & {"While", "StatelessWhile"}
         assert not [kind for kind in kinds if "PyFunc" in kind]
+
+
+class TestInParts:
+    @pytest.mark.parametrize("shape", [(1, 5, 5), (3, 5, 5), (9, 12, 12), (3, 46, 46)])
+    @pytest.mark.parametrize("levels", [3, 10**6])
+    def test_problems_are_matched_in_parts_as_all_at_once(self, shape, levels, plain_functions):
+        """Bit for bit, where there are many best matchings, too."""
+        cost = tf.constant(np.random.default_rng(shape[1]).integers(0, levels, shape).astype(np.float32))
+        np.testing.assert_array_equal(solve_in_graph(cost), graph_solver.solve_at_once(cost))
+        np.testing.assert_array_equal(
+            in_graph._in_parts(cost, tf.constant(shape[0])), graph_solver.solve_at_once(cost)
+        )
+
+    def test_what_lies_beyond_the_count_is_not_looked_at(self, plain_functions):
+        columns = in_graph._in_parts(tf.constant(COST[:20]), tf.constant(5))
+        assert_optimal(COST[:5], columns[:5])
+        assert not columns[8:].numpy().any()
+
+    @pytest.mark.parametrize("count", [0, 1, 8, 9, 32, 33, 3_000_000])
+    def test_there_is_room_for_all_of_them_and_not_for_many_more(self, count):
+        room = in_graph._room_for(count)
+        assert room == int(in_graph._room_for(tf.constant(count)))
+        assert count <= room <= max(8, 4 * count)
+
+    def test_batches_of_different_sizes_are_compiled_once(self, monkeypatch):
+        monkeypatch.setattr(in_graph, "_compiled", lambda cost, count: tf.fill([100], tf.shape(cost)[0]))
+        solve = tf.function(lambda cost: in_graph._compiled_with_room(cost)[0])
+        signature = tf.TensorSpec([None, 12, 12])
+        known = [int(in_graph._compiled_with_room(tf.constant(COST[:size]))[0]) for size in (3, 8, 9, 50)]
+        unknown = solve.get_concrete_function(signature)
+        assert known == [int(unknown(tf.constant(COST[:size]))) for size in (3, 8, 9, 50)] == [8, 8, 32, 128]
+
+    def test_accelerators_take_all_at_once(self, monkeypatch):
+        monkeypatch.setattr(in_graph, "_has_accelerator", lambda: True)
+        solve = tf.function(solve_in_graph, jit_compile=True)
+        compiled = solve.get_concrete_function(tf.TensorSpec([16, 4, 4], tf.float32))
+        assert [tuple(each.shape) for each in compiled.graph.get_operations()[0].outputs] == [(16, 4, 4)]
+        assert "Pad" not in {each.type for each in compiled.graph.get_operations()}

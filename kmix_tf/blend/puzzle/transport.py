@@ -9,7 +9,7 @@ from scipy.optimize import linear_sum_assignment
 from kmix_tf import _graph
 from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, block_starts
 from kmix_tf.blend.puzzle.staying import stays_best
-from kmix_tf.pairing.graph_solver import solve_in_graph
+from kmix_tf.pairing.in_graph import solve_in_graph
 from kmix_tf.seeding import random_uniform
 
 # Blocks of different sizes cannot change places. Saliency sums to 1, so no permutation gains as much.
