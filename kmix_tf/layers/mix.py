@@ -100,7 +100,8 @@ class MixLayer(Adapts, Stage):
             that came; 0 for padding. Default False.
         adapted: what `adapt` learnt, as `get_config` gives it.
         seed: an integer for a repeatable stream of draws in a sequential pipeline, or None. For parallel
-            pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`. A copy of the layer begins the stream anew.
+            pipelines and checkpoints, use `kmix_tf.mix(layer, seed=...)`. A copy of the layer, by `copy.deepcopy`,
+            pickle or `from_config`, begins anew: with a seed it repeats these draws, without one it has its own.
 
     Call:
         `layer(x, y=None, sample_weight=None, training=None, seed=None, step=None, saliency=None)`, by hand or by
