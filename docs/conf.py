@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import kmix_tf
+import _measured
 from _docstrings import for_napoleon
 
 project, author = "kmix_tf", "kmix_tf developers"
@@ -84,6 +85,7 @@ def setup(app):
     """Docstrings are rewritten before napoleon, whose priority is 500, reads them."""
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
+    _measured.copy(ROOT, ROOT / "docs")
 
 
 def _rewritten(app, what, name, what_of, options, lines):
