@@ -28,7 +28,7 @@ def _whole_names(lines: list[str]) -> list[str]:
 
 
 def _paragraphs(lines: list[str]) -> list[str]:
-    """"Source: ..." is one paragraph, however its further lines are indented."""
+    """ "Source: ..." is one paragraph, however its further lines are indented."""
     out: list[str] = []
     in_source = False
     for line in lines:
