@@ -16,15 +16,15 @@ def copy(root: pathlib.Path, docs: pathlib.Path) -> None:
         shutil.rmtree(docs / folder, ignore_errors=True)
         for file in sorted((root / folder).rglob("*")):
             if file.suffix in KEPT and "quick" not in file.relative_to(root).parts:
-                _copy(file, docs / file.relative_to(root))
+                _copy(file, docs / file.relative_to(root), "---\norphan: true\n---\n\n")
     _copy(root / "RESULTS.md", docs / "reproduced.md")
     _copy(root / "CHANGELOG.md", docs / "changelog.md")
 
 
-def _copy(file: pathlib.Path, to: pathlib.Path) -> None:
+def _copy(file: pathlib.Path, to: pathlib.Path, head: str = "") -> None:
     to.parent.mkdir(parents=True, exist_ok=True)
     if file.suffix == ".md":
-        to.write_text(_only_links_of_the_site(file.read_text(), file.parent))
+        to.write_text(head + _only_links_of_the_site(file.read_text(), file.parent))
     else:
         shutil.copyfile(file, to)
 

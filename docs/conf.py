@@ -38,6 +38,7 @@ myst_heading_anchors = 3
 
 # Docstrings: Args, Returns, Raises as Google writes them, and three sections of our own.
 napoleon_numpy_docstring = False
+napoleon_use_ivar = True
 napoleon_use_param = False  # "weight, targets: as in `MixLayer`" stays one line.
 napoleon_custom_sections = ["Call", "Source", "Sources"]
 default_role = "py:obj"  # `KMixupLayer` in a docstring is a link.
