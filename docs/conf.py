@@ -67,8 +67,12 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "kmix_tf"
 html_show_sourcelink = False
+# Pages that have none below them need no column for it.
+html_sidebars = {page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")}
+html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog")}
 html_theme_options = {
     "navbar_align": "left",
+    "header_links_before_dropdown": 7,
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
