@@ -1,4 +1,4 @@
-"""What was measured lies beside what measures it, and belongs to the site as well: it is copied there at each build."""
+"""What was measured lies beside what measures it. It belongs to the site as well, where each build copies it."""
 
 import pathlib
 import re

@@ -68,7 +68,9 @@ html_theme = "pydata_sphinx_theme"
 html_title = "kmix_tf"
 html_show_sourcelink = False
 # Pages that have none below them need no column for it.
-html_sidebars = {page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")}
+html_sidebars = {
+    page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
+}
 html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog")}
 html_theme_options = {
     "navbar_align": "left",
