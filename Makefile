@@ -6,7 +6,7 @@ BACKENDS := .venv-backends
 BENCHMARKS := .venv-benchmarks
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark docs docs-serve wheels saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -45,6 +45,7 @@ lint: $(MODERN)/.installed  ## style, and the types of the package
 	$(MODERN)/bin/ruff check .
 	$(MODERN)/bin/ruff format --check .
 	$(MODERN)/bin/mypy
+	$(MODERN)/bin/codespell
 
 format: $(MODERN)/.installed
 	$(MODERN)/bin/ruff check --fix .
@@ -56,6 +57,15 @@ footprint: $(MODERN)/.installed  ## what has grown in the pipelines' graphs, or 
 benchmark: $(BENCHMARKS)/.installed  ## what mixes, assignments, steps, puzzles and epochs cost, beside peers; which goals are met
 	$(BENCHMARKS)/bin/python benchmarks/run.py
 
+docs: $(MODERN)/.installed  ## the site, in docs/_build/html; a warning is an error
+	$(MODERN)/bin/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+
+docs-serve: docs  ## the site, at http://localhost:8000
+	$(MODERN)/bin/python -m http.server 8000 --bind localhost --directory docs/_build/html
+
+wheels: $(MODERN)/.installed  ## the wheel and the source distribution, in dist/
+	$(MODERN)/bin/python -m pip wheel --no-deps --wheel-dir dist .
+
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py
 
@@ -63,7 +73,7 @@ saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/
 $(MODERN)/.installed: setup.cfg pyproject.toml
 	$(PYTHON) -m venv --clear $(MODERN)
 	$(MODERN)/bin/python -m pip install --upgrade pip
-	$(MODERN)/bin/python -m pip install -e '.[dev,examples,plot,cli]'
+	$(MODERN)/bin/python -m pip install -e '.[dev,docs,examples,plot,cli]'
 	touch $@
 
 $(ADDONS)/.installed: setup.cfg pyproject.toml
@@ -85,4 +95,4 @@ $(BENCHMARKS)/.installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) demo saved_models/demo
+	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) demo saved_models/demo dist docs/_build docs/api docs/benchmarks docs/results

@@ -32,7 +32,7 @@ class MixMetric(keras.metrics.Metric):
         metric: a Keras metric, its name, or a function `(y_true, y_pred) -> (batch,)`. "accuracy" and "crossentropy"
             are the binary ones for a single output unit, else the categorical ones. Metrics of numbers, such as
             `MeanSquaredError`, see both numbers of packed targets; mixed numbers they see as they are.
-        name: default that of the metric after "mix_", as in "mix_auc". dtype: as in `keras.metrics.Metric`.
+        name: default that of the metric after `mix_`, as in `mix_auc`. dtype: as in `keras.metrics.Metric`.
 
     Call:
         `update_state(y_true, y_pred, sample_weight=None)`, y_pred `(batch, ..., outputs)`, or `(batch,)` for one

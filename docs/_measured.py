@@ -1,0 +1,40 @@
+"""What was measured lies beside what measures it. It belongs to the site as well, where each build copies it."""
+
+import pathlib
+import re
+import shutil
+
+# A page of each folder that lists the others; folders that are copied whole, without code and data.
+FOLDERS = ("results", "benchmarks")
+KEPT = {".md", ".png"}
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+
+
+def copy(root: pathlib.Path, docs: pathlib.Path) -> None:
+    """Copies pages and figures from the checkout into the site's source, where git ignores them."""
+    for folder in FOLDERS:
+        shutil.rmtree(docs / folder, ignore_errors=True)
+        for file in sorted((root / folder).rglob("*")):
+            if file.suffix in KEPT and "quick" not in file.relative_to(root).parts:
+                _copy(file, docs / file.relative_to(root), "---\norphan: true\n---\n\n")
+    _copy(root / "RESULTS.md", docs / "reproduced.md")
+    _copy(root / "CHANGELOG.md", docs / "changelog.md")
+
+
+def _copy(file: pathlib.Path, to: pathlib.Path, head: str = "") -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if file.suffix == ".md":
+        to.write_text(head + _only_links_of_the_site(file.read_text(), file.parent))
+    else:
+        shutil.copyfile(file, to)
+
+
+def _only_links_of_the_site(text: str, folder: pathlib.Path) -> str:
+    """Links to code and data are names there: the site has no such pages."""
+
+    def kept(link: re.Match) -> str:
+        inside = pathlib.PurePath(link[1]).suffix in KEPT and (folder / link[1]).exists()
+        return link[0] if inside else "]"
+
+    text = _LINK.sub(kept, text)
+    return re.sub(r"(?<!!)\[([^\[\]]+)\](?![\(\[:])", r"\1", text)

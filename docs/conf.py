@@ -1,0 +1,109 @@
+"""The site: `make docs` builds it, `make docs-serve` shows it. Warnings are errors."""
+
+import importlib
+import inspect
+import os
+import pathlib
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+ROOT = pathlib.Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
+
+import kmix_tf
+import _measured
+from _docstrings import for_napoleon
+
+project, author = "kmix_tf", "kmix_tf developers"
+project_copyright = "kmix_tf developers"
+version = release = kmix_tf.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.mathjax",
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5", "notebooks/*.ipynb"]
+templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+
+# Pages are Markdown. Headings get anchors, so that pages can link into each other.
+myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
+myst_heading_anchors = 3
+
+# Docstrings: Args, Returns, Raises as Google writes them, and three sections of our own.
+napoleon_numpy_docstring = False
+napoleon_use_ivar = True
+napoleon_use_param = False  # "weight, targets: as in `MixLayer`" stays one line.
+napoleon_custom_sections = ["Call", "Source", "Sources"]
+default_role = "py:obj"  # `KMixupLayer` in a docstring is a link.
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False  # What Keras says of its own methods is in Keras' own words, and in Markdown.
+autodoc_typehints = "none"  # The signature has them in short; Args say them in words.
+autosummary_generate = True
+add_module_names = False
+
+# Examples run at build, and one that fails, fails it. Two need what cannot be installed beside the newest TensorFlow.
+ELSEWHERE = ("addons_pipeline", "torch_dataloader")
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/(?!" + "|".join(ELSEWHERE) + r")\w+\.py$",
+    "ignore_pattern": r"__init__\.py|/distributed/",
+    "abort_on_example_error": True,
+    "only_warn_on_example_error": False,
+    "download_all_examples": False,
+    "show_signature": False,
+    "remove_config_comments": True,
+    "reset_modules": ("matplotlib", "_gallery.fresh"),
+    "within_subsection_order": "FileNameSortKey",
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "kmix_tf"
+html_show_sourcelink = False
+# Pages that have none below them need no column for it.
+html_sidebars = {
+    page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
+}
+html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog")}
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+
+
+def public_names(module: str) -> list[str]:
+    """What a module exports; the API pages list it, and a test asks that none is missing."""
+    return sorted(importlib.import_module(module).__all__)
+
+
+def setup(app):
+    """Docstrings are rewritten before napoleon, whose priority is 500, reads them."""
+    app.connect("autodoc-process-docstring", _rewritten, priority=400)
+    app.connect("autodoc-process-signature", _of_init)
+    _measured.copy(ROOT, ROOT / "docs")
+
+
+def _rewritten(app, what, name, what_of, options, lines):
+    lines[:] = for_napoleon(lines)
+
+
+def _of_init(app, what, name, what_of, options, signature, returned):
+    """Of Keras' classes, autodoc finds the signature of `__new__`, which takes anything."""
+    if what != "class":
+        return signature, returned
+    found = inspect.signature(what_of.__init__)
+    ours = list(found.parameters.values())[1:]
+    shown = [each.replace(annotation=inspect.Parameter.empty) for each in ours if each.name != "adapted"]
+    return str(found.replace(parameters=shown, return_annotation=inspect.Signature.empty)), returned
