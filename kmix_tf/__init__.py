@@ -76,6 +76,7 @@ from kmix_tf.ratio import (
 from kmix_tf.reduction import Pooled, Projected
 from kmix_tf.saliency import FeatureSaliency, GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
+from kmix_tf.skipping import SkippedBatches
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
@@ -146,6 +147,7 @@ __all__ = [
     "SaliencySource",
     "SameClassPairing",
     "ScaleRatio",
+    "SkippedBatches",
     "SmoothMixBlend",
     "SmoothMixLayer",
     "SpectralResidualSaliency",
