@@ -1,5 +1,7 @@
 """kmix_tf: mixup done right for Keras and TensorFlow."""
 
+# First, as all that follows takes its time: where this process is the command, it listens to signals from now on.
+from kmix_tf import _stopping  # noqa: F401
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
