@@ -1,5 +1,7 @@
 """kmix_tf: mixup done right for Keras and TensorFlow."""
 
+# First, as all that follows takes its time: where this process is the command, it listens to signals from now on.
+from kmix_tf import _stopping  # noqa: F401
 from kmix_tf._version import __version__
 from kmix_tf.batch import PackedTargets, pack_targets, unpack_targets
 from kmix_tf.blend import (
@@ -76,6 +78,7 @@ from kmix_tf.ratio import (
 from kmix_tf.reduction import Pooled, Projected
 from kmix_tf.saliency import FeatureSaliency, GradientSaliency, SaliencySource, SpectralResidualSaliency
 from kmix_tf.schedule import MixSchedule
+from kmix_tf.skipping import SkippedBatches
 from kmix_tf.weight import EqualWeight, ExponentialWeight, NearestNeighborWeight, ThresholdWeight, WeightStrategy
 
 __all__ = [
@@ -146,6 +149,7 @@ __all__ = [
     "SaliencySource",
     "SameClassPairing",
     "ScaleRatio",
+    "SkippedBatches",
     "SmoothMixBlend",
     "SmoothMixLayer",
     "SpectralResidualSaliency",

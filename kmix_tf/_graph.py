@@ -4,6 +4,7 @@ A pipeline makes its graph anew for each iterator, once an epoch, and takes abou
 what is known beforehand is computed in Python, and only what is large, or made of many ops, is compiled.
 """
 
+import contextvars
 import functools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -123,10 +124,51 @@ def require_all(checks: Sequence[tuple[tf.Tensor, str]]) -> list[tf.Operation]:
     return [operation for operation in found if operation is not None]
 
 
+_LEAVE_OUT = " To leave such batches out: dataset.apply(kmix_tf.mix(layer, on_invalid='skip'))."
+_collected: contextvars.ContextVar[list[tuple[tf.Tensor, str]] | None] = contextvars.ContextVar(
+    "kmix_tf_collected", default=None
+)
+_step: contextvars.ContextVar[tf.Tensor | None] = contextvars.ContextVar("kmix_tf_step", default=None)
+
+
+def require_valid(checks: Sequence[tuple[tf.Tensor, str]]) -> list[tf.Operation]:
+    """`require_all` of what is a matter of the data: batches of which it does not hold can be left out."""
+    collected = _collected.get()
+    if collected is None:
+        hint = "" if tf.executing_eagerly() else _LEAVE_OUT
+        return require_all([(condition, text + hint) for condition, text in checks])
+    collected += [(condition, f"{_checks.speaker()}: {text}") for condition, text in checks]
+    return []
+
+
+@contextmanager
+def collecting_validity() -> Iterator[list[tuple[tf.Tensor, str]]]:
+    """Within it, `require_valid` adds to this list what is to hold, and what to say else, and raises nothing."""
+    collected: list[tuple[tf.Tensor, str]] = []
+    before = _collected.set(collected)
+    try:
+        yield collected
+    finally:
+        _collected.reset(before)
+
+
+@contextmanager
+def at_step(step: tf.Tensor) -> Iterator[None]:
+    """Within it, what stops the graph that is being made says at which step of its iterator."""
+    before = _step.set(step)
+    try:
+        yield
+    finally:
+        _step.reset(before)
+
+
 def assertion(condition: tf.Tensor, message: str) -> tf.Operation | None:
     """What stops the graph with this message unless `condition` holds; eagerly, nothing, or the error at once."""
     if not tf.executing_eagerly():
-        return tf.debugging.Assert(condition, [message])
+        step = _step.get()
+        # A function within, compiled once for all, must not hold on to a tensor of this graph.
+        is_here = step is not None and step.graph is tf.compat.v1.get_default_graph()
+        return tf.debugging.Assert(condition, [f"{message} The batch's step:", step] if is_here else [message])
     if not condition:
         raise _checks.unadorned(tf.errors.InvalidArgumentError(None, None, message))
     return None

@@ -12,10 +12,12 @@ import pathlib
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
+
+from kmix_tf._stopping import held, undoing
 
 _PREFIX = ".kmix-tf-"
 # What makes a folder a SavedModel. It goes first and comes last, so that nobody reads half of one, half of another.
@@ -43,9 +45,10 @@ def write_files(contents: Mapping[pathlib.Path, str | bytes]) -> None:
             for name, content in files.items():
                 with _naming(folder / name, scratches[folder]):
                     _write(scratches[folder] / name, content)
-        for folder, scratch in scratches.items():
-            with _naming(folder, scratch):
-                _install(scratch, folder)
+        with held():
+            for folder, scratch in scratches.items():
+                with _naming(folder, scratch):
+                    _install(scratch, folder)
 
 
 def _write(path: pathlib.Path, content: str | bytes) -> None:
@@ -80,12 +83,10 @@ def replacing(path: str | os.PathLike, is_quiet: bool = False) -> Iterator[str]:
         with _naming(text, scratch, place):
             with _told(str(place), text, is_quiet):
                 yield str(place)
-            if is_there and place.is_dir():
-                _install(place, target)
-            elif is_there:
+            if is_there and not place.is_dir():
                 raise _refused(errno.EISDIR, target)
-            else:
-                _install(scratch, target.parent)
+            with held():
+                _install(*((place, target) if is_there else (scratch, target.parent)))
 
 
 def _real(path: str | os.PathLike) -> pathlib.Path:
@@ -99,17 +100,25 @@ def _scratch(folder: pathlib.Path, name: Any = None) -> Iterator[pathlib.Path]:
     On one file system, nothing is copied when what was written is moved.
     """
     made = [each for each in (folder, *folder.parents) if not each.exists()]
-    try:
-        with _naming(name or folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            scratch = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder, ignore_cleanup_errors=True)
-        with scratch as path:
-            yield pathlib.Path(path)
-    except BaseException:
-        for each in made:
-            with contextlib.suppress(OSError):
-                each.rmdir()
-        raise
+    with contextlib.ExitStack() as stack:
+        try:
+            with held(), _naming(name or folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                scratch = tempfile.TemporaryDirectory(prefix=_PREFIX, dir=folder, ignore_cleanup_errors=True)
+                stack.enter_context(undoing(lambda: _unmake(made)))
+                stack.enter_context(undoing(scratch.cleanup))
+            with scratch as path:
+                yield pathlib.Path(path)
+        except BaseException:
+            _unmake(made)
+            raise
+
+
+def _unmake(folders: Sequence[pathlib.Path]) -> None:
+    """Takes these folders away, from within outwards, unless there is something in them."""
+    for each in folders:
+        with contextlib.suppress(OSError):
+            each.rmdir()
 
 
 def _install(new: pathlib.Path, folder: pathlib.Path) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from kmix_tf import _checks
+from kmix_tf import _checks, skipping
+from kmix_tf._graph import at_step
 from kmix_tf.callbacks import TrainedSteps
 from kmix_tf.layers import Stage
 from kmix_tf.mapped import mapped
@@ -20,6 +21,7 @@ def mix(
     between: bool = False,
     initial_step: int | TrainedSteps | None = None,
     salted: bool = False,
+    on_invalid: str | skipping.SkippedBatches = skipping.RAISE,
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
     """Makes a layer a stage for `dataset.apply`, with draws that are seeded, parallel and resumable.
 
@@ -50,13 +52,21 @@ def mix(
         salted: True draws the seeds themselves where the graph runs, so that each worker of `tf.data` service draws
             its own, anew in each epoch. This gives up equal streams, everywhere: `seed` has no say then, and what
             follows the epoch in which a checkpoint was made is drawn anew. Default False.
+        on_invalid: what becomes of a batch whose values cannot be mixed: features, targets or weights that are NaN or
+            infinite, weights below 0, labels outside their range or missing. "raise" (default) stops, and names the
+            batch by its step. "skip" leaves the whole batch out, with a warning for an iterator's first, tenth,
+            hundredth; a `SkippedBatches()` does so, too, and counts them. Other batches are mixed as they would be;
+            a layer that carries mixtures on carries them past it. An error tells if nothing is left of the dataset,
+            or if 1,000 batches in a row cannot be mixed. What the source raises comes through as it is.
+            Shard by files first: TensorFlow's own sharding does not look through what counts here.
 
     Returns:
         A function from a dataset of batches to a dataset of mixed batches, for `dataset.apply`.
 
     Raises:
         TypeError: if `layer` is no such layer. ValueError: for a bad seed, or elements that cannot be mixed.
-        InvalidArgumentError: with the first batch, in a worker of `tf.data` service, unless `salted`.
+        InvalidArgumentError: with the first batch, in a worker of `tf.data` service, unless `salted`; with a batch
+            that cannot be mixed, unless `on_invalid` leaves it out.
 
     Example:
         >>> from kmix_tf import KMixupLayer
@@ -73,6 +83,7 @@ def mix(
     seed = layer.seed if seed is None else _checks.integer("seed", seed, minimum=0)
     _checks.flag("between", between)
     _checks.flag("salted", salted)
+    skipping.checked(on_invalid, salted)
     first_step = _first_step(initial_step)
 
     if between and layer.carries:
@@ -83,13 +94,15 @@ def mix(
     def carry_element(carried: Any, drawn: tuple[Any, Any]) -> tuple[Any, Any]:
         numbers, element = drawn
         batch_seed, step = seed_and_step(numbers, isinstance(first_step, TrainedSteps))
-        return layer.carry(carried, _parts(element), seed=batch_seed, step=step)
+        with at_step(step):
+            return layer.carry(carried, _parts(element), seed=batch_seed, step=step)
 
     @tf.autograph.experimental.do_not_convert
     def mix_element(numbers: tuple[tf.Tensor, tf.Tensor, tf.Tensor], element: Any) -> Any:
         batch_seed, step = seed_and_step(numbers, isinstance(first_step, TrainedSteps))
         call: Callable[..., Any] = layer.between if between else layer
-        return call(*_parts(element), training=True, seed=batch_seed, step=step)
+        with at_step(step):
+            return call(*_parts(element), training=True, seed=batch_seed, step=step)
 
     def stage(dataset: tf.data.Dataset) -> tf.data.Dataset:
         _require_parts(dataset.element_spec, between)
@@ -97,6 +110,8 @@ def mix(
             _require_endless(dataset)
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
         paired = tf.data.Dataset.zip((seeds_and_steps(seed, first_step, salted), dataset))
+        if on_invalid != skipping.RAISE:
+            paired = skipping.without_invalid(paired, layer, on_invalid, between, num_parallel_calls, salted)
         if layer.carries:
             return paired.scan(layer.nothing_carried(_parts(dataset.element_spec)), carry_element)
         return mapped(paired, mix_element, num_parallel_calls)

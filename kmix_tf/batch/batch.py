@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, is_finite, require_all
+from kmix_tf._graph import after, is_finite, require_all, require_valid
 from kmix_tf._paths import leaf_name, leaf_paths, leaves_of, require_used, same_structure
 from kmix_tf.batch.boxes import boxes_among, read_boxes
 from kmix_tf.batch.class_weights import weighed_by_class
@@ -97,7 +97,8 @@ def read(x: Any, y: Any, sample_weight: Any, rules: Rules) -> Batch:
         x, y, _ = structure
         leaves, structure = weighed_by_class(leaves, y, rules.class_weight), (x, y, y)
     mixed = [(leaf.name, leaf.tensor) for leaf in leaves if leaf.role == MIXED]
-    return batch_after(require_all([*lengths, *are_finite(mixed), *_are_weights(leaves)]), Batch(leaves, structure))
+    checks = [*require_all(lengths), *require_valid([*are_finite(mixed), *_are_weights(leaves)])]
+    return batch_after(checks, Batch(leaves, structure))
 
 
 def _checked_rules(x: Any, y: Any, rules: Rules) -> Rules:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, require_all
+from kmix_tf._graph import after, require_all, require_valid
 from kmix_tf._paths import is_selected, leaf_name, leaves_of
 from kmix_tf.batch.box_options import BoxOptions
 from kmix_tf.batch.geometry import set_of
@@ -195,7 +195,7 @@ def _converted(name: str, tensor: tf.Tensor, kind: str) -> tf.Tensor:
     checks = [(tf.reduce_all(tf.math.is_finite(tensor)), f"{name} must be finite. Received: NaN or infinite values.")]
     if kind == SHARE:
         checks.append((tf.reduce_all(tensor >= 0), f"{name} must be >= 0. Received: negative weights of boxes."))
-    return after(require_all(checks), [tensor])[0]
+    return after(require_valid(checks), [tensor])[0]
 
 
 def _require_layout(corners: str, boxes: tf.Tensor, classes: str, labels: tf.Tensor) -> None:

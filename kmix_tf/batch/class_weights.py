@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, require
+from kmix_tf._graph import after, require_valid
 from kmix_tf.batch.leaf import BOXES, KEPT, MIXED, TARGETS, WEIGHTS, Leaf
 from kmix_tf.batch.weights import product, weight_of
 from kmix_tf.blend.linear import with_axes
@@ -168,13 +168,13 @@ def _of_labels(target: Leaf, weights: Any) -> tf.Tensor:
         )
     table = tf.constant(_table(weights, labels.shape[-1]))
     apart = tf.abs(tf.reduce_sum(labels, axis=-1, keepdims=True) - 1)
-    checks = require(
-        tf.reduce_all((labels >= 0) & (apart <= _checks.SUM_TOLERANCE)),
+    are_of_one = tf.reduce_all((labels >= 0) & (apart <= _checks.SUM_TOLERANCE))
+    message = (
         "class_weight needs labels of one class each: integers, one-hot, 0 and 1 of one unit, or soft ones that sum "
         f"to 1. Received: others, in {target.name} of shape {target.tensor.shape}. For multi-label and regression "
-        "targets give sample_weight.",
+        "targets give sample_weight."
     )
-    (labels,) = after(checks, [labels])
+    (labels,) = after(require_valid([(are_of_one, message)]), [labels])
     return tf.linalg.matvec(labels, table)
 
 
@@ -191,9 +191,7 @@ def _of_classes(target: Leaf, weights: Any) -> tf.Tensor:
     labels, is_open = tf.cast(target.tensor, tf.int64), isinstance(weights, dict)
     count = max(weights) + 1 if is_open else len(weights)
     inside = (labels >= 0) & (labels < count)
-    checks = require(
-        tf.reduce_all((labels >= 0) if is_open else inside),
-        f"class_weight must be of all labels, which are >= 0. Received: others, in {target.name}.",
-    )
-    (labels,) = after(checks, [tf.where(inside, labels, tf.zeros_like(labels))])
+    are_known = tf.reduce_all((labels >= 0) if is_open else inside)
+    message = f"class_weight must be of all labels, which are >= 0. Received: others, in {target.name}."
+    (labels,) = after(require_valid([(are_known, message)]), [tf.where(inside, labels, tf.zeros_like(labels))])
     return tf.where(inside, tf.gather(tf.constant(_table(weights, count)), labels), 1.0)

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, require
+from kmix_tf._graph import after, require_valid
 from kmix_tf._paths import is_selected
 from kmix_tf.batch.box_mixing import joined_boxes
 from kmix_tf.batch.boxes import boxes_among
@@ -157,11 +157,10 @@ def _known_labels(name: str, leaf: tf.Tensor) -> tf.Tensor:
     are_whole = tf.reduce_all(tf.equal(leaf, tf.round(leaf)))
     is_marked = tf.equal(tf.reduce_min(leaf), -1) & tf.equal(tf.reduce_max(leaf), 1)
     is_missing = are_whole & is_marked & tf.reduce_any(tf.equal(leaf, 0))
-    checks = require(
-        ~is_missing,
+    message = (
         f"{name} must be known labels. Received: -1 beside 0 and 1, which stands for a missing label and would be "
         f"averaged like any number. {WHERE_LABELS_ARE_MISSING} If -1 is a number like others, "
-        "targets[..., tf.newaxis] says so, too.",
+        "targets[..., tf.newaxis] says so, too."
     )
-    (leaf,) = after(checks, [leaf])
+    (leaf,) = after(require_valid([(~is_missing, message)]), [leaf])
     return tf.where(is_missing, tf.cast(float("nan"), leaf.dtype), leaf)

@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf._graph import after, at_least_float32, require
+from kmix_tf._graph import after, at_least_float32, require_valid
 
 # What integer targets are, if not classes, and what to do. A batch in a graph does not show its values.
 _AS_NUMBERS = (
@@ -60,12 +60,11 @@ def _one_hot(name: str, labels: tf.Tensor, num_classes: int | None) -> tf.Tensor
             )
     labels = tf.cast(labels, tf.int64)
     in_range = tf.reduce_all((labels >= 0) & (labels < num_classes))
-    checks = require(
-        in_range,
+    message = (
         f"{name} must be labels in [0, {num_classes}). Received: a label outside, in {name} of "
-        f"shape {labels.shape}. Count classes from 0, or give num_classes as many as there are.",
+        f"shape {labels.shape}. Count classes from 0, or give num_classes as many as there are."
     )
-    (labels,) = after(checks, [labels])
+    (labels,) = after(require_valid([(in_range, message)]), [labels])
     one_hot = tf.one_hot(labels, num_classes)
     # XLA drops assertions. A label outside would become no class at all, and train on unnoticed.
     outside = (labels < 0) | (labels >= num_classes)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from kmix_tf import _extras
+from kmix_tf import _extras, _stopping
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,4 +16,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     from kmix_tf.cli.app import run
 
-    return run(argv)
+    status = run(argv)
+    _stopping.finish()
+    return status

@@ -1,6 +1,10 @@
 """The command line: what may be asked of `kmix-tf`, and how it answers what it cannot do."""
 
+import contextlib
+import errno
 import os
+import signal
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,20 +19,49 @@ from kmix_tf.cli.terminal import refuse
 # As in `kmix_tf.trial`, which would take its time to import.
 TASKS = ("auto", "classes", "multilabel", "regression")
 _SETTINGS = {"show_default": True, "help_option_names": ["-h", "--help"]}
-# Of the shell, for a program stopped by the interrupt key.
-_INTERRUPTED = 130
+# Of a program whose reader has gone, as click has it.
+_UNREAD = 1
+
+
+class _Stopped(click.ClickException):
+    """A command that was stopped, which click would tell with an empty line. status: as the shell has it."""
+
+    def __init__(self, number: int):
+        super().__init__("stopped.")
+        self.status = 128 + number
+
+
+class _Commands(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise _Stopped(getattr(error, "number", signal.SIGINT)) from error
 
 
 def run(argv: Sequence[str] | None = None) -> int:
     """Runs a command. Returns the exit status."""
-    arguments = None if argv is None else list(argv)
+    status = _answered(None if argv is None else list(argv))
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        _give_up_stdout()
+        status = _UNREAD if error.errno == errno.EPIPE else refuse(_unwritten(error))
+    return status
+
+
+def _answered(arguments: list[str] | None) -> int:
     try:
         return commands.main(arguments, prog_name="kmix-tf", standalone_mode=False) or 0
+    except _Stopped as error:
+        return refuse(error.format_message(), error.status)
     except click.UsageError as error:
         return refuse(f"{error.format_message()} See {error.ctx.command_path if error.ctx else 'kmix-tf'} --help.")
     except click.ClickException as error:
         return refuse(error.format_message())
     except OSError as error:
+        if error.filename is None and _is_of_stdout(error):
+            return refuse(_unwritten(error))
         told = f"{error.filename} cannot be read or written ({error.strerror})."
         return refuse(told if error.filename is not None and error.strerror else str(error))
     except ImportError as error:
@@ -39,11 +72,31 @@ def run(argv: Sequence[str] | None = None) -> int:
         )
     except tf.errors.OpError as error:
         return refuse(f"TensorFlow cannot do this with these data ({first_line(error)}).")
-    except click.Abort:
-        return refuse("stopped.", _INTERRUPTED)
 
 
-@click.group(context_settings=_SETTINGS, no_args_is_help=False)
+def _is_of_stdout(error: OSError) -> bool:
+    """Whether it was the standard output that could not be written; what is left of it then fails again."""
+    try:
+        sys.stdout.flush()
+    except OSError as again:
+        _give_up_stdout()
+        return again.errno == error.errno
+    return False
+
+
+def _unwritten(error: OSError) -> str:
+    return f"the standard output cannot be written ({error.strerror})."
+
+
+def _give_up_stdout() -> None:
+    """Lets Python write the rest to nowhere at its end, where it would complain once more."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+@click.group(cls=_Commands, context_settings=_SETTINGS, no_args_is_help=False)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def commands() -> None:
     """Mixup for Keras and TensorFlow."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
+
+from kmix_tf._stopping import undoing
 
 # Of text, where nobody watches or the terminal is wider: longer lines are hard to read.
 WIDTH = 100
@@ -126,6 +129,8 @@ def progress(what: str, total: int | None, is_quiet: bool) -> Iterator[Callable[
         return
     columns = BarColumn(), MofNCompleteColumn(), TaskProgressColumn(), TimeRemainingColumn()
     described = TextColumn("{task.description}", markup=False)
-    with Progress(described, *columns, console=to) as bars:
+    # A bar hides the cursor. Its own end could wait for ever for what the signal has cut off.
+    shown = undoing(lambda: os.write(2, b"\x1b[?25h\n"))
+    with shown, Progress(described, *columns, console=to) as bars:
         task = bars.add_task(in_one_line(what), total=total)
         yield lambda steps=1, what=None: bars.update(task, advance=steps, description=what and in_one_line(what))

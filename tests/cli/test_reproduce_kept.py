@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
+from kmix_tf._stopping import raising
 from kmix_tf.cli.reproduce import keeping
-from kmix_tf.cli.reproduce.command import _stoppable
 from kmix_tf.cli.reproduce.fingerprint import fingerprint
 from kmix_tf.cli.reproduce.keeping import Kept, rounded
 from kmix_tf.cli.terminal import UserError
@@ -94,7 +94,7 @@ def test_a_scheduler_and_a_closed_terminal_stop_it_as_the_interrupt_key_does():
     for number in (signal.SIGTERM, signal.SIGHUP):
         before = signal.signal(number, signal.SIG_DFL)  # under nohup, the tests themselves ignore one of them
         try:
-            with pytest.raises(KeyboardInterrupt), _stoppable():
+            with pytest.raises(KeyboardInterrupt), raising():
                 os.kill(os.getpid(), number)
             assert signal.getsignal(number) is signal.SIG_DFL
         finally:
@@ -104,7 +104,7 @@ def test_a_scheduler_and_a_closed_terminal_stop_it_as_the_interrupt_key_does():
 def test_under_nohup_a_closed_terminal_does_nothing():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with _stoppable():
+        with raising():
             os.kill(os.getpid(), signal.SIGHUP)
     finally:
         signal.signal(signal.SIGHUP, before)

@@ -62,7 +62,7 @@ def run_audit(request: AuditRequest) -> None:
     """Audits a dataset, writes report.html, report.json and a list of labels to mend, and prints the verdict."""
     started = time.monotonic()
     # Before the work, not after it.
-    out = writable_folder(request.out)
+    out = writable_folder(request.out, files=("report.json", "report.html", FILE))
     figures.need()
     try:
         report, html = _audit(request)

@@ -43,7 +43,7 @@ class CompareRequest:
 def run_compare(request: CompareRequest) -> None:
     """Tries mixes on a dataset, writes report.html and report.json, and prints what was found."""
     # Before the work, not after it.
-    out = writable_folder(request.out)
+    out = writable_folder(request.out, files=("report.json", "report.html"))
     figures.need()
     rows = _read(request)
     trial = _tried(rows, request)

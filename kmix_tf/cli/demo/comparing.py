@@ -21,6 +21,7 @@ from kmix_tf.cli.terminal import UserError, escaped, in_one_line, progress, show
 
 # Of which the rescaled model is exported.
 EXPORTED = kmixup(1.0)
+_FIGURES = ("regions", "pairs", "reliability")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +44,8 @@ def run_demo(request: DemoRequest) -> None:
     drawing()
     data = load_file(request.data) if request.data else load_digits()
     setting = _setting(request, data)
-    out = writable_folder(request.out)
-    writable_folder(request.export, "--export")
+    out = writable_folder(request.out, files=[*(f"{name}.png" for name in _FIGURES), "results.json", "results.md"])
+    writable_folder(request.export, "--export", ["saved_model.pb"])
     results, figures = _Demo(request, data, setting, out).results()
     results["seconds"] = round(time.monotonic() - started, 1)
     told = _told(results)
@@ -101,11 +102,12 @@ class _Demo:
                 self._run(seed, chosen, advance)
         scores = {name: [each.scores for each in found] for name, found in self._scored.items()}
         predicted = {name: np.concatenate([e.predicted for e in found]) for name, found in self._scored.items()}
-        figures = {
-            "regions": draw_regions(on_toy),
-            "pairs": draw_pairs(first.x_train, first.y_train, seed=0),
-            "reliability": draw_reliability(np.concatenate(self._truths), predicted),
-        }
+        drawn = (
+            draw_regions(on_toy),
+            draw_pairs(first.x_train, first.y_train, seed=0),
+            draw_reliability(np.concatenate(self._truths), predicted),
+        )
+        figures = dict(zip(_FIGURES, drawn, strict=True))
         exported = self._scored[EXPORTED][-1].rescaled
         served = export_and_serve(exported, pathlib.Path(self._request.export), first.x_test[:100])
         results = {

@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from kmix_tf import _stopping
 from kmix_tf._writing import replacing
 from kmix_tf.analysis import fgsm
 from kmix_tf.cli.demo.arms import Arm
@@ -118,8 +120,8 @@ def export_and_serve(model: RescaledModel, path: pathlib.Path, x: np.ndarray) ->
 
 
 def _served(path: str, x: np.ndarray, expected: np.ndarray) -> subprocess.CompletedProcess[str]:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, _stopping.undoing(lambda: shutil.rmtree(folder)):
         arrays = pathlib.Path(folder) / "arrays.npz"
         np.savez(arrays, x=x, expected=expected)
         command = [sys.executable, "-I", "-c", _CLIENT, path, str(arrays)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+        return _stopping.run(command)

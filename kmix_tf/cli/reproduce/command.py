@@ -6,17 +6,15 @@ import io
 import json
 import os
 import pathlib
-import signal
 import sys
-import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
 from kmix_tf import _extras
+from kmix_tf._stopping import raising
 from kmix_tf._writing import write_files
-from kmix_tf.cli.places import writable_folder
+from kmix_tf.cli.places import writable_file, writable_folder
 from kmix_tf.cli.reproduce import summary
 from kmix_tf.cli.reproduce.finding import chosen, home, load, titles
 from kmix_tf.cli.reproduce.keeping import Kept, told
@@ -56,10 +54,10 @@ def run_reproduce(request: ReproduceRequest) -> None:
     matplotlib.use("Agg")
     _extras.require("matplotlib.pyplot", "cli", "kmix-tf reproduce").style.use("tableau-colorblind10")
     results = pathlib.Path(request.results)
-    folder = writable_folder(str(results / _QUICK if request.quick else results), "--results")
+    folder = _writable(results, names, request.quick)
     found = [_kept(request, name, folder) for name in names]
     try:
-        with _stoppable():
+        with raising():
             failed = _measure(request, found)
     except BaseException:
         with contextlib.suppress(OSError):  # What went wrong first is told.
@@ -72,23 +70,20 @@ def run_reproduce(request: ReproduceRequest) -> None:
         raise UserError(failed[0] + more)
 
 
-@contextlib.contextmanager
-def _stoppable() -> Iterator[None]:
-    """A scheduler that ends the command, or a terminal that is closed, does what the interrupt key does."""
+def _writable(results: pathlib.Path, names: Sequence[str], is_quick: bool) -> pathlib.Path:
+    """The folder for numbers, pages and figures, once all that is to be written is seen to have its place."""
+    files = [f"{name}.{kind}" for name in names for kind in ("json", "md", "png")]
+    folder = writable_folder(str(results / _QUICK if is_quick else results), "--results", files)
+    for within in {(folder / name).parent for name in names}:
+        writable_folder(str(within), "--results")
+    if not is_quick:
+        writable_file(_summary_at(results), "--results")
+    return folder
 
-    def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
 
-    asked = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    if threading.current_thread() is not threading.main_thread():
-        asked = []
-    # Under nohup, closing the terminal is to do nothing.
-    before = {number: signal.signal(number, stop) for number in asked if signal.getsignal(number) is signal.SIG_DFL}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _summary_at(results: pathlib.Path) -> pathlib.Path:
+    """Within the folder, or beside it if it is the usual one."""
+    return pathlib.Path(SUMMARY) if results == pathlib.Path(USUAL) else results / SUMMARY
 
 
 def _list(request: ReproduceRequest) -> None:
@@ -228,7 +223,7 @@ def write_summary(results: pathlib.Path) -> list[str]:
     """
     found, stale = summary.found_in(results, list(titles()))
     is_usual = results == pathlib.Path(USUAL)
-    path = pathlib.Path(SUMMARY) if is_usual else results / SUMMARY
+    path = _summary_at(results)
     pages = {results / f"{name}.md": text for name, text in summary.pages(found).items()}
     write_files({**pages, path: summary.summary(found, USUAL if is_usual else ".")})
     return stale

@@ -3,13 +3,13 @@
 import concurrent.futures
 import multiprocessing
 import os
-import signal
 import threading
 import time
 import traceback
 from collections.abc import Generator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from kmix_tf._stopping import deaf_children, held
 from kmix_tf.cli.reproduce.finding import load
 from kmix_tf.cli.reproduce.keeping import rounded
 from kmix_tf.cli.terminal import UserError
@@ -46,9 +46,10 @@ def run(tasks: Sequence[Task], jobs: int) -> Generator[Done, None, None]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before the processes begin: it is read once
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, context, _begin) as pool:
-        waiting = {pool.submit(_measure, task): task for task in tasks}
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, _begin, (os.getpid(),)) as pool:
         try:
+            with held(), deaf_children():
+                waiting = {pool.submit(_measure, task): task for task in tasks}
             for future in concurrent.futures.as_completed(waiting):
                 yield _ended(future, waiting[future])
         except BaseException:
@@ -70,10 +71,8 @@ def _ended(future: concurrent.futures.Future, task: Task) -> Done:
         ) from error
 
 
-def _begin() -> None:
-    # The interrupt key is for the process that waits, which ends these.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+def _begin(parent: int) -> None:
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
