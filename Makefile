@@ -19,16 +19,13 @@ QUICK := XLA_FLAGS="$(XLA_FLAGS) --xla_backend_optimization_level=0"
 test: $(MODERN)/.installed  ## the tests without the matrix, with the newest TensorFlow and Keras 3
 	$(QUICK) $(MODERN)/bin/python -m pytest -m "not matrix"
 
-test-all: $(MODERN)/.installed  ## all tests, compiled as users compile
-	$(MODERN)/bin/python -m pytest -m "not matrix"
+test-all: test  ## all tests; the matrix compiled as users compile
 	$(MODERN)/bin/python -m pytest -m matrix
 
 test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
 	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
 
-# Compiled as users compile, the first half runs with the newest TensorFlow already: here it need not be optimised.
-test-addons-all: $(ADDONS)/.installed  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
-	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
+test-addons-all: test-addons  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
 	$(ADDONS)/bin/python -m pytest -m matrix
 
 test-backends: $(BACKENDS)/.installed  ## the data stage, losses and metrics with Keras on JAX, and on torch
