@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf.layers import Stage
-from kmix_tf.mapped import mapped
+from kmix_tf.mapped import mapped, scanned
 from kmix_tf.seed_datasets import seed_and_step, seeds_and_steps
 
 
@@ -89,7 +89,7 @@ def mix(
         # Seeds come first: zipped behind a file source, they would make auto-sharding drop records.
         paired = tf.data.Dataset.zip((seeds_and_steps(seed, first_step, salted), dataset))
         if layer.carries:
-            return paired.scan(layer.nothing_carried(_parts(dataset.element_spec)), carry_element)
+            return scanned(paired, layer.nothing_carried(_parts(dataset.element_spec)), carry_element)
         return mapped(paired, mix_element, num_parallel_calls)
 
     return stage
