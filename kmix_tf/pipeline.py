@@ -9,7 +9,7 @@ from kmix_tf import _checks, skipping
 from kmix_tf._graph import at_step
 from kmix_tf.callbacks import TrainedSteps
 from kmix_tf.layers import Stage
-from kmix_tf.mapped import mapped
+from kmix_tf.mapped import mapped, scanned
 from kmix_tf.seed_datasets import seed_and_step, seeds_and_steps
 
 
@@ -113,7 +113,7 @@ def mix(
         if on_invalid != skipping.RAISE:
             paired = skipping.without_invalid(paired, layer, on_invalid, between, num_parallel_calls, salted)
         if layer.carries:
-            return paired.scan(layer.nothing_carried(_parts(dataset.element_spec)), carry_element)
+            return scanned(paired, layer.nothing_carried(_parts(dataset.element_spec)), carry_element)
         return mapped(paired, mix_element, num_parallel_calls)
 
     return stage
