@@ -2,12 +2,12 @@
 
 import ast
 import os
+import pathlib
 import signal
 import subprocess
 import sys
 
-from test_examples import ROOT
-
+ROOT = pathlib.Path(__file__).parents[1]
 EXAMPLE = ROOT / "examples" / "distributed" / "two_workers.py"
 
 
