@@ -39,8 +39,9 @@ with strategy.scope():
         print(error)
 """
 
-QUICK = ["ManifoldMixModel", "AutoMixModel"]
+QUICK = ["ManifoldMixModel"]
 OTHERS = [
+    "AutoMixModel",
     "MixModel",
     "MixModel, LocalMixupLayer",
     "MixModel, packed targets",
