@@ -78,10 +78,10 @@ def fitted(number: int) -> int:
 
 
 WAYS = {
-    "plain": Way("random layers and batches in plain ops: the mixture NumPy makes", 10_000, 20.0, plain),
-    "traced": Way("the same in graphs of open batch size, by training and as data to validate on", 500, 6.0, traced),
-    "compiled": Way("the same under XLA", 1_000, 12.0, compiled),
-    "refused": Way("batches with a part spoilt: refused in words of ours", 10_000, 5.0, refused),
+    "plain": Way("random layers and batches in plain ops: the mixture NumPy makes", 10_000, 15.0, plain),
+    "traced": Way("the same in graphs of open batch size, by training and as data to validate on", 500, 5.0, traced),
+    "compiled": Way("the same under XLA", 1_000, 10.0, compiled),
+    "refused": Way("batches with a part spoilt: refused in words of ours", 10_000, 4.0, refused),
     "extreme": Way("batches empty, huge, tiny, without columns: finite and in bounds, or words", 2_000, 4.0, extreme),
     "configured": Way(
         "options of all kinds of objects: a layer that works, or words of ours", 10_000, 3.0, configured
