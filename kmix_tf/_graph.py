@@ -23,13 +23,54 @@ except ImportError:
 KNOWS_OF_XLA = _is_in_xla is not None
 
 
+# Called by hand, a function is compiled for so many batch sizes: each takes up to a second, and megabytes for good.
+_MOST_SIZES = 8
+
+
 def compiled(function: Callable) -> Callable:
     """Runs `function` through XLA: one dispatch, and one pass over memory, of many ops.
 
     Positional arguments are tensors or nested structures of them, whose shapes vary with the batch size alone: XLA
     compiles anew for each shape, which is once or twice in a pipeline. Keyword arguments are static.
+
+    By hand, only the first batch sizes are compiled; any other runs as a graph of plain ops, made once for all sizes.
+    A size keeps the way it went first, so that one seed gives one mixture, to the last bit, in one process. The two
+    ways differ in the last digit of what is averaged, and in nothing that is compared or counted.
     """
-    return tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
+    return _compiled(function, None)
+
+
+def _compiled(function: Callable, features: int | None) -> Callable:
+    """features: how many of the first arguments are `(batch, ...)` and else alike from batch to batch; None: all."""
+    run_compiled = tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
+    run_plain = tf.function(function, autograph=False, reduce_retracing=True)
+    sizes = _Sizes()
+
+    @functools.wraps(function)
+    def call(*tensors: Any, **static: Any) -> Any:
+        is_compiled = not tf.executing_eagerly() or sizes.has_room(tensors, static, features)
+        return (run_compiled if is_compiled else run_plain)(*tensors, **static)
+
+    return call
+
+
+class _Sizes:
+    """The first few batch sizes of each kind of arguments. Threads at once may add some more."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Any, set[Any]] = {}
+
+    def has_room(self, tensors: Sequence[Any], static: dict[str, Any], features: int | None) -> bool:
+        """Whether these arguments are of a size that is among the first, or becomes one."""
+        leaves = tf.nest.flatten(tensors)
+        kept = len(leaves) if features is None else len(tf.nest.flatten(tensors[:features]))
+        shapes = [tuple(leaf.shape) for leaf in leaves]
+        kinds = [shape[1:] if at < kept else len(shape) for at, shape in enumerate(shapes)]
+        kind = (tuple(static.items()), tuple(leaf.dtype for leaf in leaves), tuple(kinds))
+        seen, size = self._seen.setdefault(kind, set()), tuple(shapes)
+        if len(seen) < _MOST_SIZES:
+            seen.add(size)
+        return size in seen
 
 
 def fused(features: int, least: int = 0) -> Callable:
@@ -42,7 +83,7 @@ def fused(features: int, least: int = 0) -> Callable:
     """
 
     def decorate(function: Callable) -> Callable:
-        run_compiled = compiled(function)
+        run_compiled = _compiled(function, features)
 
         @functools.wraps(function)
         def call(*tensors: Any, **static: Any) -> Any:

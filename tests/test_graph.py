@@ -6,7 +6,8 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kmix_tf._graph import is_finite
+from kmix_tf import CutMixLayer, KMixupLayer, _graph
+from kmix_tf._graph import _MOST_SIZES, KNOWS_OF_XLA, compiled, fused, is_finite, is_for_xla
 
 SHAPES = [(3,), (3, 0), (0, 400), (3, 7), (3, 300), (2, 3, 4), (2, 20, 20), (2, 300, 1), (0, 17, 17), (2, 9, 10, 3)]
 DTYPES = ["float16", "bfloat16", "float32", "float64"]
@@ -40,3 +41,52 @@ def test_it_is_asked_of_open_shapes_in_graphs(dtype, spec):
     assert ask(tf.cast(values, dtype))
     values.flat[-1] = np.nan
     assert not ask(tf.cast(values, dtype))
+
+
+def way_of(values, scale=None, *, label="one"):
+    """Whether XLA compiles it, in each row of the batch."""
+    return tf.fill(tf.shape(values)[:1], is_for_xla())
+
+
+def ways(function, sizes, width=3, **static):
+    found = [function(tf.zeros([size, width]), **static) for size in sizes]
+    assert [len(each) for each in found] == list(sizes)
+    return [bool(tf.reduce_all(each)) for each in found]
+
+
+@pytest.mark.skipif(not KNOWS_OF_XLA, reason="a graph cannot tell that XLA compiles it")
+@pytest.mark.parametrize("decorate", [compiled, fused(features=1)])
+class TestSizesByHand:
+    EXPECTED = [True] * _MOST_SIZES + [False] * 12
+
+    def test_the_first_are_compiled_and_every_size_keeps_its_way(self, decorate):
+        function, sizes = decorate(way_of), range(1, _MOST_SIZES + 13)
+        assert ways(function, sizes) == self.EXPECTED
+        assert ways(function, sizes) == self.EXPECTED
+
+    def test_each_kind_of_batch_has_its_own(self, decorate):
+        function, sizes = decorate(way_of), range(1, _MOST_SIZES + 13)
+        for kind in ({}, {"width": 4}, {"label": "two"}):
+            assert ways(function, sizes, **kind) == self.EXPECTED
+
+    def test_what_is_no_feature_does_not_tell_kinds_apart(self, decorate):
+        function = decorate(way_of)
+        found = [bool(function(tf.zeros([2, 3]), tf.zeros([1, size]))[0]) for size in range(1, _MOST_SIZES + 13)]
+        assert all(found) if decorate is compiled else found == self.EXPECTED
+
+    def test_in_a_graph_all_are_compiled(self, decorate):
+        function = decorate(way_of)
+        graph = tf.function(lambda values: function(values), input_signature=[tf.TensorSpec([None, 3])])
+        assert all(ways(graph, range(1, _MOST_SIZES + 13)))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: CutMixLayer(scope="sample"), lambda: KMixupLayer(2, solver="graph")], ids=["cutmix", "k-mixup"]
+)
+def test_a_seed_gives_one_mixture_whichever_way_a_size_goes(monkeypatch, make):
+    x, y = tf.random.stateless_uniform([13, 9, 7, 1], [0, 1]), tf.eye(13)
+    monkeypatch.setattr(_graph, "_MOST_SIZES", 0)
+    plain = make()(x, y, seed=3)
+    monkeypatch.setattr(_graph, "_MOST_SIZES", 1)
+    for ours, theirs in zip(plain, make()(x, y, seed=3), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-7)

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._compat import register
-from kmix_tf._graph import compiled
+from kmix_tf._graph import fused
 from kmix_tf.maths.distance import pair_distances
 from kmix_tf.pairing.facing import facing_cost
 from kmix_tf.weight.base import FAR, WeightStrategy, distance_of, number_or_quantile
@@ -154,7 +154,7 @@ class NearestNeighborWeight(WeightStrategy):
         return _is_neighbor(distances, partner, neighbors=self.neighbors, within=within)
 
 
-@compiled
+@fused(features=0)
 def _is_neighbor(distances: tf.Tensor, partner: tf.Tensor, *, neighbors: int, within: bool) -> tf.Tensor:
     size = tf.shape(partner)[-1]
     distances = tf.reshape(distances, tf.stack([size, size]))
