@@ -105,6 +105,30 @@ def test_where_the_demo_cannot_write_is_said_before_the_work(quick_demo, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [("audit", "report.html"), ("compare", "report.json"), ("demo", "pairs.png"), ("gallery", "gallery.html")],
+)
+def test_a_folder_where_a_file_is_to_be_is_refused_before_the_work(command, name, quick_demo, tmp_path, capsys):
+    np.savez(tmp_path / "d.npz", x=X, y=Y)
+    (tmp_path / "out" / name / "mine").mkdir(parents=True)
+    arguments = {"demo": quick_demo[1:], "gallery": []}.get(command, [tmp_path / "d.npz"])
+    message = refused(capsys, command, *arguments, "--out", tmp_path / "out")
+    assert message.startswith(f"kmix-tf: --out: {tmp_path / 'out' / name}") and "it is a folder" in message
+    assert os.listdir(tmp_path / "out") == [name]
+
+
+def test_a_disk_that_takes_nothing_is_refused_before_the_work(quick_demo, tmp_path, capsys, monkeypatch):
+    def full(path, content):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(pathlib.Path, "write_bytes", full)
+    for option in ("--out", "--export"):
+        message = refused(capsys, *quick_demo, option, tmp_path / "new")
+        assert "No space left on device" in message and message.startswith("kmix-tf: --out")
+        assert not (tmp_path / "new").exists()
+
+
 def test_an_export_of_the_demo_that_is_not_served_does_not_take_the_last_ones_place(tmp_path, monkeypatch):
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "saved_model.pb").write_text("the last one")

@@ -222,10 +222,10 @@ def test_running_out_of_memory_is_said_with_what_to_do_wherever_it_happens(
 
 
 def test_a_folder_that_may_not_be_written_to_is_refused_before_the_work(tmp_path, capsys, monkeypatch):
-    def refused(path, *arguments, **options):
+    def refused(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(pathlib.Path, "touch", refused)
+    monkeypatch.setattr("tempfile.mkdtemp", refused)
     monkeypatch.setattr(auditing, "_audit", lambda request: pytest.fail("it was worked in vain"))
     np.savez(tmp_path / "data.npz", x=np.arange(6.0).reshape(6, 1), y=np.arange(6) % 2)
     assert main(["audit", "--no-trial", str(tmp_path / "data.npz"), "--out", str(tmp_path), "--json"]) == 2
