@@ -45,7 +45,8 @@ def mix(
             freeze the schedule, and must say where it starts. A checkpoint of the iterator keeps the step.
         salted: True draws the seeds themselves where the graph runs, so that each worker of `tf.data` service draws
             its own, anew in each epoch. This gives up equal streams, everywhere: `seed` has no say then, and what
-            follows the epoch in which a checkpoint was made is drawn anew. Default False.
+            follows the epoch in which a checkpoint was made is drawn anew. Repeat the dataset before mixing it: in
+            each epoch of one that ends, each worker compiles what `solver="graph"` matches by anew. Default False.
 
     Returns:
         A function from a dataset of batches to a dataset of mixed batches, for `dataset.apply`.
