@@ -51,7 +51,8 @@ def mix(
             the step.
         salted: True draws the seeds themselves where the graph runs, so that each worker of `tf.data` service draws
             its own, anew in each epoch. This gives up equal streams, everywhere: `seed` has no say then, and what
-            follows the epoch in which a checkpoint was made is drawn anew. Default False.
+            follows the epoch in which a checkpoint was made is drawn anew. Repeat the dataset before mixing it: in
+            each epoch of one that ends, each worker compiles what `solver="graph"` matches by anew. Default False.
         on_invalid: what becomes of a batch whose values cannot be mixed: features, targets or weights that are NaN or
             infinite, weights below 0, labels outside their range or missing. "raise" (default) stops, and names the
             batch by its step. "skip" leaves the whole batch out, with a warning for an iterator's first, tenth,

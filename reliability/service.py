@@ -34,6 +34,7 @@ from cluster import Cluster
 
 TITLE = "tf.data service whose processes are killed"
 FILES = 24
+SHARDING = tf.data.experimental.service.ShardingPolicy
 POLICIES = ("OFF", "DYNAMIC", "FILE", "DATA")
 JOBS = ("unmixed", "after", "workers")
 VICTIMS = {"worker": "A worker killed and started again", "dispatcher": "The dispatcher killed and started again"}
@@ -57,10 +58,8 @@ class Batch:
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-    """An epoch with a kill. taken: the numbers that whoever was killed had taken by then, of each job.
-
-    tapped: the numbers that came back from the workers, of the job that is mixed after them.
-    """
+    """An epoch with a kill. taken: what whoever was killed had taken by then, of each job. tapped: of the job that is
+    mixed after the workers, what came back from them."""
 
     policy: str
     victim: str
@@ -130,8 +129,7 @@ def source(files: list[str], job: str) -> tf.data.Dataset:
 
 
 def send(cluster: Cluster, policy: str) -> Any:
-    service = tf.data.experimental.service
-    return service.distribute(getattr(service.ShardingPolicy, policy), cluster.address)
+    return tf.data.experimental.service.distribute(SHARDING[policy], cluster.address)
 
 
 def mixing(**options: Any) -> Any:
@@ -250,7 +248,7 @@ def tap_row(trials: list[Trial]) -> Row:
     """The exact comparison: the same job, under the same kill, before it was mixed."""
     held = sum(sorted(trial.tapped) == sorted(batch.number for batch in trial.seen["after"]) for trial in trials)
     tried = "Mixing after the workers, under all these kills: as many of each batch as the service sent back"
-    return Row(tried, len(trials), held, numbers=f"{sum(len(trial.tapped) for trial in trials):,} batches")
+    return Row(tried, len(trials), held, numbers=f"{sum(len(each.tapped) for each in trials):,} batches")
 
 
 def draw_row(trials: list[Trial], job: str, tried: str) -> Row:
@@ -277,8 +275,7 @@ def refused_row(files: list[str], times: int) -> Row:
                     cluster.kill(name)
                     cluster.start(name)
                 asked += [is_refused(cluster, policy, files) for policy in POLICIES]
-    tried = "A seeded mix on workers is refused, also by a worker or a dispatcher that was started anew"
-    return Row(tried, len(asked), sum(asked))
+    return Row("A seeded mix on workers is refused, also by one that was started anew", len(asked), sum(asked))
 
 
 def measure(short: bool) -> Iterator[Row]:

@@ -51,8 +51,9 @@ def test_a_file_is_short_and_says_when_to_use_it(path):
     assert ast.get_docstring(ast.parse(text)).startswith("When to use it: ")
 
 
-@pytest.mark.parametrize("where", ["after", "workers"])
-@pytest.mark.parametrize("sharding", ["OFF", "DYNAMIC", "FILE", "DATA"])
+@pytest.mark.parametrize(
+    "where, sharding", [("after", "DYNAMIC"), ("workers", "FILE"), ("after", "OFF"), ("workers", "DATA")]
+)
 @pytest.mark.representatives("where, sharding", [("after", "DYNAMIC"), ("workers", "FILE")])
 def test_one_command_starts_a_service_trains_and_ends_it(where, sharding, elsewhere, tmp_path):
     options = ["--where", where, "--sharding", sharding, "--epochs", 5]
