@@ -4,9 +4,11 @@ with Cluster(workers=2) as cluster:
     dataset.apply(tf.data.experimental.service.distribute("distributed_epoch", cluster.address))
 """
 
+import contextlib
 import multiprocessing
 import os
 import pathlib
+import random
 import signal
 import socket
 import tempfile
@@ -30,11 +32,15 @@ def serve(kind, options, folder, ready):
 
 
 def free_ports(count):
-    """Ports that nothing listens on: workers that shard files are known to the dispatcher before they start."""
-    sockets = [socket.create_server(("localhost", 0)) for _ in range(count)]
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Ports that nothing listens on: workers that shard files are known to the dispatcher before they start.
+
+    Below those that outgoing connections get, which could take one while its server is down.
+    """
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(20000, 32000)
+        with contextlib.suppress(OSError), socket.create_server(("localhost", port)):
+            ports.append(port)
     return ports
 
 
