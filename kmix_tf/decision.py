@@ -5,9 +5,10 @@ signature that the base class documents, which is wrapped, and checked, when a l
 declares by attributes of the same names.
 """
 
+import builtins
 import difflib
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -203,7 +204,21 @@ def restored(value: Any) -> Any:
     if isinstance(value, list) and any(isinstance(each, dict) for each in value):
         return [restored(each) for each in value]
     if isinstance(value, dict) and "class_name" in value:
+        _refuse_foreign(value)
         return keras.saving.deserialize_keras_object(value)
     if isinstance(value, dict):
         return {key: restored(each) for key, each in value.items()}
     return [restored(each) for each in value] if isinstance(value, list) else value
+
+
+def _refuse_foreign(value: Mapping[str, Any]) -> None:
+    """Refuses a function of any module: Keras writes none, but Keras 2 would import it, and a mix would call it."""
+    name, module = value.get("config"), str(value.get("module") or "builtins")
+    if value["class_name"] != "function" or keras.saving.get_registered_object(str(name)) is not None:
+        return
+    is_foreign = module.partition(".")[0] not in ("builtins", "keras", "kmix_tf")
+    if is_foreign or (module == "builtins" and hasattr(builtins, str(name))):
+        raise _checks.problem(
+            "A saved function must be one that is registered by keras.saving.register_keras_serializable() or given "
+            f"as custom_objects. Received: {name!r} of the module {module!r}."
+        )

@@ -116,8 +116,10 @@ class Kind:
     wrap: Callable[[list[bytes], pathlib.Path], list[pathlib.Path]]
     options: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def written(self, folder: pathlib.Path, random_: random.Random, others: list[bytes]) -> list[pathlib.Path]:
-        """A changed file: one of its parts, or one of the files themselves."""
+    def written(self, folder: pathlib.Path, random_: random.Random | None, others: list[bytes]) -> list[pathlib.Path]:
+        """A changed file: one of its parts, or one of the files themselves; None: as it was."""
+        if random_ is None:
+            return self.wrap(self.parts, folder)
         parts, is_inside = list(self.parts), random_.random() < 0.5
         if is_inside:
             place = random_.randrange(len(parts))
@@ -287,13 +289,14 @@ def _records(x: Any, y: Any, random_: Any) -> list[Kind]:
     ]
 
 
-def outcome(kind: Kind, number: int, folder: pathlib.Path, others: list[bytes]) -> str:
-    """Of one input: "read", "refused", or what else came of it."""
+def outcome(kind: Kind, number: int, first: int, folder: pathlib.Path, others: list[bytes]) -> str:
+    """Of one input: "read", "refused", or what else came of it. Numbers below `first` are of files as they were."""
     from kmix_tf.cli.reading import Options, open_data
     from kmix_tf.cli.reading.sample import collect
     from kmix_tf.cli.terminal import UserError
 
-    random_ = random.Random(f"{SEED} {kind.name} {number}")
+    # The first one is valid, or nothing could be read.
+    random_ = random.Random(f"{SEED} {kind.name} {number}") if number >= first else None
     with tempfile.TemporaryDirectory(dir=folder) as place:
         paths = kind.written(pathlib.Path(place), random_, others)
         options = {name: str(pathlib.Path(place) / value) for name, value in kind.options.items()}
@@ -309,6 +312,8 @@ def outcome(kind: Kind, number: int, folder: pathlib.Path, others: list[bytes]) 
             found = f"{type(error).__name__}: {traceback.format_exc(limit=-2)}"
         seconds = time.process_time() - began
         more = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    if random_ is None and found != "read":
+        return f"the valid file was not read: {found}"
     if seconds > SLOW:
         return f"{seconds:.0f} seconds"
     return f"{more / 2**20:.0f} MB more" if more > LARGE else found
@@ -321,7 +326,7 @@ def work(first: int, last: int, pipe: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for number in range(first, last):
             pipe.send((number, None))
-            pipe.send((number, outcome(every[number % len(every)], number, pathlib.Path(folder), others)))
+            pipe.send((number, outcome(every[number % len(every)], number, len(every), pathlib.Path(folder), others)))
 
 
 def outcomes(count: int, seconds: float) -> Iterator[tuple[int, str]]:

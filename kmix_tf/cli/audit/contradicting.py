@@ -4,9 +4,12 @@ import csv
 import io
 from typing import Any
 
+from kmix_tf.cli.reading.labels import is_number
 from kmix_tf.cli.reading.sample import Sample
 
 FILE = "report-contradictions.csv"
+# What a formula begins with, some of it after spaces that spreadsheets pass over.
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 HEAD = ("group", "kind", "sample", "label", "distance")
 
 
@@ -35,14 +38,24 @@ def _near(sample: Sample, pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def table(groups: list[dict[str, Any]]) -> str:
-    """CSV, a line a sample: the group's number from 1, kind, sample (from 0, or a file), label, distance."""
+    """CSV, a line a sample: the group's number from 1, kind, sample (from 0, or a file), label, distance.
+
+    Names that begin as formulas do have an apostrophe in front.
+    """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(HEAD)
     for number, group in enumerate(groups, 1):
         for place, label in zip(group["samples"], group["labels"], strict=True):
-            writer.writerow([number, group["kind"], place, label, f"{group['distance']:.6g}"])
+            cells = [_no_formula(place), _no_formula(label)]
+            writer.writerow([number, group["kind"], *cells, f"{group['distance']:.6g}"])
     return file.getvalue()
+
+
+def _no_formula(cell: Any) -> Any:
+    """A name that a spreadsheet would take for a formula and run, behind an apostrophe, which makes it text there."""
+    is_formula = isinstance(cell, str) and cell.startswith(_FORMULAS) and not is_number(cell)
+    return f"'{cell}" if is_formula else cell
 
 
 def described(groups: list[dict[str, Any]]) -> str | None:

@@ -4,6 +4,7 @@ import lzma
 import math
 import pathlib
 import sys
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -125,7 +126,10 @@ def _read_header(file: IO[bytes], name: str, end: int) -> tuple[tuple[int, ...],
         raise ValueError(f"{name} is of version {version} of NumPy's format, whose names of fields are no numbers")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     try:
-        shape, fortran, dtype = read(file)
+        with warnings.catch_warnings():
+            # What Python thinks of a header's style is nobody's concern.
+            warnings.simplefilter("ignore")
+            shape, fortran, dtype = read(file)
     except Exception as error:
         # It is read as an expression of Python, in which there is hardly an error that may not be.
         raise ValueError(f"{name} has no header that NumPy can read: {first_line(error)}") from error

@@ -39,6 +39,8 @@ class Chosen(NamedTuple):
 def read_table(table: Table, roles: Roles) -> Source:
     """Features and labels of a table, which is looked through once before."""
     refuse_wide(table.path, len(table.names))
+    if not table.names:
+        raise UserError(f"{table.path} is empty: it holds no columns.")
     chosen = choose(table, roles)
     features, notes = features_of(table, surveyed(table.chunks(), chosen.features))
     source = Source(table.path.name, "table", _blocks(table, chosen, features))

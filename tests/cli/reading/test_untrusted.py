@@ -347,3 +347,10 @@ def test_labels_too_long_to_be_kept_are_refused(tmp_path, monkeypatch):
     assert "the target must hold labels, which are short. Received: one of 4,001" in refused(tmp_path / "t.csv")
     np.savez(tmp_path / "d.npz", x=np.eye(100), y=np.array([line.partition(",")[2] for line in lines]))
     assert "d.npz: y must hold labels, which are short" in refused(tmp_path / "d.npz")
+
+
+def test_a_table_without_columns_is_refused(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    with arrow.ipc.new_stream(str(tmp_path / "t.arrow"), arrow.schema([])):
+        pass
+    assert "is empty: it holds no columns" in refused(tmp_path / "t.arrow")
