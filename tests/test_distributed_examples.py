@@ -47,7 +47,7 @@ def started(output):
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
 def test_a_file_is_short_and_says_when_to_use_it(path):
     text = path.read_text()
-    assert len(text.splitlines()) < 90
+    assert len(text.splitlines()) < 100
     assert ast.get_docstring(ast.parse(text)).startswith("When to use it: ")
 
 

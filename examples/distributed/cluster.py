@@ -37,11 +37,12 @@ def free_ports(count):
     Below those that outgoing connections get, which could take one while its server is down.
     """
     ports = []
-    while len(ports) < count:
-        port = random.randrange(20000, 32000)
+    for port in random.sample(range(20000, 32000), 1000):
         with contextlib.suppress(OSError), socket.create_server(("localhost", port)):
             ports.append(port)
-    return ports
+        if len(ports) == count:
+            return ports
+    raise RuntimeError("No ports are free from 20000 to 32000.")
 
 
 class Cluster:
