@@ -12,7 +12,7 @@ IMAGES = np.random.default_rng(0).random((6, 4, 4, 1), np.float32)
 
 @pytest.mark.parametrize(
     "adapted",
-    [3.0, [1.0], lambda: None, {"a": 1}, {"alpha": "x"}, {"alpha": -1.0}, {"scales": 2.0}, {"scales": [[None]]}],
+    [3.0, [1.0], max, {"a": 1}, {"alpha": "x"}, {"alpha": -1.0}, {"scales": 2.0}, {"scales": [[None]]}],
     ids=str,
 )
 def test_what_no_adaptation_gave(adapted):
