@@ -66,10 +66,20 @@ class Pairs(NamedTuple):
         return self._taken(leaf, self.second, 1)
 
     def _taken(self, leaf: tf.Tensor, rows: tf.Tensor | None, side: int) -> tf.Tensor:
-        if self.places and leaf.shape.rank >= self.places[side].shape.rank:
+        if self.places and leaf.shape.rank > 1:
             rows = tf.range(tf.shape(self.places[side])[0]) if rows is None else rows
-            return take_places(leaf, rows, self.places[side])
+            return take_places(_at_all_places(leaf, self.places[side]), rows, self.places[side])
         return leaf if rows is None else tf.gather(leaf, rows)
+
+
+def _at_all_places(leaf: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """What is of the rows of an image alone, such as a mask of padded rows, at each place: it moves with them."""
+    missing = places.shape.rank - leaf.shape.rank
+    if missing <= 0:
+        return leaf
+    sizes = tf.concat([tf.shape(leaf), tf.shape(places)[leaf.shape.rank :]], 0)
+    whole = tf.broadcast_to(tf.reshape(leaf, [*tf.unstack(tf.shape(leaf)), *[1] * missing]), sizes)
+    return tf.ensure_shape(whole, [*leaf.shape, *places.shape[leaf.shape.rank :]])
 
 
 def pairs_of(mixture: Mixture, share: tf.Tensor, by_place: bool) -> Pairs:

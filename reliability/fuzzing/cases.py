@@ -200,7 +200,7 @@ def _is_mixture(case: Case, result: Any, told: oracle.Told) -> None:
     for key in batch.y if several else [None]:
         mine, yours = (_target(side, key) for side in (batch, second))
         rule = case.layer.label_shares if isinstance(case.layer, kmix_tf.MixLayer) else None
-        expected = oracle.target(mine, yours, told, batch, rule)
+        expected = oracle.target(mine, yours, told, batch, second, rule)
         got = [each[key] if isinstance(each, dict) else each for each in (y, weight)]
         _is_target(case, got, expected, told, mine[0])
 
@@ -256,9 +256,11 @@ def _is_target(case: Case, got: list[Any], expected: tuple[Any, ...], told: orac
 
 
 def _trimmed(weight: Any, ndim: int) -> tf.Tensor:
-    """Without axes of length 1 at the end that are too many."""
+    """Without axes at the end that are too many, along which all must be alike."""
     while weight.shape.rank > ndim:
-        weight = tf.squeeze(weight, -1)
+        alike = bool(tf.reduce_all(weight == weight[..., :1]))
+        oracle.require(alike, "weights that differ from place to place, of samples that count alike")
+        weight = weight[..., 0]
     return weight
 
 

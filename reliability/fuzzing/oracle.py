@@ -32,6 +32,13 @@ class Told:
     weight: np.ndarray | None
     several: int
 
+    @property
+    def sizes(self) -> tuple[int, ...] | None:
+        """Of the mask, its places; None without one."""
+        if self.sources:
+            return self.sources[0].shape[1:]
+        return None if self.mask is None else self.mask.shape[1:]
+
 
 def told_of(entry: dict[str, Any]) -> Told:
     """What a watched mix has told."""
@@ -94,16 +101,25 @@ def moved(leaf: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 def has_places(shape: tuple[int, ...], told: Told, is_target: bool) -> bool:
     """Whether a leaf `(batch, ...)` has a value at each place of the mask."""
-    sizes = told.sources[0].shape[1:] if told.sources else None if told.mask is None else told.mask.shape[1:]
+    sizes = told.sizes
     if sizes is None or shape[1 : 1 + len(sizes)] != sizes:
         return False
     return not is_target or len(shape) > len(sizes) + 1 or len(sizes) > 1
+
+
+def _at_all(side: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    """What is of rows of an image alone, at each place of it."""
+    if side.ndim > len(sizes):
+        return side
+    return np.broadcast_to(aligned(side, 1 + len(sizes)), (len(side), *sizes))
 
 
 def sides(first: np.ndarray, second: np.ndarray, told: Told, by_place: bool) -> tuple[np.ndarray, np.ndarray]:
     """What both samples of each mixture have, at the places that are shown."""
     own, other = first[told.own], second[told.other]
     if by_place and told.places:
+        sizes = told.sizes
+        own, other = (_at_all(side, sizes) for side in (own, other))
         own, other = moved(own, told.places[0]), moved(other, told.places[1])
     return own, other
 
@@ -193,7 +209,9 @@ def remixed(own: np.ndarray, other: np.ndarray, share: np.ndarray, rule: Any) ->
     return np.where(to_partner, 0.0, np.where(to_itself, 1.0, share))
 
 
-def target(first: Any, second: Any, told: Told, batch: Batch, rule: Any = None) -> tuple[np.ndarray, ...]:
+def target(
+    first: Any, second: Any, told: Told, batch: Batch, other_batch: Batch, rule: Any = None
+) -> tuple[np.ndarray, ...]:
     """The sample's target, its partner's, its share, and what the mixture counts (None for all alike).
 
     Args:
@@ -208,7 +226,7 @@ def target(first: Any, second: Any, told: Told, batch: Batch, rule: Any = None) 
         share = remixed(own, other, share, rule)
     counts = [
         factors(y, weight, batch) + presence(values, batch),
-        factors(y2, weight2, batch) + presence(others, batch),
+        factors(y2, weight2, batch) + presence(others, other_batch),
     ]
     if not counts[0]:
         return own, other, share, None

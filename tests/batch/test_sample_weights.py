@@ -212,6 +212,18 @@ class TestPlaces:
         if weighted:
             np.testing.assert_allclose(ours[0], weight.ravel()[source], rtol=1e-6)
 
+    def test_a_mask_of_rows_moves_with_a_partner_made_smaller(self):
+        """A mask of whole rows of an image says of each place what one of all places says."""
+        rng = np.random.default_rng(3)
+        x, y = rng.random((4, 6, 6, 1)).astype("float32"), rng.integers(0, CLASSES, (4, 6, 6))
+        rows = rng.random((4, 6)) < 0.6
+        layer = ResizeMixLayer(k=1, masks="there", num_classes=CLASSES)
+        for seed in range(5):
+            of_rows = layer({"x": x, "there": rows}, y, WEIGHT[:4], seed=seed)
+            of_places = layer({"x": x, "there": np.repeat(rows[:, :, None], 6, axis=2)}, y, WEIGHT[:4], seed=seed)
+            for ours, theirs in zip(of_rows[1:], of_places[1:], strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
     def test_two_masks_that_may_be_of_a_target_are_refused(self):
         x = {"x": X[:, :, 0], "encoder": np.ones((SIZE, 8), bool), "decoder": np.ones((SIZE, 8), bool)}
         layer = MixLayer(masks=["encoder", "decoder"])
