@@ -281,7 +281,7 @@ def refused_row(files: list[str], times: int) -> Row:
 def measure(short: bool) -> Iterator[Row]:
     # An epoch that waits for ever is one that does not hold: the servers end with this process.
     faulthandler.dump_traceback_later(300 if short else 7200, exit=True)
-    times = 1 if short else 50
+    times = 1 if short else 20
     with tempfile.TemporaryDirectory(prefix="records-") as folder:
         files = written(folder)
         # A trial mostly waits, for servers that look for each other every few seconds.
