@@ -255,6 +255,12 @@ def test_a_record_that_claims_what_is_not_there_never_reaches_tensorflow(length,
     assert f"it claims a record of {length:,} bytes" in refused(tmp_path / "d.tfrecord")
 
 
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_file_of_zeros_is_no_long_row_of_empty_records(packed, tmp_path):
+    (tmp_path / "d.tfrecord").write_bytes(gzip.compress(bytes(2**20)) if packed else bytes(2**20))
+    assert "a record is empty" in refused(tmp_path / "d.tfrecord")
+
+
 def test_an_image_in_a_record_that_claims_a_huge_size_is_refused(tmp_path):
     path = tmp_path / "d.tfrecord"
     with tf.io.TFRecordWriter(str(path)) as writer:
