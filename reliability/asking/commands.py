@@ -91,8 +91,8 @@ class Asker:
             tried,
             len(cases),
             sum(held for _, held in answers),
-            numbers=f"at most {used[0]:.1f} s of the processor, {used[1]:.1f} s of the clock and {used[2]:,.0f} MB more "
-            f"than a command that finds no file, which takes {self.least.megabytes:,.0f} MB",
+            numbers=f"at most {used[0]:.1f} s of the processor, {used[1]:.1f} s of the clock and {used[2]:,.0f} MB "
+            f"more than a command that finds no file, which takes {self.least.megabytes:,.0f} MB",
         )
 
     def _held(self, case: Case, seconds: float, megabytes: float) -> tuple[Answer, bool]:
