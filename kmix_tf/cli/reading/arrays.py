@@ -210,8 +210,19 @@ def _drawn_blocks(x: np.ndarray, y: np.ndarray, pieces: list[slice]) -> Iterator
     together = max(1, rows_of_a_block(x[0].size) // (pieces[0].stop - pieces[0].start))
     for start in range(0, len(pieces), together):
         taken = pieces[start : start + together]
-        yield Block(np.concatenate([x[piece] for piece in taken]), np.concatenate([y[piece] for piece in taken]))
+        rows = np.concatenate([_piece(x, piece) for piece in taken])
+        yield Block(rows, np.concatenate([y[piece] for piece in taken]))
         _let_go(x)
+
+
+def _piece(x: np.ndarray, rows: slice) -> np.ndarray:
+    """Some rows: of a file by reading, as a mapped one is read with all that lies near what is looked at."""
+    if not (isinstance(x, np.memmap) and x.filename and x.flags.c_contiguous):
+        return x[rows]
+    start, stop, _ = rows.indices(len(x))
+    size = x[:1].nbytes
+    read = np.fromfile(x.filename, x.dtype, (stop - start) * x[0].size, offset=x.offset + start * size)
+    return read.reshape(stop - start, *x.shape[1:])
 
 
 def _let_go(x: np.ndarray) -> None:

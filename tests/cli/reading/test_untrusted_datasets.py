@@ -61,12 +61,12 @@ def test_of_a_large_array_pieces_are_looked_at_and_places_are_those_of_the_file(
     x, y = np.arange(300, dtype=np.float32).reshape(100, 3), np.arange(100) % 4
     x[:] = x[0]
     y[:50] = 3
-    for kind in ("npz", "npy"):
+    for kind in ("npz", "npy", "npy in Fortran's order"):
         paths = [tmp_path / "d.npz"] if kind == "npz" else [tmp_path / "x.npy", tmp_path / "y.npy"]
         if kind == "npz":
             np.savez(paths[0], x=x, y=y)
         else:
-            np.save(paths[0], x)
+            np.save(paths[0], x if kind == "npy" else np.asfortranarray(x))
             np.save(paths[1], y)
         made = read(*paths)
         places = [made.place(row) for row in range(len(made.x))]
