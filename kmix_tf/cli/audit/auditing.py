@@ -103,10 +103,10 @@ def _audit(request: AuditRequest) -> tuple[dict[str, Any], str]:
         request.spec,
     )
     source = open_data(list(request.data), options)
-    total = len(source.names) if source.names else source.total
-    with progress("reading", total, request.as_json) as advance:
+    with progress("reading", source.expected, request.as_json) as advance:
         seen = look_through(source, request.max_samples, request.seed, advance)
-    written = labels_as_written(seen.labels, source.target)[0] if source.kind == "table" else seen.labels
+    known = seen.labels if source.labels is None else source.labels
+    written = labels_as_written(known, source.target)[0] if source.kind == "table" else known
     task = task_for(request.task, written)
     if task != CLASSES:
         return _audit_numbers(request, rows_of(source, seen), task)

@@ -70,8 +70,7 @@ def _read(request: CompareRequest) -> Rows:
         request.spec,
     )
     source = open_data(list(request.data), options)
-    total = len(source.names) if source.names else source.total
-    with progress("reading", total, request.as_json) as advance:
+    with progress("reading", source.expected, request.as_json) as advance:
         return read_rows(source, limit, request.seed, advance)
 
 

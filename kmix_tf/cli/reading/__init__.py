@@ -1,4 +1,4 @@
-"""From files of many kinds to one sample of features and classes, with all samples looked at on the way."""
+"""From files of many kinds to one sample of features and classes, with all samples, or a part of many, looked at."""
 
 import pathlib
 from collections.abc import Callable
@@ -51,7 +51,7 @@ def open_data(paths: list[str], options: Options) -> Source:
     kinds = ["folder" if file.is_dir() else _suffix(file) for file in files]
     if kinds == [".npy", ".npy"]:
         _refuse_options(options, "two .npy files")
-        return read_npy_pair(*files)
+        return read_npy_pair(files[0], files[1], options.seed)
     if len(files) == 1 and kinds[0] in _INSTEAD:
         raise UserError(f"{files[0]}: {_INSTEAD[kinds[0]]}")
     if len(files) != 1 or kinds[0] not in (".npz", "folder", *RECORDS, *_TABLES):
@@ -63,7 +63,7 @@ def open_data(paths: list[str], options: Options) -> Source:
         return read_records(files[0], options.target, options.spec)
     if kinds[0] == ".npz":
         _refuse_options(options, "an .npz file")
-        return read_npz(files[0])
+        return read_npz(files[0], options.seed)
     return _read_table(_TABLES[kinds[0]](files[0]), options)
 
 

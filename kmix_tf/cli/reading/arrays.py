@@ -2,6 +2,7 @@
 
 import lzma
 import math
+import mmap
 import pathlib
 import sys
 import warnings
@@ -12,7 +13,7 @@ from typing import IO
 
 import numpy as np
 
-from kmix_tf.cli.reading.source import Block, Source, first_line, refuse_many, rows_of_a_block
+from kmix_tf.cli.reading.source import Block, Source, first_line, refuse_long, refuse_many, rows_of_a_block
 from kmix_tf.cli.terminal import UserError
 
 # A local header of a zip file is 30 bytes, whose last four are the lengths of the name and of what follows it.
@@ -23,6 +24,10 @@ _PIECE = 2**20
 _MOST_AXES = 32
 # Bytes that a compressed array may unpack to: it is read whole.
 _MOST_UNPACKED = 2**30
+# Bytes of x that are looked at, a few seconds: of more, pieces of so many bytes, or of one row, drawn at random.
+_MOST_LOOKED_AT, _DRAWN = 2**30, 2**18
+# Bytes of y, all of which is kept.
+_MOST_LABELS = 2**31
 # Names in a sentence.
 _NAMED = 20
 # What damaged, encrypted and otherwise compressed files raise. Not MemoryError: claims of a file are held against its
@@ -33,12 +38,12 @@ DAMAGED = (
 )  # fmt: skip
 
 
-def read_npz(path: pathlib.Path) -> Source:
+def read_npz(path: pathlib.Path, seed: int = 0) -> Source:
     """Arrays `x` `(n, ...)` and `y` of one file."""
     names, arrays = open_npz(path)
     if len(arrays) < 2:
         raise UserError(f"{path} must hold arrays x and y. Received: {', '.join(names[:_NAMED]) or 'none'}.")
-    return _source(path.name, arrays["x"], arrays["y"])
+    return _source(path.name, arrays["x"], arrays["y"], seed)
 
 
 def open_npz(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
@@ -53,9 +58,9 @@ def open_npz(path: pathlib.Path) -> tuple[list[str], dict[str, np.ndarray]]:
     return sorted(members), arrays
 
 
-def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
+def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path, seed: int = 0) -> Source:
     """Features of one .npy file and labels of another."""
-    arrays = []
+    arrays: list[np.ndarray] = []
     for path in (x_path, y_path):
         try:
             if not zipfile.is_zipfile(path):
@@ -66,7 +71,7 @@ def read_npy_pair(x_path: pathlib.Path, y_path: pathlib.Path) -> Source:
             raise _no_such_file(path, ".npy file of one plain array", error) from error
         if not isinstance(arrays[-1], np.ndarray):
             raise UserError(f"{path} is no .npy file of one plain array: it holds several.")
-    return _source(f"{x_path.name}, {y_path.name}", *arrays)
+    return _source(f"{x_path.name}, {y_path.name}", arrays[0], arrays[1], seed)
 
 
 def _no_such_file(path: pathlib.Path, kind: str, error: Exception) -> UserError:
@@ -75,7 +80,10 @@ def _no_such_file(path: pathlib.Path, kind: str, error: Exception) -> UserError:
 
 
 def _member(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
-    """One array of an .npz: mapped if it is stored as it is, read otherwise; either way its check sum is right."""
+    """One array of an .npz: mapped if it is stored as it is, read otherwise.
+
+    Its check sum is right, unless it is larger than what is looked at.
+    """
     if info.compress_type != zipfile.ZIP_STORED:
         if info.file_size > _MOST_UNPACKED:
             raise ValueError(
@@ -90,8 +98,9 @@ def _member(path: pathlib.Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo)
             return array
     if info.compress_size != info.file_size:
         raise ValueError(f"{info.filename} is of two sizes")
-    with archive.open(info) as file:
-        _read_on(file)
+    if info.file_size <= _MOST_LOOKED_AT:
+        with archive.open(info) as file:
+            _read_on(file)
     with path.open("rb") as file:
         file.seek(info.header_offset)
         header = file.read(_ZIP_HEADER)
@@ -145,7 +154,7 @@ def _read_header(file: IO[bytes], name: str, end: int) -> tuple[tuple[int, ...],
     return shape, fortran, dtype
 
 
-def _source(name: str, x: np.ndarray, y: np.ndarray) -> Source:
+def _source(name: str, x: np.ndarray, y: np.ndarray, seed: int) -> Source:
     if x.ndim == 0 or y.ndim == 0 or len(x) != len(y):
         raise UserError(
             f"{name}: x must be (n, ...) and y (n,), equally long. Received: x of shape {x.shape} and y of {y.shape}."
@@ -155,10 +164,69 @@ def _source(name: str, x: np.ndarray, y: np.ndarray) -> Source:
     if x.size == 0:
         raise UserError(f"{name} is empty. Received: x of shape {x.shape}.")
     refuse_many(name, len(x))
-    return Source(name, "arrays", _blocks(x, np.asarray(y)), total=len(x), labels=y)
+    _refuse_large_labels(name, y)
+    source = Source(name, "arrays", iter(()), total=len(x), labels=y)
+    pieces = _pieces(x, seed)
+    if pieces is None:
+        source.blocks = _blocks(x, y)
+        return source
+    source.places = np.concatenate([np.arange(piece.start, min(piece.stop, len(x))) for piece in pieces])
+    source.blocks = _drawn_blocks(x, y, pieces)
+    source.notes.append(
+        f"Of {x.nbytes:,} bytes of x, {len(source.places):,} of {len(x):,} samples were looked at, drawn at random: "
+        "values that are not finite, equal samples and features that never change were sought in these alone."
+    )
+    return source
+
+
+def _refuse_large_labels(name: str, y: np.ndarray) -> None:
+    if y.dtype.kind in "US":
+        refuse_long(f"{name}: y", len(y), y.dtype.itemsize)
+    if y.nbytes > _MOST_LABELS:
+        raise UserError(
+            f"{name}: y must hold at most {_MOST_LABELS:,} bytes. Received: {y.nbytes:,}, y of shape {y.shape} and "
+            f"dtype {y.dtype}. Save classes as integers (n,), or take a part of the samples, drawn at random."
+        )
+
+
+def _pieces(x: np.ndarray, seed: int) -> list[slice] | None:
+    """Rows that are looked at, in order; None for all. Rows of a piece are neighbours, as disks like them."""
+    if x.nbytes <= _MOST_LOOKED_AT:
+        return None
+    rows = max(1, _DRAWN // x[:1].nbytes)
+    chosen = np.random.default_rng([seed, 11]).permutation(-(-len(x) // rows))
+    starts = rows * np.sort(chosen[: max(1, _MOST_LOOKED_AT // (rows * x[:1].nbytes))])
+    return [slice(start, start + rows) for start in starts.tolist()]
 
 
 def _blocks(x: np.ndarray, y: np.ndarray) -> Iterator[Block]:
     rows = rows_of_a_block(x[0].size)
     for start in range(0, len(x), rows):
-        yield Block(np.asarray(x[start : start + rows]), y[start : start + rows])
+        yield Block(np.asarray(x[start : start + rows]), np.asarray(y[start : start + rows]))
+        _let_go(x)
+
+
+def _drawn_blocks(x: np.ndarray, y: np.ndarray, pieces: list[slice]) -> Iterator[Block]:
+    together = max(1, rows_of_a_block(x[0].size) // (pieces[0].stop - pieces[0].start))
+    for start in range(0, len(pieces), together):
+        taken = pieces[start : start + together]
+        rows = np.concatenate([_piece(x, piece) for piece in taken])
+        yield Block(rows, np.concatenate([y[piece] for piece in taken]))
+        _let_go(x)
+
+
+def _piece(x: np.ndarray, rows: slice) -> np.ndarray:
+    """Some rows: of a file by reading, as a mapped one is read with all that lies near what is looked at."""
+    if not (isinstance(x, np.memmap) and x.filename and x.flags.c_contiguous):
+        return x[rows]
+    start, stop, _ = rows.indices(len(x))
+    size = x[:1].nbytes
+    read = np.fromfile(x.filename, x.dtype, (stop - start) * x[0].size, offset=x.offset + start * size)
+    return read.reshape(stop - start, *x.shape[1:])
+
+
+def _let_go(x: np.ndarray) -> None:
+    """What was read of a file counts as memory of the process until it is said to be needed no more."""
+    mapped = getattr(x, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)

@@ -18,7 +18,7 @@ from kmix_tf.cli.terminal import UserError
 # Characters of a line, and about as many of a block of lines.
 _LONGEST, _BLOCK = 2**24, 2**26
 # Of what gzip unpacks, so much comes without question; tables rarely shrink to less than a fiftieth.
-_UNPACKED, _RATIO = 2**24, 200
+_UNPACKED, _RATIO = 2**21, 200
 
 
 class _Line(NamedTuple):

@@ -5,7 +5,7 @@ there is not so much.
 """
 
 import gzip
-import mmap
+import os
 import pathlib
 import struct
 import zlib
@@ -31,18 +31,19 @@ def longest_record(path: pathlib.Path, is_packed: bool) -> int:
         return 0
     with path.open("rb") as file:
         if not is_packed:
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                return _longest(view)
+            return _longest(file)
         try:
             return _longest_packed(file)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"no whole gzip file: {error}") from error
 
 
-def _longest(view: mmap.mmap) -> int:
-    place, longest, size = 0, 0, len(view)
+def _longest(file: IO[bytes]) -> int:
+    # Mapped, all of it would count as memory of the process.
+    place, longest, size = 0, 0, os.fstat(file.fileno()).st_size
     while place < size:
-        length = _length(view[place : place + _BEFORE])
+        file.seek(place)
+        length = _length(file.read(_BEFORE))
         place += _BEFORE + length + _AFTER
         if place > size:
             raise ValueError(f"a record of {length:,} bytes is cut short")
@@ -55,7 +56,7 @@ def _longest_packed(file: IO[bytes]) -> int:
     with gzip.GzipFile(fileobj=file) as unpacked:
         while begin := unpacked.read(_BEFORE):
             length = _length(begin)
-            left = length + _AFTER
+            left, total = length + _AFTER, total + _BEFORE
             while left:
                 piece = len(unpacked.read(min(left, _PIECE)))
                 if not piece:
@@ -73,6 +74,9 @@ def _length(begin: bytes) -> int:
     if len(begin) < _BEFORE:
         raise ValueError("the length of a record is cut short")
     (length,) = _LENGTH.unpack_from(begin)
+    if not length:
+        # Files of zeros are full of them, and take minutes.
+        raise ValueError("a record is empty")
     if length > MOST_BYTES:
         raise ValueError(f"it claims a record of {length:,} bytes, and {MOST_BYTES:,} are the most")
     return int(length)

@@ -20,7 +20,7 @@ LEAST_SAMPLES = 3
 class Sample:
     """What is measured, and what was seen on the way.
 
-    x: float32 or float64 `(m, ...)`, as read. y: int64 `(m,)`, classes from 0. index: places in the dataset.
+    x: float32 or float64 `(m, ...)`, as read. y: int64 `(m,)`, classes from 0. index: places among those read.
     classes: names. counts: samples of each class in the whole dataset, int `(classes,)`. total: samples in all.
     prepare: a line of Python that encodes labels as `y`, or None if they are so already. constant: features that
     never change, of `scanned` samples. contradictions: groups of places (see `place`) with equal features and
@@ -62,7 +62,7 @@ class Sample:
 
     def place(self, row: int) -> int | str:
         """Where in the dataset a row of the sample is: its number, or its file."""
-        return self.source.names[self.index[row]] if self.source.names else int(self.index[row])
+        return self.source.place(int(self.index[row]))
 
 
 def collect(source: Source, limit: int, seed: int, on_rows: Callable[[int], object] = lambda rows: None) -> Sample:
@@ -163,7 +163,12 @@ def _sample(source: Source, seen: Seen) -> Sample:
         target = source.target
         labels, of_labels = labels_as_written(labels, target)
         notes += of_labels
+    if source.labels is not None:
+        # Also those of samples that are left out.
+        labels = source.labels
     y, names = encode(labels, target, list(source.counts) if source.counts else None)
+    counts = np.array([source.counts[name] for name in names]) if source.counts else np.bincount(y)
+    y = y if source.places is None else y[source.places]
     x, index = seen.reservoir.sample()
     groups, labelled = _contradictory(source, scanner.contradictions(y), names, y)
     return Sample(
@@ -172,7 +177,7 @@ def _sample(source: Source, seen: Seen) -> Sample:
         y=y[index],
         index=index,
         classes=[printable(str(name)) for name in names],
-        counts=np.array([source.counts[name] for name in names]) if source.counts else np.bincount(y),
+        counts=counts,
         total=source.total or len(y),
         constant=scanner.constant(),
         contradictions=groups,
@@ -190,6 +195,7 @@ def _contradictory(
 ) -> tuple[list[list[int | str]], list[list[str]]]:
     """Groups of equal samples by place or file, and their labels, which are the folders of files."""
     if not source.names:
-        return [list(group) for group in groups], [[printable(str(names[y[i]])) for i in group] for group in groups]
+        labelled = [[printable(str(names[y[i]])) for i in group] for group in groups]
+        return [[source.place(i) for i in group] for group in groups], labelled
     files = joined([[source.names[i] for i in group] for group in groups] + source.copies)
     return files, [[file.partition("/")[0] for file in group] for group in files]

@@ -42,7 +42,8 @@ class Source:
     where blocks hold only some of them. names: of the samples in blocks, where they have any (files). target: what
     the labels are called. notes: what was done while reading; a reader may add to them until its last block.
     copies: groups of equal files with different labels, by name, also of those that blocks leave out. searched: how
-    many files they were looked for in. labels: of all samples, where they are known before they are read.
+    many files they were looked for in. labels: of all samples, where they are known before they are read. places:
+    in the dataset, int `(m,)`, of the samples in blocks where these are numbered and not all.
     """
 
     name: str
@@ -57,9 +58,22 @@ class Source:
     copies: list[list[str]] = dataclasses.field(default_factory=list)
     searched: int = 0
     labels: np.ndarray | None = None
+    places: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.name = printable(self.name)
+
+    @property
+    def expected(self) -> int | None:
+        """How many samples its blocks hold; None if only reading tells."""
+        known = self.places if self.names is None else self.names
+        return self.total if known is None else len(known)
+
+    def place(self, row: int) -> int | str:
+        """Of a row of the blocks, where it is in the dataset: its number, or its file."""
+        if self.names:
+            return self.names[row]
+        return row if self.places is None else int(self.places[row])
 
 
 def printable(text: str) -> str:
