@@ -33,7 +33,7 @@ test-backends: $(BACKENDS)/.installed  ## the data stage, losses and metrics wit
 	KERAS_BACKEND=torch $(QUICK) $(BACKENDS)/bin/python -m pytest -m "not matrix" tests/backends
 
 test-faults: $(MODERN)/.installed  ## kills, full disks, bad data, threads, fuzz: the short form, ten minutes at most
-	$(QUICK) $(MODERN)/bin/python reliability/run.py --short
+	$(QUICK) $(MODERN)/bin/python reliability/run.py --short --jobs 2
 
 reproduce-quick: $(MODERN)/.installed  ## that every experiment runs, in small
 	$(MODERN)/bin/kmix-tf reproduce all --quick --anew
