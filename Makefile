@@ -22,10 +22,15 @@ test: $(MODERN)/.installed  ## the tests without the matrix, with the newest Ten
 test-all: test  ## all tests; the matrix compiled as users compile
 	$(MODERN)/bin/python -m pytest -m matrix
 
-test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
-	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
+# What knows nothing of Keras' generation is asked once.
+APART := --ignore=tests/analysis --ignore=tests/benchmarks --ignore=tests/experiments --ignore=tests/paired \
+	--ignore=tests/plot --ignore=tests/cli/test_gallery.py --ignore=tests/cli/test_reproduce.py
 
-test-addons-all: test-addons  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
+test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
+	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix" $(APART)
+
+test-addons-all: $(ADDONS)/.installed  ## as test-all, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
+	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix"
 	$(ADDONS)/bin/python -m pytest -m matrix
 
 test-backends: $(BACKENDS)/.installed  ## the data stage, losses and metrics with Keras on JAX, and on torch

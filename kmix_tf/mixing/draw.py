@@ -172,12 +172,18 @@ def paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
         given = pairing(sides.first, seed, *([sides.targets] if pairing.needs_targets else []))
     if not isinstance(given, (tuple, list)) or len(given) != 2:
         _refuse_pairing(pairing, repr(given))
-    partner, group = (numbers_of(part, _rule_of(pairing)) for part in given)
+    partner, group = (_numbers(part, lambda: _rule_of(pairing)) for part in given)
     if not (partner.dtype.is_integer and group.dtype.is_integer and partner.shape.rank in (1, 2)):
         _refuse_pairing(
             pairing, " and ".join(f"{part.dtype.name} of shape {part.shape}" for part in (partner, group))
         )
     return Pairing(tf.cast(partner, tf.int32), tf.cast(group, tf.int32))
+
+
+def _numbers(given: Any, rule: Callable[[], str]) -> tf.Tensor:
+    """What a strategy gave, as a tensor of numbers. Ours give one; `rule` says so to one of a user's that does not."""
+    is_one = isinstance(given, tf.Tensor) and (given.dtype.is_floating or given.dtype.is_integer)
+    return given if is_one else numbers_of(given, rule())
 
 
 def _in_pairs(partner: tf.Tensor, within: bool) -> tuple[tf.Tensor, tf.Tensor]:
@@ -205,7 +211,7 @@ def _distances(sides: Sides, partner: tf.Tensor) -> tf.Tensor:
 def _ratio(ratio: RatioStrategy, group: tf.Tensor, seed: tf.Tensor, distances: tf.Tensor | None) -> tf.Tensor:
     """Ratios, float32, checked."""
     given = ratio(group, seed, *([] if distances is None else [distances]))
-    values = tf.cast(numbers_of(given, "ratio must give ratios (batch,) or (interpolations, batch)"), tf.float32)
+    values = tf.cast(_numbers(given, lambda: "ratio must give ratios (batch,) or (interpolations, batch)"), tf.float32)
     size = group.shape[-1]
     if values.shape.rank not in (1, 2) or not values.shape[-1:].is_compatible_with([size]):
         raise _checks.problem(
