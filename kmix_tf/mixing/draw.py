@@ -181,7 +181,7 @@ def paired(pairing: PairingStrategy, sides: Sides, seed: tf.Tensor) -> Pairing:
 
 
 def _numbers(given: Any, rule: Callable[[], str]) -> tf.Tensor:
-    """What a strategy gave, as a tensor of numbers. Ours give one; `rule` says so to one of a user's that does not."""
+    """What a strategy gave, as a tensor of numbers. Ours give one; `rule` is for one of a user that does not."""
     is_one = isinstance(given, tf.Tensor) and (given.dtype.is_floating or given.dtype.is_integer)
     return given if is_one else numbers_of(given, rule())
 
@@ -211,7 +211,9 @@ def _distances(sides: Sides, partner: tf.Tensor) -> tf.Tensor:
 def _ratio(ratio: RatioStrategy, group: tf.Tensor, seed: tf.Tensor, distances: tf.Tensor | None) -> tf.Tensor:
     """Ratios, float32, checked."""
     given = ratio(group, seed, *([] if distances is None else [distances]))
-    values = tf.cast(_numbers(given, lambda: "ratio must give ratios (batch,) or (interpolations, batch)"), tf.float32)
+    values = tf.cast(
+        _numbers(given, lambda: "ratio must give ratios (batch,) or (interpolations, batch)"), tf.float32
+    )
     size = group.shape[-1]
     if values.shape.rank not in (1, 2) or not values.shape[-1:].is_compatible_with([size]):
         raise _checks.problem(

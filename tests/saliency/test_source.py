@@ -147,7 +147,9 @@ def test_a_shape_that_shows_late_is_said_in_numbers_and_put_down_to_the_source()
 
 @pytest.mark.parametrize("values", [np.ones((3, 4, 5), bool), np.ones((3, 4, 5), complex)], ids=["bool", "complex"])
 def test_saliency_that_is_no_number_is_refused(values):
-    with pytest.raises(TypeError, match=r"kmix_tf: saliency must be (of a float dtype|a float tensor, .*)\. Received: "):
+    with pytest.raises(
+        TypeError, match=r"kmix_tf: saliency must be (of a float dtype|a float tensor, .*)\. Received: "
+    ):
         checked(values, IMAGE, 2)
 
 
