@@ -160,8 +160,8 @@ def _step(
     for variable, value in zip(model.trainable_variables, weights, strict=True):
         variable.assign(value)
     if isinstance(model, ApproximateMixupModel):
-        # Its seeds come of the replica's number, which in one process is always 0.
-        approximate.step_seed = lambda seed, _: tf.stack([tf.constant(seed, tf.int64), step * 2**20 + replica])
+        # Its seeds come of its own, which is 0 on both, and the replica's number, which in one process is always 0.
+        approximate.step_seed = lambda *_: tf.constant([0, step * 2**20 + replica], tf.int64)
     elif hasattr(model, "_counter"):
         model._counter.steps.assign(step)
     return {
