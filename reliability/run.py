@@ -13,8 +13,9 @@ import subprocess
 import sys
 import time
 
+from harness import NOT_PARTS
+
 HERE = pathlib.Path(__file__).parent
-NOT_PARTS = {"harness", "run"}
 _NO_NEWS = re.compile(r"[IWE]0000 |WARNING: All log messages before absl")
 
 
