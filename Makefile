@@ -65,7 +65,7 @@ docs: $(MODERN)/.installed  ## the site, in docs/_build/html; a warning is an er
 docs-serve: docs  ## the site, at http://localhost:8000
 	$(MODERN)/bin/python -m http.server 8000 --bind localhost --directory docs/_build/html
 
-wheels: $(MODERN)/.installed  ## the wheel and the source distribution, in dist/
+wheels: $(MODERN)/.installed  ## the wheel, in dist/
 	$(MODERN)/bin/python -m pip wheel --no-deps --wheel-dir dist .
 
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
