@@ -1,13 +1,12 @@
 """The benchmark suite: all parts one after another, each in a process of its own, and which goals are met.
 
     python benchmarks/run.py                           # the tables and the goals on the terminal
-    python benchmarks/run.py --write                   # also into <part>.md, <part>.json, goals.md and the README
+    python benchmarks/run.py --write                   # also into <part>.md, <part>.json and goals.md
     python benchmarks/run.py --only mix_cost growth    # these parts alone
     python benchmarks/run.py --json                    # for machines: {part: what it measured}
     python benchmarks/run.py --quick                   # that all parts run: tiny sizes, numbers of no worth
 
-goals.md and the README's table hold the goals of all parts that were ever written, so parts can be measured one by
-one.
+goals.md holds the goals of all parts that were ever written, so parts can be measured one by one.
 """
 
 import argparse
@@ -19,8 +18,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 HERE = pathlib.Path(__file__).parent
-README = HERE.parent / "README.md"
-BEGIN, END = "<!-- goals: written by benchmarks/run.py -->", "<!-- end of goals -->"
 # In the order in which they run. Each is a module as harness.py says; one that is not there is left out. footprint.py
 # is not among them: written by the way, its stored table would take in every growth that it is there to show.
 PARTS = (
@@ -103,21 +100,6 @@ def goals_page(parts: Mapping[str, Any]) -> str:
     )
 
 
-def with_goals(readme: str, parts: Mapping[str, Any]) -> str:
-    """The README, with the goals as they are now between its two marks."""
-    before, rest = readme.split(BEGIN)
-    after = rest.split(END)[1]
-    rows = ["| | goal | measured | | bound |", "|---|--:|--:|---|--:|"]
-    for name, part in parts.items():
-        for goal in part.get("goals", []):
-            at_most, number, bound = (_shown(goal[key]) for key in ("at_most", "measured", "bound"))
-            rows.append(
-                f"| [{goal['goal']}](benchmarks/{name}.md) | {at_most} {goal['unit']} | {number} | {verdict(goal)} "
-                f"| {bound} |"
-            )
-    return "\n".join([before + BEGIN, *rows, END + after])
-
-
 def _where(machine: Mapping[str, Any]) -> str:
     return f"{machine['processor']}, {machine['cores']} cores, TensorFlow {machine['tensorflow']}, {machine['date']}"
 
@@ -151,7 +133,6 @@ def main() -> None:
         print(goals_table(parts))
     if arguments.write:
         (HERE / "goals.md").write_text(goals_page(written()))
-        README.write_text(with_goals(README.read_text(), written()))
     if failed:
         sys.exit(f"These parts failed: {', '.join(failed)}.")
 

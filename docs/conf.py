@@ -71,7 +71,8 @@ html_show_sourcelink = False
 html_sidebars = {
     page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
 }
-html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog")}
+html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog", "demo")}
+html_sidebars |= {page: [] for page in ("decisions", "options", "models")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,

@@ -11,18 +11,8 @@ import pytest
 pytest.importorskip("mypy", reason="mypy is not installed; the extra `dev` brings it")
 
 ROOT = Path(__file__).parents[1]
-# What the README takes for granted: data, a model to train, and that its first line's layer is imported.
-_GIVEN = """
-import keras
-import numpy as np
-import tensorflow as tf
-from kmix_tf import KMixupLayer
-
-x, y, x_test, y_test = np.ones([8, 2]), np.ones(8, int), np.ones([8, 2]), np.ones(8, int)
-dataset = tf.data.Dataset.from_tensor_slices((x, y))
-test_dataset = tf.data.Dataset.from_tensor_slices((x_test, y_test))
-model = encoder = decoder = keras.Sequential([keras.layers.Dense(10)])
-"""
+# Pages that show most of the package.
+PAGES = ("README.md", "docs/decisions.md", "docs/models.md")
 _IMPORTS = """
 import keras
 import numpy as np
@@ -109,18 +99,19 @@ MixLayer(ratio=halves)
 }
 
 
-def _readme() -> str:
-    """All that the README shows of Python, as it would be pasted, one block after another."""
-    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    assert len(blocks) > 1
-    return "\n".join([_GIVEN, *blocks])
+def _shown(page: str) -> str:
+    """All that a page shows of Python, as it would be pasted, one block after another."""
+    blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    return "\n".join(blocks)
 
 
 @pytest.fixture(scope="module")
 def complaints(tmp_path_factory):
     """What mypy says of each script, by the script's name; of all in one run, which takes seconds."""
     scripts = {f"wrong_{number}": _IMPORTS + line for number, line in enumerate(WRONG)}
-    scripts |= {name: _IMPORTS + body for name, body in RIGHT.items()} | {"readme": _readme()}
+    scripts |= {name: _IMPORTS + body for name, body in RIGHT.items()}
+    scripts |= {f"page_{number}": _shown(page) for number, page in enumerate(PAGES)}
     folder = tmp_path_factory.mktemp("scripts")
     for name, text in scripts.items():
         (folder / f"{name}.py").write_text(f"{text}\n")
@@ -153,5 +144,6 @@ def test_a_right_script_has_no_error(complaints, name):
     assert complaints[name] == ""
 
 
-def test_what_the_readme_shows_has_no_error(complaints):
-    assert complaints["readme"] == ""
+@pytest.mark.parametrize("number", range(len(PAGES)), ids=PAGES)
+def test_what_a_page_shows_has_no_error(complaints, number):
+    assert complaints[f"page_{number}"] == ""

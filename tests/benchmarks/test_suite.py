@@ -156,8 +156,6 @@ def test_the_figure_is_drawn(tmp_path):
     assert (tmp_path / "growth.png").stat().st_size > 10_000
 
 
-def test_the_readme_and_the_page_of_goals_show_what_was_written():
+def test_the_page_of_goals_shows_what_was_written():
     run = part("run")
-    readme = run.README.read_text()
-    assert run.with_goals(readme, run.written()) == readme
     assert (ROOT / "goals.md").read_text() == run.goals_page(run.written())

@@ -1,4 +1,4 @@
-"""Cutout and label smoothing as the README gives them: they compose with every mix, in either environment."""
+"""Cutout and label smoothing as the guide to images gives them: they compose with every mix, in both environments."""
 
 import re
 import textwrap
@@ -32,8 +32,8 @@ IN_PIPELINES = [
 
 
 def recipe(dataset=None):
-    """`cutout` as it stands in the README, and the dataset that it makes of one."""
-    text = (Path(__file__).parents[2] / "README.md").read_text()
+    """`cutout` as it stands in the guide to images, and the dataset that it makes of one."""
+    text = (Path(__file__).parents[2] / "docs/guides/images.md").read_text()
     (code,) = re.findall(r"```python\n( *def cutout\(.*?)```", text, flags=re.DOTALL)
     # Images of a test are smaller.
     scope = {"tf": tf, "dataset": batches() if dataset is None else dataset}

@@ -1,4 +1,4 @@
-"""What README.md says of the demo is what the demo found: docs/demo.json is its results.json, without paths."""
+"""What docs/demo.md says of the demo is what the demo found: docs/demo.json is its results.json, without paths."""
 
 import json
 import pathlib
@@ -13,8 +13,8 @@ from kmix_tf.cli.demo.data import load_digits, split
 from kmix_tf.cli.demo.telling import COLUMNS
 
 ROOT = pathlib.Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHOWN, PROSE = re.search(r"<!-- demo -->(.*?)<!-- /demo -->(.*?)\n\| the same", README, flags=re.DOTALL).groups()
+PAGE = (ROOT / "docs" / "demo.md").read_text(encoding="utf-8")
+SHOWN, PROSE = re.search(r"<!-- demo -->(.*?)<!-- /demo -->(.*?)\n\| the same", PAGE, flags=re.DOTALL).groups()
 RESULTS = json.loads((ROOT / "docs" / "demo.json").read_text(encoding="utf-8"))
 
 
