@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import kmix_tf
+import _commands
 import _measured
 from _docstrings import for_napoleon
 
@@ -72,7 +73,7 @@ html_sidebars = {
     page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
 }
 html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog", "demo")}
-html_sidebars |= {page: [] for page in ("decisions", "options", "models")}
+html_sidebars |= {page: [] for page in ("decisions", "options", "models", "commands")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
@@ -94,6 +95,7 @@ def setup(app):
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
     _measured.copy(ROOT, ROOT / "docs")
+    _commands.write(ROOT / "docs" / "commands.md")
 
 
 def _rewritten(app, what, name, what_of, options, lines):
