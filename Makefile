@@ -116,7 +116,8 @@ CORE := tests/test_*.py tests/batch tests/blend tests/label_shares tests/layers 
 
 # The core is what a batch goes through: see pyproject.toml. What other processes run is counted, too.
 coverage: $(MODERN)/.installed  ## lines and branches of the core that tests run, by package; below 90 % it fails
-	$(QUICK) $(MODERN)/bin/python -m pytest -m "not matrix" --cov --cov-report= --cov-fail-under=0 $(CORE)
+	$(MODERN)/bin/python -m coverage erase
+	$(QUICK) $(MODERN)/bin/python -m coverage run -m pytest -m "not matrix" $(CORE)
 	$(MODERN)/bin/python tools/coverage_table.py
 
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md

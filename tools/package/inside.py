@@ -1,7 +1,7 @@
 """Asks an environment into which the wheel was installed. Its own Python runs this, in a folder of its own:
 
 python -I inside.py            # without extras: all public modules; what is missing is named; a model is saved
-python -I inside.py plot cli   # what these extras bring can be imported; some of it does its work
+python -I inside.py plot cli   # what these extras bring can be imported; some does its work
 """
 
 import importlib
@@ -21,6 +21,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 NOT_HERE = ("click", "jinja2", "matplotlib", "onnx", "openvino", "pyarrow", "pytest", "sklearn", "torch", "tqdm")
 # These are programs without a module, or none that is for others.
 NO_MODULE = ("ruff",)
+# These extras may bring other versions of what the package itself needs.
+CHANGING = {"addons", "examples", "experiments", "serving"}
 
 
 def public_modules() -> list[str]:
@@ -155,7 +157,8 @@ def main(extras: list[str]) -> None:
     assert "site-packages" in kmix_tf.__file__, f"this is not the wheel: {kmix_tf.__file__}"
     if not extras:
         without_extras()
-    smoke()
+    if not extras or CHANGING & set(extras):
+        smoke()
     for extra in extras:
         of_extra(extra)
 
