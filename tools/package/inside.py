@@ -26,11 +26,11 @@ CHANGING = {"addons", "examples", "experiments", "serving"}
 
 
 def public_modules() -> list[str]:
-    """All modules, but for what is below the command, which its extra is for, and what runs it."""
+    """All modules, but for private ones, and what is below the command or runs it, which its extra is for."""
     import kmix_tf
 
     names = [each.name for each in pkgutil.walk_packages(kmix_tf.__path__, "kmix_tf.")]
-    return [name for name in names if not name.startswith("kmix_tf.cli.") and name != "kmix_tf.__main__"]
+    return [name for name in names if not name.startswith("kmix_tf.cli.") and "._" not in name]
 
 
 def without_extras() -> None:
