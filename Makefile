@@ -4,9 +4,14 @@ MODERN := .venv
 ADDONS := .venv-addons
 BACKENDS := .venv-backends
 BENCHMARKS := .venv-benchmarks
+OLDEST := .venv-oldest
+NEWEST := .venv-newest
+# What builds, locks, and finds the oldest and the newest versions. Of it alone, so that a release needs no TensorFlow.
+UV := .venv-uv/bin/uv
+export UV_PYTHON_DOWNLOADS ?= never
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark docs docs-serve wheels saved-models clean
+.PHONY: demo test test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark docs docs-serve wheels test-wheel test-wheel-quick locks test-oldest test-oldest-keras-3 test-newest coverage saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -65,11 +70,62 @@ docs: $(MODERN)/.installed  ## the site, in docs/_build/html; a warning is an er
 docs-serve: docs  ## the site, at http://localhost:8000
 	$(MODERN)/bin/python -m http.server 8000 --bind localhost --directory docs/_build/html
 
-wheels: $(MODERN)/.installed  ## the wheel, in dist/
-	$(MODERN)/bin/python -m pip wheel --no-deps --wheel-dir dist .
+wheels: $(UV)  ## the sdist and, built from it, the wheel, in dist/
+	$(UV) build --clear --python $(PYTHON) --out-dir dist
+
+test-wheel: $(MODERN)/.installed $(UV)  ## both, and the wheel in a fresh environment without extras and with each
+	UV=$(UV) $(MODERN)/bin/python tools/package/wheel.py
+
+test-wheel-quick: $(MODERN)/.installed $(UV)  ## both, and the wheel beside the TensorFlow that is here; seconds
+	UV=$(UV) $(MODERN)/bin/python tools/package/wheel.py --quick
+
+LOCK := $(UV) pip compile --quiet --python $(PYTHON) --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--upgrade --custom-compile-command "make locks" setup.cfg
+
+locks: $(UV)  ## the versions of today, with hashes, in requirements/
+	$(LOCK) --extra dev --extra docs --extra examples --extra plot --extra cli --output-file requirements/newest.txt
+	$(LOCK) --extra addons --extra dev --extra examples --extra plot --extra cli --output-file requirements/addons.txt
+
+# Each dependency is asked: NumPy, SciPy, TensorFlow and Keras by mixes, pipelines, models and what they save; Matplotlib
+# and scikit-learn by figures and the demo's data; click, Jinja and Rich by the command; Arrow by tables.
+BOUNDS := tests/test_pipeline.py tests/test_saved_models.py tests/test_mapped.py tests/layers/test_kmixup.py \
+	tests/layers/test_every_layer.py tests/layers/test_pairs_of_choices.py tests/pairing tests/losses tests/metrics \
+	tests/models/test_rescaled.py tests/plot tests/cli/test_command_line.py tests/cli/test_gallery.py \
+	tests/cli/audit/test_command.py tests/cli/reading/test_tables.py tests/maths/test_theta.py
+
+ASKED := -e '.[dev,examples,plot,cli,tables]'
+
+test-oldest: $(UV)  ## some tests, with the oldest versions that setup.cfg allows
+	$(UV) venv --quiet --clear --python $(PYTHON) $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST) --resolution lowest-direct $(ASKED)
+	$(QUICK) $(OLDEST)/bin/python -m pytest -m "not matrix" $(BOUNDS)
+
+test-oldest-keras-3: $(UV)  ## the same, with the oldest of Keras 3
+	$(UV) venv --quiet --clear --python $(PYTHON) $(OLDEST)
+	$(UV) pip install --quiet --python $(OLDEST) --resolution lowest-direct $(ASKED) 'keras >=3'
+	$(QUICK) $(OLDEST)/bin/python -m pytest -m "not matrix" $(BOUNDS)
+
+test-newest: $(UV)  ## the same, with the newest; with PYTHON=python3.13 for another Python
+	$(UV) venv --quiet --clear --python $(PYTHON) $(NEWEST)
+	$(UV) pip install --quiet --python $(NEWEST) --upgrade $(ASKED)
+	$(QUICK) $(NEWEST)/bin/python -m pytest -m "not matrix" $(BOUNDS)
+
+# What asks the core.
+CORE := tests/test_*.py tests/batch tests/blend tests/label_shares tests/layers tests/mixing tests/pairing tests/ratio \
+	tests/reduction tests/saliency tests/weight
+
+# The core is what a batch goes through: see pyproject.toml. What other processes run is counted, too.
+coverage: $(MODERN)/.installed  ## lines and branches of the core that tests run, by package; below 90 % it fails
+	$(MODERN)/bin/python -m coverage erase
+	$(QUICK) $(MODERN)/bin/python -m coverage run -m pytest -m "not matrix" $(CORE)
+	$(MODERN)/bin/python tools/coverage_table.py
 
 saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py
+
+$(UV):
+	$(PYTHON) -m venv --clear .venv-uv
+	.venv-uv/bin/python -m pip install 'uv ==0.13.*'
 
 # --clear: an environment left half made, or by another Python, is made anew.
 $(MODERN)/.installed: setup.cfg pyproject.toml
@@ -97,4 +153,4 @@ $(BENCHMARKS)/.installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) demo saved_models/demo dist docs/_build docs/api docs/benchmarks docs/results docs/commands.md
+	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) $(OLDEST) $(NEWEST) .venv-uv demo saved_models/demo dist docs/_build docs/api docs/benchmarks docs/results docs/commands.md

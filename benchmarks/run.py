@@ -1,7 +1,7 @@
 """The benchmark suite: all parts one after another, each in a process of its own, and which goals are met.
 
     python benchmarks/run.py                           # the tables and the goals on the terminal
-    python benchmarks/run.py --write                   # also into <part>.md, <part>.json and goals.md
+    python benchmarks/run.py --write                   # also <part>.md and .json, goals.md, history.jsonl
     python benchmarks/run.py --only mix_cost growth    # these parts alone
     python benchmarks/run.py --json                    # for machines: {part: what it measured}
     python benchmarks/run.py --quick                   # that all parts run: tiny sizes, numbers of no worth
@@ -16,6 +16,8 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import history
 
 HERE = pathlib.Path(__file__).parent
 # In the order in which they run. Each is a module as harness.py says; one that is not there is left out. footprint.py
@@ -132,6 +134,7 @@ def main() -> None:
     else:
         print(goals_table(parts))
     if arguments.write:
+        history.append(parts)
         (HERE / "goals.md").write_text(goals_page(written()))
     if failed:
         sys.exit(f"These parts failed: {', '.join(failed)}.")
