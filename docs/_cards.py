@@ -1,7 +1,7 @@
-"""Three directives of the cards in docs/methods: what code and measurements know, so that no page says it otherwise.
+"""Four directives of the cards in docs/methods: what code and measurements know, so that no page says it otherwise.
 
 `{parameters} CutMixLayer`: arguments, defaults and their meaning, of the signature and the docstring.
-`{compared} CutMix`: what `results/compared` found of these ways of mixing, one in each line of its text or its argument.
+`{compared}`, with a way of mixing in each line: what `results/compared` found of it.
 `{cost}`, with a call in each line, such as `CutMixLayer()`: what the benchmarks say of it.
 `{claims}`, with a page of `results/` in each line: how many of its claims hold.
 """
@@ -13,7 +13,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 import kmix_tf
@@ -23,12 +22,15 @@ CARDS = ROOT / "docs" / "methods"
 PLAIN, MIXUP = "no mixup", "Input mixup"
 _AS_IN = re.compile(r"^(?:default [^:;,]+; )?(?:also )?as in `(?:keras\.losses\.)?(\w+)`")
 _ITEM = re.compile(r"^ {4}(\w[\w, ]*): (.*)")
+_MEASURED = (
+    "A batch: 128 images of 32x32x3, ms, and how many times `keras.layers.MixUp`. A step: of a small residual "
+    "network, how many times plain `fit`. On two cores, no accelerator. No number: not measured."
+)
 _ROW = re.compile(r"^\| (?!---)(.+?) \| (.+?) \|(.*)$", re.MULTILINE)
 
 
 class Argument(NamedTuple):
-    """name: of the argument. default: as it is written, or "". text: what the docstring says of it. of: the class whose
-    docstring says it."""
+    """name, default: as they are written; "" where there is none. text: what a docstring says of it. of: whose."""
 
     name: str
     default: str
@@ -110,7 +112,12 @@ def compared_page(ways: list[str]) -> list[str]:
         verdicts = {claim["says"]: claim["verdict"] for claim in result["claims"]}
         shown = [PLAIN, MIXUP, *(way for way in ways if way != MIXUP)]
         rows = [(way, *_means(result, way), _verdict(verdicts, way)) for way in shown]
-        head = (f"[{title}](../results/compared/{page}.md)", "error, %", "calibration error, %", "less error than none?")
+        head = (
+            f"[{title}](../results/compared/{page}.md)",
+            "error, %",
+            "calibration error, %",
+            "less error than none?",
+        )
         lines += [*_table(head, rows), ""]
     return lines
 
@@ -138,17 +145,13 @@ def cost_page(calls: list[str]) -> list[str]:
     pages = ("mix_cost", "model_cost", "epoch_start")
     heads = ("a batch in the pipeline", "a step that mixes", "the start of an epoch")
     links = [f"[{head}](../benchmarks/{page}.md)" for head, page in zip(heads, pages, strict=True)]
-    return _table(("", *links), rows) + [
-        "",
-        "A batch: 128 images of 32x32x3, ms, and how many times `keras.layers.MixUp`. A step: of a small residual network in "
-        "`MixModel` or the like, how many times plain `fit`. On two cores without an accelerator. No number: not measured.",
-    ]
+    return [*_table(("", *links), rows), "", _MEASURED]
 
 
 def _of_batch() -> dict[str, str]:
     measured = json.loads((ROOT / "benchmarks" / "mix_cost.json").read_text())["results"]["float32"]
     rows = measured["128 images 32x32x3"]
-    return {name: f"{row["ms"]:.1f} ms, {row["ratio"]:.2f} times" for name, row in rows.items()}
+    return {name: f"{row['ms']:.1f} ms, {row['ratio']:.2f} times" for name, row in rows.items()}
 
 
 def _of_step() -> dict[str, str]:
@@ -165,7 +168,9 @@ def _of_epoch() -> dict[str, str]:
 def _cell(measured: dict[str, str], call: str) -> str:
     """What was measured of a call, with what its name says besides: "per mixture", "two passes"."""
     for name, shown in measured.items():
-        besides = re.fullmatch(re.escape(call) + r"(?:[:,] (per mixture|on the host|.* passes|.* x the batch))?", name)
+        besides = re.fullmatch(
+            re.escape(call) + r"(?:[:,] (per mixture|on the host|.* passes|.* x the batch))?", name
+        )
         if besides:
             return f"{shown} ({besides[1]})" if besides[1] else shown
     return ""
@@ -175,7 +180,9 @@ def claims_page(pages: list[str]) -> list[str]:
     """How many claims of pages of results hold, with a link to each."""
     text, rows = (ROOT / "RESULTS.md").read_text(), []
     for page in pages:
-        found = re.search(rf"^### (.*)\n\n\[.*\]\(results/{re.escape(page)}\.md\).*\n\n((?:\|.*\n)+)", text, re.MULTILINE)
+        found = re.search(
+            rf"^### (.*)\n\n\[.*\]\(results/{re.escape(page)}\.md\).*\n\n((?:\|.*\n)+)", text, re.MULTILINE
+        )
         if found is None:
             raise ValueError(f"RESULTS.md knows no results/{page}.md")
         counts = (str(found[2].count(f"| **{verdict}** |")) for verdict in ("holds", "does not", "undecided"))
@@ -218,5 +225,7 @@ def setup(app) -> None:
     app.add_directive("parameters", _directive(lambda lines: parameters_page(lines[0])))
     compared = [f"results/compared/{page}.json" for page in ("digits", "photographs")]
     app.add_directive("compared", _directive(compared_page, *compared))
-    app.add_directive("cost", _directive(cost_page, *(f"benchmarks/{file}" for file in ("mix_cost.json", "model_cost.md"))))
+    app.add_directive(
+        "cost", _directive(cost_page, *(f"benchmarks/{file}" for file in ("mix_cost.json", "model_cost.md")))
+    )
     app.add_directive("claims", _directive(claims_page, "RESULTS.md"))

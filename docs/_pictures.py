@@ -1,31 +1,25 @@
 """Draws the pictures of the cards in docs/methods: `python docs/_pictures.py [name ...]`.
 
-They are committed: to draw them takes minutes, and they change only with the mixes. All mixes of images are shown on the same
-photographs, which `kmix-tf gallery` has as well.
+They are committed: to draw them takes minutes, and they change only with the mixes. All mixes of images are shown on
+the same photographs, which `kmix-tf gallery` has as well.
 """
 
-import os
 import pathlib
 import sys
 from collections.abc import Callable, Sequence
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-HERE = pathlib.Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
+from _plots import PLOTS
 from matplotlib.figure import Figure
 
-from _plots import PLOTS
-from kmix_tf import AutoMixModel, BetaRatio, KMixupLayer, MixLayer
-from kmix_tf.cli.gallery.gathered import gather
+from kmix_tf import AutoMixModel, BetaRatio, CoMixupLayer, KMixupLayer, MixLayer, RecursiveMixLayer, mix
 from kmix_tf.cli.gallery.images import Album, photograph_album
 from kmix_tf.cli.gallery.mixtures import BLENDS, SETTINGS, Entry, Setting, make_group, shown_rows
 
-FOLDER = HERE / "methods" / "pictures"
+FOLDER = pathlib.Path(__file__).parent / "methods" / "pictures"
 SEED, SHOWN, SMALL = 0, 4, 2
 # Of the gallery's blends, by card.
 STRIPS = {
@@ -46,7 +40,7 @@ def _sheet(rows: dict[str, Sequence[np.ndarray]], captions: dict[str, Sequence[s
     """Rows of images, named at the left, with captions below some."""
     columns = max(len(row) for row in rows.values())
     figure, all_axes = plt.subplots(
-        len(rows), columns, figsize=(1.35 * columns + 0.4, 1.5 * len(rows)), squeeze=False, layout="constrained"
+        len(rows), columns, figsize=(1.35 * columns + 0.4, 1.5 * len(rows) + 0.3), squeeze=False, layout="constrained"
     )
     for (name, row), axes in zip(rows.items(), all_axes, strict=True):
         axes[0].set_ylabel(name, fontsize=9)
@@ -121,14 +115,23 @@ def _regmixup(name: str, album: Album, rows: list[int]) -> None:
     _save(name, _sheet(shown, {"mixture: another": [_share(share) for share in shares]}), mixtures)
 
 
-def _gathered(title: str) -> Callable[[str, Album, list[int]], None]:
-    def draw(name: str, album: Album, rows: list[int]) -> None:
-        collages = next(each for each in gather(album, rows, SEED) if each.title == title).collages
-        images = [collage.image for collage in collages]
-        captions = ["label: " + " + ".join(f"{share:.2f}" for _, share in collage.parts[:4]) for collage in collages]
-        _save(name, _sheet({"mixture": images}, {"mixture": captions}), images)
+def _comixup(name: str, album: Album, rows: list[int]) -> None:
+    _collages(name, CoMixupLayer(seed=SEED), album, rows, lambda dataset, layer: dataset.map(layer))
 
-    return draw
+
+def _recursivemix(name: str, album: Album, rows: list[int]) -> None:
+    """The fourth batch, so that there is something in what is pasted."""
+    layer = RecursiveMixLayer(scope="sample")
+    _collages(name, layer, album, rows, lambda dataset, layer: dataset.repeat(4).apply(mix(layer, seed=SEED)))
+
+
+def _collages(name: str, layer: MixLayer, album: Album, rows: list[int], mixed: Callable) -> None:
+    """The last batch of what mixes the whole album, with the largest shares of its labels."""
+    labels = np.eye(len(album.images), dtype=np.float32)
+    *_, (x, y) = mixed(tf.data.Dataset.from_tensors((album.images, labels)), layer)
+    images, shares = x.numpy()[rows], -np.sort(-y.numpy()[rows])[:, :4]
+    captions = ["label: " + "\n+ ".join(f"{share:.2f}" for share in row if share >= 0.005) for row in shares]
+    _save(name, _sheet({"mixture": images}, {"mixture": captions}), images)
 
 
 def _automix(name: str, album: Album, rows: list[int]) -> None:
@@ -163,8 +166,8 @@ PICTURES: dict[str, Callable[[str, Album, list[int]], None]] = {
     "kmixup": _kmixup,
     "multimix": _multimix,
     **dict.fromkeys(STRIPS, _of_the_gallery),
-    "comixup": _gathered("Co-Mixup"),
-    "recursivemix": _gathered("RecursiveMix"),
+    "comixup": _comixup,
+    "recursivemix": _recursivemix,
     "regmixup": _regmixup,
     "automix": _automix,
 }

@@ -76,24 +76,27 @@ def manifold() -> Figure:
 
 
 def adamixup() -> Figure:
-    """Intervals that a policy has learnt for pairs of four bars, by how far apart their ends are."""
+    """Intervals that a policy gives pairs of four bars, as training goes on."""
     keras.utils.set_random_seed(SEED)
     toy = four_bars(256, seed=SEED)
-    x = toy.x.astype(np.float32)
-    dense = keras.layers.Dense
+    x, dense = toy.x.astype(np.float32), keras.layers.Dense
     model = keras.Sequential([keras.Input((2,)), dense(64, "relu"), dense(64, "relu"), dense(2)])
     mixing = AdaMixupModel(model, MixLayer(num_classes=2), seed=SEED)
     mixing.compile(keras.optimizers.Adam(2e-3), keras.losses.CategoricalCrossentropy(from_logits=True))
-    mixing.fit(x, toy.y, batch_size=64, epochs=150, verbose=0)
     partner = np.random.default_rng(SEED).permutation(len(x))[:40]
-    low, high = (end.numpy() for end in mixing.interval(x[:40], x[partner]))
     apart = np.abs(x[:40, 0] - x[partner, 0])
-    figure, (axes,) = _panels(1)
     same = toy.y[:40] == toy.y[partner]
-    for is_same, colour, name in ((True, BLUE, "one class"), (False, ORANGE, "two classes")):
-        axes.vlines(apart[same == is_same], low[same == is_same], high[same == is_same], colors=colour, label=name)
-    axes.set(xlabel="how far apart the two are, across the bars", ylabel="interval of the ratio", ylim=(0, 1))
-    axes.legend(fontsize=8)
+    figure, panels = _panels(3)
+    for axes, (epochs, more) in zip(panels, ((1, 1), (5, 4), (20, 15)), strict=True):
+        mixing.fit(x, toy.y, batch_size=64, epochs=more, verbose=0)
+        low, high = (end.numpy() for end in mixing.interval(x[:40], x[partner]))
+        for rows, colour, name in ((same, BLUE, "one class"), (~same, ORANGE, "two classes")):
+            axes.vlines(apart[rows], low[rows], high[rows], colors=colour, linewidth=1.5, label=name)
+            axes.scatter(apart[rows], low[rows], c=colour, s=5)
+        axes.set(ylim=(-0.02, 1.02), xlabel="how far apart the two are")
+        axes.set_title(f"after {4 * epochs} steps", fontsize=9)
+    panels[0].set_ylabel("interval of the ratio")
+    panels[0].legend(fontsize=7, loc="lower right")
     return figure
 
 
@@ -107,7 +110,9 @@ def decoupled() -> Figure:
         loss = DecoupledMixupLoss(eta=eta, from_logits=True, reduction="none" if keras.__version__ > "3" else "NONE")
         name = "cross-entropy" if eta == 0 else f"decoupled, eta = {eta:g}"
         axes.plot(logit, loss(target, logits), label=name)
-    axes.set(xlabel="logit of the first class of the mixture (second: 2, a class that is not in it: 0)", ylabel="loss")
+    axes.set(
+        xlabel="logit of the first class of the mixture (second: 2, a class that is not in it: 0)", ylabel="loss"
+    )
     axes.legend(fontsize=8)
     return figure
 
