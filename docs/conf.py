@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import kmix_tf
+import _cards
 import _commands
 import _measured
 from _docstrings import for_napoleon
@@ -47,6 +48,7 @@ autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False  # What Keras says of its own methods is in Keras' own words, and in Markdown.
 autodoc_typehints = "none"  # The signature has them in short; Args say them in words.
 autosummary_generate = True
+autosummary_context = {"card_of": _cards.card_of()}
 add_module_names = False
 
 # Examples run at build, and one that fails, fails it. Two need what cannot be installed beside the newest TensorFlow.
@@ -94,6 +96,7 @@ def setup(app):
     """Docstrings are rewritten before napoleon, whose priority is 500, reads them."""
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
+    _cards.setup(app)
     _measured.copy(ROOT, ROOT / "docs")
     _commands.write(ROOT / "docs" / "commands.md")
 
