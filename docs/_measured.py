@@ -19,6 +19,8 @@ def copy(root: pathlib.Path, docs: pathlib.Path) -> None:
                 _copy(file, docs / file.relative_to(root), "---\norphan: true\n---\n\n")
     _copy(root / "RESULTS.md", docs / "reproduced.md")
     _copy(root / "CHANGELOG.md", docs / "changelog.md")
+    for file in sorted((root / "notebooks").glob("*.ipynb")):
+        _write(docs / "notebooks" / file.name, _seen_from_the_site(file.read_text()))
 
 
 def _copy(file: pathlib.Path, to: pathlib.Path, head: str = "") -> None:
@@ -27,6 +29,18 @@ def _copy(file: pathlib.Path, to: pathlib.Path, head: str = "") -> None:
         to.write_text(head + _only_links_of_the_site(file.read_text(), file.parent))
     else:
         shutil.copyfile(file, to)
+
+
+def _write(file: pathlib.Path, text: str) -> None:
+    """Leaves a file that is as it should be: a notebook that has not changed is not run again."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if not file.exists() or file.read_text() != text:
+        file.write_text(text)
+
+
+def _seen_from_the_site(text: str) -> str:
+    """Links of a notebook, which lead from its folder in the checkout to the pages."""
+    return text.replace("](../docs/", "](../").replace("](../RESULTS.md)", "](../reproduced.md)")
 
 
 def _only_links_of_the_site(text: str, folder: pathlib.Path) -> str:

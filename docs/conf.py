@@ -7,6 +7,7 @@ import pathlib
 import sys
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # What notebooks compile runs once.
 ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
@@ -25,11 +26,11 @@ extensions = [
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
-    "myst_parser",
+    "myst_nb",  # Markdown as myst_parser reads it, and notebooks.
     "sphinx_copybutton",
     "sphinx_design",
 ]
-exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5", "notebooks/*.ipynb"]
+exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -37,6 +38,14 @@ html_css_files = ["site.css"]
 # Pages are Markdown. Headings get anchors, so that pages can link into each other.
 myst_enable_extensions = ["colon_fence", "dollarmath", "deflist"]
 myst_heading_anchors = 3
+
+# Notebooks lie without outputs in notebooks/. They run at build, and a cell that fails, fails it.
+nb_execution_mode = "force"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 600  # of a cell, on a machine that does much else
+nb_output_stderr = "remove"  # TensorFlow's log
+nb_merge_streams = True
 
 # Docstrings: Args, Returns, Raises as Google writes them, and three sections of our own.
 napoleon_numpy_docstring = False
