@@ -120,8 +120,9 @@ coverage: $(MODERN)/.installed  ## lines and branches of the core that tests run
 	$(QUICK) $(MODERN)/bin/python -m coverage run -m pytest -m "not matrix" $(CORE)
 	$(MODERN)/bin/python tools/coverage_table.py
 
-saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
+saved-models: $(MODERN)/.installed $(ADDONS)/.installed  ## the references of this version; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py
+	$(ADDONS)/bin/python saved_models/make_reference.py
 
 $(UV):
 	$(PYTHON) -m venv --clear .venv-uv

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import keras
 
-from kmix_tf import _checks
+from kmix_tf import _checks, _deprecated
 
 # What a decision may declare, as plain callables do by attributes; and names that these had once.
 DECLARED = {"needs_targets", "needs_distances", "needs_saliency", "runs_on_host", "mixtures", "mutual", "by_distance"}
@@ -22,6 +22,10 @@ _ONCE = {
     "uses_saliency": "needs_saliency",
     "interpolations": "mixtures",
     "times": "mixtures",
+}
+_NOTICES = {
+    old: _deprecated.notice(f"{old}, as an attribute of a decision,", "0.2.0", f"Write {new} instead.")
+    for old, new in _ONCE.items()
 }
 
 
@@ -34,8 +38,8 @@ class Configured:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """What `get_config` describes."""
-        return cls(**{name: restored(value) for name, value in config.items()})
+        """What `get_config` describes, also one of an older version."""
+        return cls(**{name: restored(value) for name, value in _deprecated.as_now(cls, config).items()})
 
 
 class Decision(Configured):
@@ -74,6 +78,9 @@ class Wrapped:
         self.function = function
         for name, value in declarations(self.kind, function).items():
             setattr(self, name, value)
+        for name in _attributes_of(function):
+            if name in _NOTICES:
+                _deprecated.warn(_NOTICES[name])
 
     @property
     def shown(self) -> str:

@@ -237,7 +237,7 @@ class TestCheckedWhenMade:
         with pytest.raises(TypeError, match=r"SaliencyMixLayer: saliency must be a callable \(features, targets\)"):
             SaliencyMixLayer(saliency=lambda image: image)
 
-    def test_names_of_before_are_understood(self):
+    def test_names_of_before_are_understood_and_warned_of(self):
         class Old:
             uses_targets = True
 
@@ -251,8 +251,12 @@ class TestCheckedWhenMade:
             def __call__(self, group, seed):
                 return tf.fill([2, 6], 0.5)
 
-        assert MixLayer(Old()).pairing.needs_targets
-        x, _ = MixLayer(Old(), Several(), probability=0.5)(X, Y, seed=3)
+        with pytest.warns(FutureWarning, match=r"uses_targets.* gone in 0\.4\.0\. Write needs_targets") as told:
+            assert MixLayer(Old()).pairing.needs_targets
+        assert told[0].filename == __file__
+        with pytest.warns(FutureWarning, match="Write mixtures instead"):
+            layer = MixLayer(ratio=Several(), probability=0.5)
+        x, _ = layer(X, Y, seed=3)
         assert len(x) == 12
 
     def test_attributes_that_are_none_of_our_business_are_left_alone(self):

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Self, Unpack
 import keras
 import tensorflow as tf
 
-from kmix_tf import _checks
+from kmix_tf import _checks, _deprecated
 from kmix_tf._compat import ON_TENSORFLOW, call_context
 from kmix_tf.backends import of_any_back_end
 from kmix_tf.batch.batch import no_targets
@@ -180,8 +180,9 @@ class Stage(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """The layer that `get_config` describes."""
-        return cls(**{name: restored(value) for name, value in config.items() if name != "autocast"})
+        """The layer that `get_config` describes, also that of an older version."""
+        now = _deprecated.as_now(cls, config)
+        return cls(**{name: restored(value) for name, value in now.items() if name != "autocast"})
 
 
 def require_nothing_carried(argument: str, layer: Stage) -> None:

@@ -32,7 +32,7 @@ ENTROPY = keras.losses.CategoricalCrossentropy(from_logits=True)
 class SalienceAsRatio:
     """A blend whose mask is what it is told: any error in the saliency shows in the mixture."""
 
-    uses_saliency = True
+    needs_saliency = True
 
     def __init__(self, saliency=None, axes=2):
         self.saliency, self.axes = saliency, axes

@@ -40,7 +40,7 @@ class Saves:
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         if self._signature is None:
-            self._make_means(FeatureSignature(config["signature"]), FeatureSignature(config["outputs"]))
+            self._make_means(FeatureSignature(config["signature"]), FeatureSignature(_outputs_in(config)))
             self._seen = Seen.from_config(config["seen"]) if "seen" in config else None
             if "calibration" in config:
                 self._set_calibration(Fitted.from_config(config["calibration"]))
@@ -70,3 +70,10 @@ class Saves:
             is_layer = "class_name" in alpha
             alpha = keras.saving.deserialize_keras_object(alpha) if is_layer else ThetaMoments(**alpha)
         return cls(**{**config, "model": model, "alpha": alpha, "theta": as_measured(theta)})
+
+
+def _outputs_in(config: dict[str, Any]) -> Any:
+    """What the outputs look like. Files of 0.1.0 have the shape of one output instead."""
+    if "outputs" in config:
+        return config["outputs"]
+    return f"float32:{','.join(map(str, config['target_shape']))}"
