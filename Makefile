@@ -11,7 +11,7 @@ UV := .venv-uv/bin/uv
 export UV_PYTHON_DOWNLOADS ?= never
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: demo test test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark docs docs-serve wheels test-wheel test-wheel-quick locks test-oldest test-oldest-keras-3 test-newest coverage saved-models clean
+.PHONY: demo test test-matrix test-all test-addons test-addons-all test-backends test-faults reproduce-quick lint format footprint benchmark docs docs-serve wheels test-wheel test-wheel-quick locks test-oldest test-oldest-keras-3 test-newest coverage saved-models clean
 
 demo: $(MODERN)/.installed  ## the main job: train, compare, draw, export, serve
 	$(MODERN)/bin/kmix-tf demo
@@ -24,8 +24,10 @@ QUICK := XLA_FLAGS="$(XLA_FLAGS) --xla_backend_optimization_level=0"
 test: $(MODERN)/.installed  ## the tests without the matrix, with the newest TensorFlow and Keras 3
 	$(QUICK) $(MODERN)/bin/python -m pytest -m "not matrix"
 
-test-all: test  ## all tests; the matrix compiled as users compile
+test-matrix: $(MODERN)/.installed  ## all further combinations, compiled as users compile
 	$(MODERN)/bin/python -m pytest -m matrix
+
+test-all: test test-matrix  ## all tests
 
 # What knows nothing of Keras' generation is asked once.
 APART := --ignore=tests/analysis --ignore=tests/benchmarks --ignore=tests/experiments --ignore=tests/paired \
