@@ -65,6 +65,15 @@ def test_the_advice_on_calibration_has_the_numbers_of_its_page():
     assert said == [number(np.mean(values)) for values in cells]
 
 
+def _anchors(page):
+    """What the headings of a page are called in links."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
 def test_every_page_that_is_linked_is_there():
-    for path in re.findall(r"\]\(((?:results|docs)/[^)]+|\w+\.md)\)", README):
-        assert (ROOT / path).is_file(), path
+    links = re.findall(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)", README)
+    assert len(links) > 20
+    for path, anchor in links:
+        assert (ROOT / path).exists(), path
+        assert not anchor or anchor in _anchors(ROOT / path), (path, anchor)
