@@ -13,7 +13,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import kmix_tf
 import _measured
+import _visited
 from _docstrings import for_napoleon
+from sphinx.errors import ExtensionError
 
 project, author = "kmix_tf", "kmix_tf developers"
 project_copyright = "kmix_tf developers"
@@ -102,6 +104,15 @@ def setup(app):
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
     _measured.copy(ROOT, ROOT / "docs")
+    app.connect("build-finished", _visit)
+
+
+def _visit(app, exception):
+    """A site on which a visitor gets lost is not built."""
+    if exception is None and app.builder.name == "html":
+        found = _visited.faults(pathlib.Path(app.outdir))
+        if found:
+            raise ExtensionError("\n".join([f"The site has {len(found)} faults:", *found]))
 
 
 def _rewritten(app, what, name, what_of, options, lines):
