@@ -82,7 +82,9 @@ html_show_sourcelink = False
 html_sidebars = {
     page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
 }
-html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog")}
+html_sidebars |= {
+    page: [] for page in ("reliability", "how_it_works", "errata", "changelog", "notebooks", "notebooks/*")
+}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
