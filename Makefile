@@ -156,4 +156,5 @@ $(BENCHMARKS)/.installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) $(OLDEST) $(NEWEST) .venv-uv demo saved_models/demo dist docs/_build docs/api docs/benchmarks docs/results docs/commands.md
+	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) $(OLDEST) $(NEWEST) .venv-uv demo saved_models/demo dist
+	rm -rf docs/_build docs/api docs/benchmarks docs/notebooks docs/results docs/commands.md

@@ -15,7 +15,9 @@ import kmix_tf
 import _cards
 import _commands
 import _measured
+import _visited
 from _docstrings import for_napoleon
+from sphinx.errors import ExtensionError
 
 project, author = "kmix_tf", "kmix_tf developers"
 project_copyright = "kmix_tf developers"
@@ -84,7 +86,7 @@ html_sidebars = {
     page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
 }
 html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog", "demo")}
-html_sidebars |= {page: [] for page in ("decisions", "options", "models", "commands")}
+html_sidebars |= {page: [] for page in ("decisions", "options", "models", "commands", "notebooks", "notebooks/*")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
@@ -108,6 +110,15 @@ def setup(app):
     _cards.setup(app)
     _measured.copy(ROOT, ROOT / "docs")
     _commands.write(ROOT / "docs" / "commands.md")
+    app.connect("build-finished", _visit)
+
+
+def _visit(app, exception):
+    """A site on which a visitor gets lost is not built."""
+    if exception is None and app.builder.name == "html":
+        found = _visited.faults(pathlib.Path(app.outdir))
+        if found:
+            raise ExtensionError("\n".join([f"The site has {len(found)} faults:", *found]))
 
 
 def _rewritten(app, what, name, what_of, options, lines):

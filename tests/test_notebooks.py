@@ -31,10 +31,10 @@ def test_it_has_no_outputs_and_short_cells(notebook):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
 def test_a_picture_comes_with_what_to_see(notebook):
-    code = [cell["text"] for cell in cells_of(notebook, "code")]
-    pictures = sum("plt.subplots" in text for text in code)
+    pictures = [cell for cell in cells_of(notebook, "code") if "plt.subplots" in cell["text"]]
     words = sum("What to see:" in cell["text"] for cell in cells_of(notebook, "markdown"))
-    assert pictures == words > 0
+    assert len(pictures) == words > 0
+    assert all(cell["metadata"]["mystnb"]["image"]["alt"] for cell in pictures)
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda notebook: notebook.stem)
