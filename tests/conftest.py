@@ -1,5 +1,6 @@
 """What the tests share: quiet TensorFlow, repeatable Hypothesis, and oracles that know nothing of the package."""
 
+import inspect
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import sys
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # before TensorFlow is imported, which reads it once
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,6 +46,25 @@ def _excess(first, second, partner, group, cost="sqeuclidean"):
         least = costs[linear_sum_assignment(costs)].sum()
         worst = max(worst, (np.trace(costs) - least) / max(least, np.finfo(np.float64).tiny))
     return worst
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Outside of the matrix, Keras 3 compiles by XLA what is told to be, and what is marked `as_users_compile`.
+
+    Of itself it compiles each model anew: a second or more, for tests of which most ask other things.
+    """
+    _compile_unasked(any(item.get_closest_marker(name) for name in ("matrix", "as_users_compile")))
+
+
+def _compile_unasked(is_asked_for):
+    compile_model = inspect.unwrap(keras.Model.compile)
+    parameters = inspect.signature(compile_model).parameters.values()
+    defaults = {each.name: each.default for each in parameters if each.default is not each.empty}
+    # Keras 2 compiles nothing by XLA that it is not told to; JAX would compute a step op by op.
+    if defaults["jit_compile"] is not None and keras.backend.backend() == "tensorflow":
+        defaults["jit_compile"] = "auto" if is_asked_for else False
+        compile_model.__defaults__ = tuple(defaults.values())
 
 
 @pytest.fixture(scope="session")
@@ -89,8 +110,9 @@ def same():
 def elsewhere():
     """`elsewhere(program, *arguments, folder=".")`: what a program printed, run in a process of its own, to its end.
 
-    For what must hold in another process. Each is forked from one that has imported TensorFlow, which takes seconds,
-    and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other program.
+    For what must hold in another process. Each is forked from one that has imported TensorFlow and Keras, which takes
+    seconds, and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other
+    program.
     """
     servers = []
 

@@ -1,7 +1,8 @@
 """Runs programs, each in a process of its own that need not import TensorFlow: see `elsewhere` in conftest.
 
-A process that has imported TensorFlow and done nothing with it yet can be forked: TensorFlow makes its devices and
-threads with the first operation. Reads requests, a line of JSON each, and answers each with a line once it has ended.
+A process that has imported TensorFlow and Keras and done nothing with them yet can be forked: TensorFlow makes its
+devices and threads with the first operation. Reads requests, a line of JSON each, and answers each with a line when
+it has ended.
 """
 
 import json
@@ -12,7 +13,11 @@ import tempfile
 import traceback
 import types
 
+import scipy.optimize  # noqa: F401
 import tensorflow  # noqa: F401
+
+if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":  # others may have threads, which no fork has
+    import keras  # noqa: F401
 
 SECONDS = 300
 

@@ -1,8 +1,6 @@
 """What is common to all commands: help, one line for what is wrong, plain text for pipes, bars for who watches."""
 
-import os
-import pty
-import subprocess
+import json
 import sys
 
 import numpy as np
@@ -10,60 +8,68 @@ import pytest
 
 from kmix_tf.cli import main, pages, terminal
 
-# Words, a table and a bar that says where it is, as a command shows them.
+# Words, a table and a bar that says where it is, as a command shows them. One stream, or none, is a terminal, others
+# are pipes; each is read while it is written, for it holds only so much.
 SHOWN = """
+import json, os, pty, sys, threading
+os.environ.update(TERM="xterm-256color", COLUMNS="80")
+for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+    os.environ.pop(name, None)
+terminal, is_quiet = json.loads(sys.argv[1])
+told, readers, answer = {1: [], 2: []}, [], os.fdopen(os.dup(1), "w")
+
+def read(end, parts):
+    try:
+        while part := os.read(end, 65536):
+            parts.append(part)
+    except OSError:  # Linux says so of a terminal of which nothing is left.
+        pass
+
+for stream in told:
+    ours, theirs = pty.openpty() if stream == terminal else os.pipe()
+    os.dup2(theirs, stream)
+    os.close(theirs)
+    readers.append(threading.Thread(target=read, args=(ours, told[stream])))
+    readers[-1].start()
+sys.stdout, sys.stderr = (open(stream, "w", encoding=sys.stdout.encoding, closefd=False) for stream in told)
+
 from kmix_tf.cli.terminal import Grid, heading, progress, show
-with progress("reading [red]x", 3, {is_quiet}) as advance:
+with progress("reading [red]x", 3, is_quiet) as advance:
     advance(2, "measuring")
     advance()
 show(heading("Verdict"), "[bold]a[/bold] :smile: \\x1b[31mred", Grid(["k", "share"], [["1", "5 % ± 1"]]))
+
+for stream, file in ((1, sys.stdout), (2, sys.stderr)):
+    file.flush()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
+for reader in readers:
+    reader.join()
+json.dump([b"".join(parts).decode() for parts in told.values()], answer)
+answer.flush()
 """
 
 
-def run_shown(is_quiet=False, **streams):
-    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "80", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
-        environment.pop(name, None)
-    return subprocess.run(
-        [sys.executable, "-c", SHOWN.format(is_quiet=is_quiet)], env=environment, check=True, **streams
-    )
+@pytest.fixture
+def shown(elsewhere):
+    """`shown(terminal, is_quiet)`: what comes on stdout and stderr where stream 1 or 2, or neither, is a terminal."""
+    return lambda terminal, is_quiet=False: json.loads(elsewhere(SHOWN, json.dumps([terminal, is_quiet])))
 
 
-def watched(is_quiet=False):
-    """What a terminal gets: of stdout and stderr."""
-    told = []
-    for stream in ("stdout", "stderr"):
-        ours, theirs = pty.openpty()
-        other = "stderr" if stream == "stdout" else "stdout"
-        run_shown(is_quiet, **{stream: theirs, other: subprocess.DEVNULL})
-        os.close(theirs)
-        parts = []
-        try:
-            while part := os.read(ours, 65536):
-                parts.append(part)
-        except OSError:  # Linux says so that nothing is left.
-            pass
-        os.close(ours)
-        told.append(b"".join(parts).decode())
-    return told
-
-
-def test_a_pipe_gets_plain_text_and_no_bar():
-    done = run_shown(capture_output=True, text=True)
-    lines = [line.strip() for line in done.stdout.splitlines()]
+def test_a_pipe_gets_plain_text_and_no_bar(shown):
+    out, err = shown(terminal=None)
+    lines = [line.strip() for line in out.splitlines()]
     # Markup, names of pictures and control characters are shown as they are written.
     assert lines[:2] == ["Verdict", r"[bold]a[/bold] :smile: \x1b[31mred"]
-    assert "| 1 | 5 % ± 1 |" in lines and done.stdout.isprintable() is False and "\x1b" not in done.stdout
-    assert "\x1b" not in done.stderr and "measuring" not in done.stderr
+    assert "| 1 | 5 % ± 1 |" in lines and out.isprintable() is False and "\x1b" not in out
+    assert "\x1b" not in err and "measuring" not in err
 
 
-def test_a_terminal_gets_a_bar_on_stderr_unless_it_is_to_be_quiet():
-    out, err = watched()
+def test_a_terminal_gets_a_bar_on_stderr_unless_it_is_to_be_quiet(shown):
+    out, err = shown(terminal=1)[0], shown(terminal=2)[1]
     assert "measuring" in err and "100%" in err and "3/3" in err
     assert "measuring" not in out and "Verdict" in out and "|" not in out
     assert r"\x1b[31mred" in out and "\x1b[31m" not in out
-    quiet = watched(is_quiet=True)[1]
-    assert "measuring" not in quiet
+    assert "measuring" not in shown(terminal=2, is_quiet=True)[1]
 
 
 @pytest.mark.parametrize(
@@ -139,12 +145,22 @@ def test_without_a_library_one_line_says_what_to_install(library, monkeypatch, c
     assert f"needs {library}" in error and "pip install 'kmix_tf[cli]'" in error and error.count("\n") == 1
 
 
-def test_the_package_needs_none_of_them():
-    code = "import sys\nfor name in ('click', 'rich', 'jinja2', 'markupsafe'):\n    sys.modules[name] = None\n"
+def test_the_package_needs_none_of_them(elsewhere):
     # Keras 3 brings Rich itself, and Keras 2 and TensorFlow bring MarkupSafe.
-    code = "import keras, " + code.replace("import sys", "sys") + "import kmix_tf, kmix_tf.cli, kmix_tf.__main__"
-    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True)
-    assert done.returncode == 2 and done.stderr.splitlines()[-1].endswith("pip install 'kmix_tf[cli]'")
+    code = """
+import contextlib, io, keras, runpy, sys
+for name in ("click", "rich", "jinja2", "markupsafe"):
+    sys.modules[name] = None
+import kmix_tf, kmix_tf.cli
+sys.argv[1:] = ["--version"]
+with contextlib.redirect_stderr(io.StringIO()) as error:
+    try:
+        runpy.run_module("kmix_tf", run_name="__main__")
+    except SystemExit as end:
+        print(end.code, error.getvalue().splitlines()[-1])
+"""
+    status, said = elsewhere(code).split(maxsplit=1)
+    assert status == "2" and said.rstrip().endswith("pip install 'kmix_tf[cli]'")
 
 
 def test_a_page_escapes_what_it_is_given_and_refuses_what_it_is_not():

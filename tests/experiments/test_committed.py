@@ -12,14 +12,15 @@ from kmix_tf.cli.reproduce.report import Found, page
 
 ROOT = pathlib.Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-NAMES = list(titles())
+TITLES = titles()
+NAMES = list(TITLES)
 DONE = [name for name in NAMES if (RESULTS / f"{name}.json").is_file()]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_experiment_says_what_it_is(name):
     experiment = load(name)
-    assert experiment.title == titles()[name], "the first line of the module is the title that --list shows"
+    assert experiment.title == TITLES[name], "the first line of the module is the title that --list shows"
     assert experiment.items and experiment.seeds >= 1
     paper = name.split("/")[0]
     assert paper in summary.catalogue().PAPERS

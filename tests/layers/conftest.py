@@ -156,11 +156,20 @@ REPRESENTATIVES = [
 ]
 
 
-@pytest.fixture(
-    params=[pytest.param(name, marks=[pytest.mark.matrix] * (name not in REPRESENTATIVES)) for name in LAYERS]
-)
+def rows(names):
+    """All layers, those besides these in the matrix."""
+    return [pytest.param(name, marks=[pytest.mark.matrix] * (name not in names)) for name in LAYERS]
+
+
+@pytest.fixture(params=rows(REPRESENTATIVES))
 def every(request):
     """The name of a layer and what makes it."""
+    return request.param, LAYERS[request.param]
+
+
+@pytest.fixture(params=rows([name for name in REPRESENTATIVES if name != "puzzle mix"]))
+def every_compiled(request):
+    """As `every`, for what compiles. That Puzzle Mix compiles, and once, test_puzzlemix and its blend's tests ask."""
     return request.param, LAYERS[request.param]
 
 

@@ -205,7 +205,8 @@ def test_alpha_makes_up_for_the_cost_of_the_layers_own_pairs():
     matched = adapted(layer, np.eye(12), batch_size=12, match_alpha=True)["alpha"]
     assert matched == pytest.approx(independent_alpha(0.6, 2.0, 1.0), rel=1e-5)
     # And from now on ratios come from it.
-    ratios = [layer.plan([np.eye(12)], seed).ratio.numpy()[0] for seed in range(300)]
+    draw = tf.function(lambda seed: layer.plan([tf.eye(12)], seed).ratio[0])
+    ratios = [draw(tf.constant([0, seed])).numpy() for seed in range(300)]
     assert stats.kstest(ratios, stats.beta(matched, matched).cdf).pvalue > FALSE_ALARM
     assert stats.kstest(ratios, stats.beta(0.6, 0.6).cdf).pvalue < FALSE_ALARM
 

@@ -114,11 +114,13 @@ class TestWhatIsChosen:
         parts = [KMixupLayer(2, solver="graph"), CutMixLayer(), FMixLayer(scope="sample")]
         layer = ChoiceLayer(parts)
         run = tf.function(lambda seed: layer(X, Y, seed=seed), jit_compile=jit_compile)
+        each_of = tf.function(lambda seed: [
+            part(X, Y, seed=own) for part, own in zip(parts, choice_seeds(seed, 3).layers, strict=True)
+        ])  # fmt: skip
         seen = set()
         for seed in range(20):
             x, y = run(tf.constant([0, seed]))
-            seeds = choice_seeds(as_seed(seed), 3).layers
-            each = [part(X, Y, seed=own) for part, own in zip(parts, seeds, strict=True)]
+            each = each_of(tf.constant([0, seed]))
             fits = [np.allclose(x, a, atol=1e-5) and np.allclose(y, b, atol=1e-5) for a, b in each]
             assert sum(fits) == 1
             seen.add(fits.index(True))

@@ -254,6 +254,7 @@ class TestOutputs:
         logs = step(wrapper, as_given("dict", CLASSES, RIGHT), as_given("dict", *weights))
         assert logs["loss"] == pytest.approx(0.5 * found[0] + 2 * found[1], rel=1e-4)
 
+    @pytest.mark.as_users_compile
     @pytest.mark.parametrize("structure", ("dict", "list"))
     @pytest.mark.parametrize("terms", ((), ("r1_r3",)))
     @pytest.mark.representatives("structure", ["dict"])

@@ -240,6 +240,7 @@ def test_a_compiled_step_equals_a_plain_one():
     assert_same(*after, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.as_users_compile
 @pytest.mark.parametrize("case", ["float16", "uint8", "open sizes", "one sample"])
 @pytest.mark.representatives("case", ["float16", "open sizes", "one sample"])
 def test_it_trains_on_what_comes(case):

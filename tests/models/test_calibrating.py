@@ -350,6 +350,7 @@ def test_several_outputs_have_a_method_each():
     assert comparisons["size"].curves == {} and comparisons["size"].temperature.loss < comparisons["size"].plain.loss
 
 
+@pytest.mark.as_users_compile
 def test_predictions_are_those_of_the_newest_calibration():
     x, y = drawn()
     rescaled = passing()

@@ -148,6 +148,7 @@ def flat_network():
     return keras.Sequential([layers.Input((4, 5, 2)), layers.Flatten(), layers.Dense(3, "tanh"), layers.Dense(3)])
 
 
+@pytest.mark.as_users_compile
 def test_with_a_clean_weight_of_1_it_takes_twice_the_step_of_regmixups_mean_over_both_batches():
     layer = KMixupLayer(1, alpha=20.0, num_classes=3)
     fit(compiled(layer, ours := flat_network(), clean_weight=1.0, jit_compile=False))
@@ -345,6 +346,7 @@ def test_saliency_is_smoothed_where_that_is_asked_for(size):
     np.testing.assert_allclose(ours, wanted, rtol=1e-4, atol=1e-7)
 
 
+@pytest.mark.as_users_compile
 def test_smoothing_reaches_the_step():
     trained = []
     for smoothing in (None, 2.0):

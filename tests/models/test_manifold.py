@@ -411,6 +411,7 @@ def test_the_wrapped_model_stays_what_it_was(data):
     assert wrapped.count_params() == model.count_params() + 1  # the count of steps
 
 
+@pytest.mark.as_users_compile
 def test_a_mix_on_the_host_is_not_compiled():
     wrapped = ManifoldMixModel(network(), ["sum"], KMixupLayer(4))
     with pytest.raises(ValueError, match=r"ManifoldMixModel: jit_compile=True needs .* Give it solver='graph'"):

@@ -131,6 +131,7 @@ def test_the_wrapped_model_shares_its_weights_and_is_left_as_it_was():
     assert (mixing.predict(X, verbose=0) == plain.predict(X, verbose=0)).all()
 
 
+@pytest.mark.as_users_compile
 def test_what_fit_offers_works():
     class Epochs(keras.callbacks.Callback):
         seen = 0

@@ -180,6 +180,7 @@ def test_a_fit_begins_anew_and_forgets_what_another_kept():
     assert [len(each) for each in mixing._left.value.read().carried] == [0, 0]
 
 
+@pytest.mark.as_users_compile
 def test_of_a_known_batch_size_the_first_step_is_unmixed():
     # Else TensorFlow takes what is kept to be of that size from the start.
     data = tf.data.Dataset.from_tensor_slices((IMAGES, LABELS)).batch(11, drop_remainder=True)

@@ -117,6 +117,7 @@ class Scores(keras.callbacks.Callback):
 
 @rows
 @represented("mix", "approximate")
+@pytest.mark.as_users_compile
 def test_training_interrupted_in_an_epoch_and_resumed_goes_on_as_if_it_had_not_been(name, tmp_path):
     whole = made(name)
     fit(whole)
@@ -129,6 +130,7 @@ def test_training_interrupted_in_an_epoch_and_resumed_goes_on_as_if_it_had_not_b
 
 @rows
 @represented("manifold")
+@pytest.mark.as_users_compile
 def test_training_backed_up_by_batches_goes_on_with_the_draws_to_come(name, tmp_path):
     # Keras 3 begins the epoch anew, Keras 2 the rest of it, both with the first batch: there is but one here.
     x, y = X[:BATCH], Y[:BATCH]

@@ -73,9 +73,14 @@ def test_facing_groups_are_matched_at_least_cost(size, k, solver, excess):
     assert excess(first, second, np.arange(len(ours)), group[ours]) < 1e-6
 
 
+def drawn(pairing, size, times):
+    """Partners of so many samples for so many seeds, `(times, size)`."""
+    draw = tf.function(lambda seed: pairing([tf.zeros([size, 1])], seed).partner)
+    return np.stack([draw(tf.constant(seed)) for seed in range(times)])
+
+
 def test_all_ways_to_pair_four_are_equally_likely():
-    draws = [tuple(RandomPairing(mutual=True)([tf.zeros([4, 1])], seed).partner.numpy()) for seed in range(900)]
-    counts = collections.Counter(draws)
+    counts = collections.Counter(map(tuple, drawn(RandomPairing(mutual=True), 4, 900)))
     assert len(counts) == 3
     # Chi square with 2 degrees of freedom: a false alarm once in 10^6.
     assert sum((count - 300) ** 2 / 300 for count in counts.values()) < chi2.isf(1e-6, 2)
@@ -83,10 +88,8 @@ def test_all_ways_to_pair_four_are_equally_likely():
 
 def test_the_one_left_over_is_any_with_equal_chance():
     pairing = RandomPairing(mutual=True)
-    counts = np.bincount(
-        [np.argmax(pairing([tf.zeros([5, 1])], seed).partner.numpy() == np.arange(5)) for seed in range(1000)],
-        minlength=5,
-    )
+    partners = drawn(pairing, 5, 1000)
+    counts = np.bincount(np.argmax(partners == np.arange(5), axis=1), minlength=5)
     # Chi square with 4 degrees of freedom: a false alarm once in 10^6.
     assert ((counts - 200) ** 2 / 200).sum() < chi2.isf(1e-6, 4)
 

@@ -61,7 +61,8 @@ def test_blocks_of_any_size_differ_by_one_place_at_most():
 def test_counts_divide_the_image_or_leave_two_places(sizes, counts):
     allowed = allowed_counts(sizes)
     assert [count for count, is_allowed in zip(COUNTS, allowed.numpy(), strict=True) if is_allowed] == counts
-    drawn = [COUNTS[draw_count(allowed, tf.constant([seed, 3]))] for seed in range(200)]
+    draw = tf.function(lambda seed: draw_count(allowed, tf.stack([seed, 3])))
+    drawn = [COUNTS[draw(tf.constant(seed))] for seed in range(200)]
     assert sorted(set(drawn)) == counts
     # 200 fair draws of one in four are fewer than 20 once in ten million times.
     assert min(drawn.count(count) for count in counts) >= 20
