@@ -116,40 +116,44 @@ def _regmixup(name: str, album: Album, rows: list[int]) -> None:
 
 
 def _comixup(name: str, album: Album, rows: list[int]) -> None:
-    _collages(name, CoMixupLayer(seed=SEED), album, rows, lambda dataset, layer: dataset.map(layer))
+    labels = np.eye(len(album.images), dtype=np.float32)
+    _collages(name, *CoMixupLayer()(album.images, labels, seed=SEED))
 
 
 def _recursivemix(name: str, album: Album, rows: list[int]) -> None:
-    """The fourth batch, so that there is something in what is pasted."""
-    layer = RecursiveMixLayer(scope="sample")
-    _collages(name, layer, album, rows, lambda dataset, layer: dataset.repeat(4).apply(mix(layer, seed=SEED)))
+    """The last batch of some, so that there is something in what is pasted."""
+    labels, each = np.eye(len(album.images), dtype=np.float32), len(album.images) // 4
+    dataset = tf.data.Dataset.from_tensor_slices((album.images, labels)).batch(each)
+    *_, (x, y) = dataset.apply(mix(RecursiveMixLayer(scope="sample"), seed=SEED))
+    _collages(name, x, y)
 
 
-def _collages(name: str, layer: MixLayer, album: Album, rows: list[int], mixed: Callable) -> None:
-    """The last batch of what mixes the whole album, with the largest shares of its labels."""
-    labels = np.eye(len(album.images), dtype=np.float32)
-    *_, (x, y) = mixed(tf.data.Dataset.from_tensors((album.images, labels)), layer)
-    images, shares = x.numpy()[rows], -np.sort(-y.numpy()[rows])[:, :4]
-    captions = ["label: " + "\n+ ".join(f"{share:.2f}" for share in row if share >= 0.005) for row in shares]
+def _collages(name: str, x: tf.Tensor, y: tf.Tensor) -> None:
+    """The mixtures with the least of their first image, and the largest shares of their labels."""
+    shares = -np.sort(-y.numpy())[:, :4]
+    rows = np.argsort(shares[:, 0])[:SHOWN]
+    images = x.numpy()[rows]
+    captions = ["label: " + "\n+ ".join(f"{share:.2f}" for share in row if share >= 0.005) for row in shares[rows]]
     _save(name, _sheet({"mixture": images}, {"mixture": captions}), images)
 
 
 def _automix(name: str, album: Album, rows: list[int]) -> None:
-    """Masks that a block has learnt on these photographs, and the mixtures that they make."""
+    """Masks that a block has learnt on these photographs, at half their size, and the mixtures that they make."""
     keras.utils.set_random_seed(SEED)
     layers, names = keras.layers, sorted(set(album.names))
+    images = album.images.reshape(len(album.images), 48, 2, 48, 2, 3).mean(axis=(2, 4))
     labels = np.array([names.index(each) for each in album.names])
-    x = inputs = keras.Input(album.images.shape[1:])
+    x = inputs = keras.Input(images.shape[1:])
     for stage in range(3):
         x = layers.Conv2D(16 << stage, 3, 2, padding="same", activation="relu", name=f"stage_{stage}")(x)
     model = keras.Model(inputs, layers.Dense(len(names))(layers.GlobalAveragePooling2D()(x)))
     layer = MixLayer(ratio=BetaRatio(2.0, scope="sample"), num_classes=len(names))
-    mixing = AutoMixModel(model, "stage_1", layer, momentum=0.99, area_weight=3.0, variance_weight=0.2, seed=SEED)
-    mixing.compile(keras.optimizers.Adam(2e-3), keras.losses.CategoricalCrossentropy(from_logits=True))
-    mixing.fit(album.images, labels, batch_size=len(labels), epochs=400, verbose=0)
-    plan = layer.plan([album.images], SEED)
+    mixing = AutoMixModel(model, "stage_1", layer, momentum=0.97, area_weight=3.0, variance_weight=0.2, seed=SEED)
+    mixing.compile(keras.optimizers.Adam(4e-3), keras.losses.CategoricalCrossentropy(from_logits=True))
+    mixing.fit(images, labels, batch_size=len(labels), epochs=200, verbose=0)
+    plan = layer.plan([images], SEED)
     partner, ratio = plan.partner.numpy(), plan.ratio.numpy()
-    maps = keras.Model(model.inputs, model.get_layer("stage_1").output)(album.images)
+    maps = keras.Model(model.inputs, model.get_layer("stage_1").output)(images)
     small = mixing.block(maps, tf.gather(maps, partner), tf.constant(ratio))[..., tf.newaxis]
     mask = tf.image.resize(small, album.images.shape[1:3], method="nearest").numpy()
     mixed = mask * album.images + (1 - mask) * album.images[partner]

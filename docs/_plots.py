@@ -13,6 +13,7 @@ from kmix_tf import (
     AdaMixupModel,
     DecoupledMixupLoss,
     DistanceWarpedRatio,
+    KMixupLayer,
     LabelDistancePairing,
     LocalMixupLayer,
     MixLayer,
@@ -40,16 +41,17 @@ def _bare(axes: Axes, title: str) -> None:
 
 
 def local() -> Figure:
-    """Mixtures of a Swiss roll, in grey, and those of them that count."""
+    """Mixtures of a Swiss roll, and those of near pairs alone."""
     toy = swiss_roll(600, seed=SEED)
-    layer = LocalMixupLayer(weight=ThresholdWeight("quantile:0.1"), scope="sample", num_classes=2)
-    x, y, weight = layer(toy.x.astype(np.float32), toy.y, seed=SEED)
+    local = LocalMixupLayer(weight=ThresholdWeight("quantile:0.1"), scope="sample", num_classes=2)
+    layers = {
+        "mixup": KMixupLayer(1, scope="sample", num_classes=2),
+        "Local Mixup: the nearest tenth of pairs": local,
+    }
     figure, panels = _panels(2)
-    colours, counts = COLOURS[y.numpy().argmax(axis=1)], weight.numpy() > 0
-    shown = (("mixup: all count alike", slice(None)), ("Local Mixup: the nearest tenth of pairs counts", counts))
-    for axes, (title, rows) in zip(panels, shown, strict=True):
-        axes.scatter(*toy.x.T, c="0.85", s=4, linewidths=0)
-        axes.scatter(*x.numpy()[rows].T, c=colours[rows], s=14, linewidths=0)
+    for axes, (title, layer) in zip(panels, layers.items(), strict=True):
+        x, y, *_ = layer(toy.x.astype(np.float32), toy.y, seed=SEED)
+        axes.scatter(*x.numpy().T, c=COLOURS[y.numpy().argmax(axis=1)], s=10, linewidths=0)
         axes.set_aspect("equal")
         _bare(axes, title)
     return figure
