@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import kmix_tf
+import _gallery
 import _measured
 from _docstrings import for_napoleon
 
@@ -26,8 +27,9 @@ extensions = [
     "myst_parser",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5", "notebooks/*.ipynb"]
+exclude_patterns = ["_build", "notebooks/*.ipynb"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -48,20 +50,25 @@ autodoc_typehints = "none"  # The signature has them in short; Args say them in 
 autosummary_generate = True
 add_module_names = False
 
-# Examples run at build, and one that fails, fails it. Two need what cannot be installed beside the newest TensorFlow.
-ELSEWHERE = ("addons_pipeline", "torch_dataloader")
+# Examples run at build, and one that fails, fails it. One that has run is not run again until it changes, whatever
+# else does: `rm -r docs/gallery` makes all run.
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
+    "examples_dirs": "_build/examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"/(?!" + "|".join(ELSEWHERE) + r")\w+\.py$",
-    "ignore_pattern": r"__init__\.py|/distributed/",
+    "subsection_order": [f"_build/examples/{_gallery.folder_of(head)}" for head in _gallery.SECTIONS],
+    "within_subsection_order": "_gallery.AsListed",
+    "nested_sections": False,
+    "filename_pattern": r"/(?!" + "|".join(_gallery.ELSEWHERE) + r")\w+\.py$",
     "abort_on_example_error": True,
-    "only_warn_on_example_error": False,
+    "reset_modules": ("matplotlib", "_gallery.fresh"),
+    "capture_repr": (),
+    "image_srcset": ["2x"],
+    "notebook_extensions": set(),
     "download_all_examples": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "reset_modules": ("matplotlib", "_gallery.fresh"),
-    "within_subsection_order": "FileNameSortKey",
+    "write_computation_times": False,
+    "min_reported_time": 3600,  # of the machine that built the page, and whatever else it did
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -92,6 +99,9 @@ def setup(app):
     """Docstrings are rewritten before napoleon, whose priority is 500, reads them."""
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
+    app.connect("source-read", _gallery.with_links)
+    app.connect("builder-inited", _gallery.check, priority=900)  # after sphinx-gallery has run them
+    _gallery.copy()
     _measured.copy(ROOT, ROOT / "docs")
 
 
