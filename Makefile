@@ -68,8 +68,8 @@ footprint: $(MODERN)/.installed  ## what has grown in the pipelines' graphs, or 
 benchmark: $(BENCHMARKS)/.installed  ## what mixes, assignments, steps, puzzles and epochs cost, beside peers; which goals are met
 	$(BENCHMARKS)/bin/python benchmarks/run.py
 
-docs: $(MODERN)/.installed  ## the site, in docs/_build/html; a warning is an error
-	$(MODERN)/bin/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
+docs: $(MODERN)/.installed  ## the site, in docs/_build/html, with examples run; a warning is an error
+	$(QUICK) $(MODERN)/bin/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
 
 docs-serve: docs  ## the site, at http://localhost:8000
 	$(MODERN)/bin/python -m http.server 8000 --bind localhost --directory docs/_build/html
@@ -159,4 +159,4 @@ $(BENCHMARKS)/.installed: setup.cfg pyproject.toml
 
 clean:
 	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) $(OLDEST) $(NEWEST) .venv-uv demo saved_models/demo dist
-	rm -rf docs/_build docs/api docs/benchmarks docs/notebooks docs/results docs/commands.md
+	rm -rf docs/_build docs/api docs/benchmarks docs/gallery docs/notebooks docs/results docs/commands.md

@@ -14,6 +14,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 import kmix_tf
 import _cards
 import _commands
+import _gallery
 import _measured
 import _visited
 from _docstrings import for_napoleon
@@ -31,8 +32,9 @@ extensions = [
     "myst_nb",  # Markdown as myst_parser reads it, and notebooks.
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "gallery/*.ipynb", "gallery/*.py", "gallery/*.md5"]
+exclude_patterns = ["_build", "gallery/*.ipynb"]
 templates_path = ["_templates"]
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
@@ -62,20 +64,25 @@ autosummary_generate = True
 autosummary_context = {"card_of": _cards.card_of()}
 add_module_names = False
 
-# Examples run at build, and one that fails, fails it. Two need what cannot be installed beside the newest TensorFlow.
-ELSEWHERE = ("addons_pipeline", "torch_dataloader")
+# Examples run at build, and one that fails, fails it. One that has run is not run again until it changes, whatever
+# else does: `rm -r docs/gallery` makes all run.
 sphinx_gallery_conf = {
-    "examples_dirs": "../examples",
+    "examples_dirs": "_build/examples",
     "gallery_dirs": "gallery",
-    "filename_pattern": r"/(?!" + "|".join(ELSEWHERE) + r")\w+\.py$",
-    "ignore_pattern": r"__init__\.py|/distributed/",
+    "subsection_order": [f"_build/examples/{_gallery.folder_of(head)}" for head in _gallery.SECTIONS],
+    "within_subsection_order": "_gallery.AsListed",
+    "nested_sections": False,
+    "filename_pattern": r"/(?!" + "|".join(_gallery.ELSEWHERE) + r")\w+\.py$",
     "abort_on_example_error": True,
-    "only_warn_on_example_error": False,
+    "reset_modules": ("matplotlib", "_gallery.fresh"),
+    "capture_repr": (),
+    "image_srcset": ["2x"],
+    "notebook_extensions": set(),
     "download_all_examples": False,
     "show_signature": False,
     "remove_config_comments": True,
-    "reset_modules": ("matplotlib", "_gallery.fresh"),
-    "within_subsection_order": "FileNameSortKey",
+    "write_computation_times": False,
+    "min_reported_time": 3600,  # of the machine that built the page, and whatever else it did
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -108,6 +115,9 @@ def setup(app):
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
     _cards.setup(app)
+    app.connect("source-read", _gallery.with_links)
+    app.connect("builder-inited", _gallery.check, priority=900)  # after sphinx-gallery has run them
+    _gallery.copy()
     _measured.copy(ROOT, ROOT / "docs")
     _commands.write(ROOT / "docs" / "commands.md")
     app.connect("build-finished", _visit)

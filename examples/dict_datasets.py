@@ -1,10 +1,14 @@
-"""When to use it: your data come as dictionaries, from Hugging Face's `to_tf_dataset` or from `tfds.load`.
+"""Dictionaries of Hugging Face or tfds
+====================================
+
+When to use it: your data come as dictionaries, from Hugging Face's `to_tf_dataset` or from `tfds.load`.
 
 Of a dictionary nobody can tell what the target is: name it, by `label_cols` or in a map. All of the rest that is a
 quantity is mixed; what only has a name, such as a file or an id, rides along by `passthrough`.
 """
 
 import keras
+import matplotlib.pyplot as plt
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
@@ -47,3 +51,13 @@ print(model.evaluate(test.map(layer.for_evaluation()).map(image_alone), verbose=
 pairs = one_dictionary.map(lambda row: (row["image"], row["label"]))
 images, labels = next(iter(pairs.apply(mix(KMixupLayer(16, num_classes=10), seed=0))))
 print(images.shape, labels.shape)
+
+# %%
+# The name of the file is that of the sample of which a mixture's row was made; it may have the smaller share.
+figure, places = plt.subplots(2, 4, layout="constrained")
+x, _ = next(train.apply(mix(layer, seed=0)).as_numpy_iterator())
+for place, image, file in zip(places.flat, x["image"][:8], x["file"][:8], strict=True):
+    place.imshow(image, cmap="gray_r")
+    place.set_title(file.decode())
+    place.axis("off")
+figure.savefig("dict_datasets.png")

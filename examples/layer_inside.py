@@ -1,10 +1,14 @@
-"""When to use it: the mix is to be a part of a functional model, for training alone, with targets as its inputs.
+"""The layer inside a model
+========================
+
+When to use it: the mix is to be a part of a functional model, for training alone, with targets as its inputs.
 
 MixModel does this for a model as it stands; here is how to lay it out yourself. Both images and labels go through the
 layer, so both are inputs of the model that is trained; the network that is served knows neither labels nor mixing.
 """
 
 import keras
+import matplotlib.pyplot as plt
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
@@ -32,7 +36,18 @@ images, labels = keras.Input((8, 8, 1)), keras.Input((), dtype="int32")
 mixed_images, mixed_labels = KMixupLayer(16, solver="graph", num_classes=10)(images, labels)
 training = keras.Model([images, labels], CrossEntropy()(mixed_labels, network(mixed_images)))
 training.compile("adam")
-training.fit([x[:1200], y[:1200]], batch_size=64, epochs=10, verbose=2)
+training.fit([x[:1280], y[:1280]], batch_size=64, epochs=10, verbose=2)
 
 network.compile(metrics=["sparse_categorical_accuracy"], loss=keras.losses.SparseCategoricalCrossentropy(True))
-print(network.evaluate(x[1200:], y[1200:], verbose=0, return_dict=True))
+print(network.evaluate(x[1280:], y[1280:], verbose=0, return_dict=True))
+
+# %%
+# What the network sees of the same images: in training other mixtures each time.
+stage = keras.Model([images, labels], mixed_images)
+figure, lines = plt.subplots(3, 6, figsize=(6.4, 3.8), layout="constrained")
+for line, training in zip(lines, (False, True, True), strict=True):
+    line[0].set_title("in training" if training else "in evaluation", loc="left")
+    for place, image in zip(line, stage([x[:64], y[:64]], training=training)[:6], strict=True):
+        place.imshow(image, cmap="gray_r")
+        place.axis("off")
+figure.savefig("layer_inside.png")

@@ -1,9 +1,13 @@
-"""When to use it: you have arrays, here a table with a continuous target, and want a regression model rescaled.
+"""A table, and a number to predict
+================================
+
+When to use it: you have arrays, here a table with a continuous target, and want a regression model rescaled.
 
 Columns that differ in units should be brought to one scale first, because pairs are matched by distance.
 """
 
 import keras
+import matplotlib.pyplot as plt
 import tensorflow as tf
 from sklearn.datasets import load_diabetes
 
@@ -25,6 +29,19 @@ model.fit(mixed, epochs=30, steps_per_epoch=7, verbose=0)
 
 rescaled = RescaledModel(model, alpha=0.5, output="regression")
 rescaled.adapt(train)
-for name, candidate in {"as trained": model, "rescaled": rescaled}.items():
-    error = ((candidate.predict(x[350:], verbose=0)[:, 0] - y[350:]) ** 2).mean()
+predictions = {
+    name: candidate.predict(x[350:], verbose=0)[:, 0]
+    for name, candidate in {"as trained": model, "rescaled": rescaled}.items()
+}
+for name, predicted in predictions.items():
+    error = ((predicted - y[350:]) ** 2).mean()
     print(f"mean squared error, {name}: {error:.3f} (predicting the mean: {(y[350:] ** 2).mean():.3f})")
+
+# %%
+# On the dashed line a prediction is right. Rescaling moves each by a little.
+plt.axline((0, 0), slope=1, color="0.6", linestyle="--")
+for name, predicted in predictions.items():
+    plt.scatter(predicted, y[350:], s=12, label=name)
+plt.legend()
+plt.gca().set(title="Rows that were not trained on", xlabel="predicted", ylabel="true")
+plt.savefig("own_arrays.png")

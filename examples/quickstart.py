@@ -1,6 +1,12 @@
-"""When to use it: you classify images, and want to mix, train, rescale and export in a few lines."""
+"""Mix, train, rescale, export
+===========================
+
+When to use it: you classify images, and want to mix, train, rescale and export in a few lines.
+"""
 
 import keras
+import matplotlib.pyplot as plt
+import numpy as np
 import tensorflow as tf
 from sklearn.datasets import load_digits
 
@@ -8,8 +14,8 @@ from kmix_tf import KMixupLayer, RescaledModel
 
 digits = load_digits()
 x, y = digits.images[..., None].astype("float32") / 16, digits.target
-train = tf.data.Dataset.from_tensor_slices((x[:1000], y[:1000])).shuffle(1000).batch(64)
-test = tf.data.Dataset.from_tensor_slices((x[1000:], y[1000:])).batch(64)
+train = tf.data.Dataset.from_tensor_slices((x[:1024], y[:1024])).shuffle(1024).batch(64)
+test = tf.data.Dataset.from_tensor_slices((x[1024:], y[1024:])).batch(64)
 
 layers = keras.layers
 model = keras.Sequential(
@@ -25,3 +31,13 @@ rescaled.adapt(train)
 rescaled.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 print(rescaled.evaluate(test, verbose=0, return_dict=True))
 rescaled.export("saved_models/quickstart")
+
+# %%
+# What it learnt from: mixtures, and how much of which digits is in each.
+figure, places = plt.subplots(2, 4, layout="constrained")
+images, shares = next(train.map(layer).as_numpy_iterator())
+for place, image, share in zip(places.flat, images[:8], shares[:8], strict=True):
+    place.imshow(image, cmap="gray_r")
+    place.set_title(" + ".join(f"{share[digit]:.2f} of {digit}" for digit in np.flatnonzero(share)), fontsize="small")
+    place.axis("off")
+figure.savefig("quickstart.png")

@@ -1,10 +1,14 @@
-"""When to use it: you forecast a time series from windows of its past.
+"""Windows of a time series
+========================
+
+When to use it: you forecast a time series from windows of its past.
 
 Windows are cut first and mixed then, each with a near one: averages of near windows are windows that might have been,
 with the forecast that belongs to them. Cut training and test windows of different times, mix the former alone.
 """
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 
 from kmix_tf import KMixupLayer, mix
@@ -39,3 +43,12 @@ model.compile("adam", "mse")
 model.fit(train.apply(mix(KMixupLayer(16, alpha=0.5), seed=0)), epochs=5, verbose=2)
 error = model.evaluate(test, verbose=0)
 print({"mse": error, "explained": 1 - error / float(series.var())})
+
+# %%
+# The forecast, made six steps before.
+came = np.concatenate([values for _, values in test.as_numpy_iterator()])
+plt.plot(came[:200], color="0.6", label="what came")
+plt.plot(model.predict(test, verbose=0)[:200], label="forecast")
+plt.legend()
+plt.gca().set(title="Six steps ahead, on data of a later time", xlabel="step")
+plt.savefig("series_windows.png")

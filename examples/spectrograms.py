@@ -1,10 +1,14 @@
-"""When to use it: you classify sounds by their spectrograms, which the data stage makes of waveforms.
+"""Sounds as spectrograms
+======================
+
+When to use it: you classify sounds by their spectrograms, which the data stage makes of waveforms.
 
 Spectrograms are images of (time, frequency): CutMix pastes a box of one sound into another's. Mix behind the
 logarithm, on what the model sees: an average of two logarithms is another sound than that of the two together.
 """
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
 
@@ -33,8 +37,8 @@ def spectrogram(wave, label):
 
 
 data = tf.data.Dataset.from_tensor_slices((waves, labels))
-train = data.take(450).shuffle(450, seed=0).batch(32).map(spectrogram)
-test = data.skip(450).batch(50).map(spectrogram)
+train = data.take(448).shuffle(448, seed=0).batch(32).map(spectrogram)
+test = data.skip(448).batch(76).map(spectrogram)
 
 layers = keras.layers
 model = keras.Sequential(
@@ -48,5 +52,17 @@ model = keras.Sequential(
 )
 model.compile("adam", keras.losses.CategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
 layer = CutMixLayer(num_classes=CLASSES)
-model.fit(train.apply(mix(layer, seed=0)), epochs=12, verbose=2)
+mixed = train.apply(mix(layer, seed=0))
+model.fit(mixed, epochs=12, verbose=2)
 print(model.evaluate(test.map(layer.for_evaluation()), verbose=0, return_dict=True))
+
+# %%
+# What it learnt from.
+names = ["rising", "falling", "staying", "pulsing"]
+figure, places = plt.subplots(2, 2, layout="constrained", sharex=True, sharey=True)
+for place, sound, shares in zip(places.flat, *(part[:4] for part in next(mixed.as_numpy_iterator())), strict=True):
+    place.imshow(sound.T, origin="lower", aspect="auto")
+    place.set_title(", ".join(f"{share:.2f} {name}" for share, name in zip(shares, names, strict=True) if share > 0))
+figure.supxlabel("time")
+figure.supylabel("frequency")
+figure.savefig("spectrograms.png")

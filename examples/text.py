@@ -1,4 +1,7 @@
-"""When to use it: you classify texts. Token ids cannot be averaged, so what an embedding makes of them is mixed.
+"""Texts
+=====
+
+When to use it: you classify texts. Token ids cannot be averaged, so what an embedding makes of them is mixed.
 
 Strings become token ids in the data stage, batches of sentences of about one length are padded, and the mask of the
 padding goes through the mix. What is served takes strings, and nothing of the mix is in it.
@@ -7,6 +10,8 @@ padding goes through the mix. What is served takes strings, and nothing of the m
 import random
 
 import keras
+import matplotlib.pyplot as plt
+import numpy as np
 import tensorflow as tf
 
 from kmix_tf import KMixupLayer, ManifoldMixModel
@@ -50,3 +55,14 @@ serving = keras.Sequential([keras.Input((1,), dtype="string"), vectorize, model]
 asked = ["the staff was kind and quick", "very late and the food was cold"]
 for text, logits in zip(asked, serving(tf.constant([[text] for text in asked])), strict=True):
     print(f"{text}: praise with probability {tf.nn.softmax(logits)[1]:.2f}")
+
+# %%
+# What the embedding has learnt, in the plane in which its words differ most: blame is red, praise green.
+words, vectors = vectorize.get_vocabulary(), model.get_layer("embedding").get_weights()[0]
+vectors = vectors[: len(words)] - vectors[: len(words)].mean(axis=0)
+for word, (across, up) in zip(words, vectors @ np.linalg.svd(vectors)[2][:2].T, strict=True):
+    colour = "tab:red" if word in BLAME else "tab:green" if word in PRAISE else "0.6"
+    plt.plot(across, up, ".", color=colour)
+    plt.annotate(word, (across, up), color=colour)
+plt.title("The embedding's words")
+plt.savefig("text.png")

@@ -1,9 +1,13 @@
-"""When to use it: your data come from a torch DataLoader, and go to `fit` or to a loop of your own.
+"""A torch DataLoader
+==================
+
+When to use it: your data come from a torch DataLoader, and go to `fit` or to a loop of your own.
 
 Mix in this process, not in collate_fn: workers of the loader are forks, in which TensorFlow's threads are missing.
 """
 
 import keras
+import matplotlib.pyplot as plt
 import tensorflow as tf
 import torch
 from sklearn.datasets import load_digits
@@ -13,7 +17,7 @@ from kmix_tf import KMixupLayer, mix
 keras.utils.set_random_seed(0)
 digits = load_digits()
 images, labels = digits.images[..., None].astype("float32") / 16, digits.target
-samples = torch.utils.data.TensorDataset(torch.from_numpy(images[:1500]), torch.from_numpy(labels[:1500]))
+samples = torch.utils.data.TensorDataset(torch.from_numpy(images[:1536]), torch.from_numpy(labels[:1536]))
 order = torch.Generator().manual_seed(0)  # the loader's seed; the mixing has one of its own
 loader = torch.utils.data.DataLoader(samples, batch_size=64, shuffle=True, generator=order)
 layer = KMixupLayer(k=16, num_classes=10)
@@ -43,5 +47,14 @@ if keras.backend.backend() == "torch":
         torch.nn.functional.cross_entropy(model(x, training=True), y).backward()
         optimizer.step()
 
-right = model.predict(images[1500:], verbose=0).argmax(axis=1) == labels[1500:]
-print(f"accuracy on {keras.backend.backend()}: {right.mean():.3f}")
+right = model.predict(images[1536:], verbose=0).argmax(axis=1) == labels[1536:]
+print({"backend": keras.backend.backend(), "accuracy": float(right.mean())})
+
+# %%
+# Eight images as the loader gives them, and eight mixtures.
+figure, lines = plt.subplots(2, 8, figsize=(6.4, 2), layout="constrained")
+for line, source in zip(lines, (data, mixed), strict=True):
+    for place, image in zip(line, next(source.as_numpy_iterator())[0][:8], strict=True):
+        place.imshow(image, cmap="gray_r")
+        place.axis("off")
+figure.savefig("torch_dataloader.png")

@@ -1,10 +1,14 @@
-"""When to use it: k and alpha are to be tuned, by KerasTuner, among pairs of them that perturb the data equally far.
+"""Tune k and alpha
+================
+
+When to use it: k and alpha are to be tuned, by KerasTuner, among pairs of them that perturb the data equally far.
 
 Alpha alone says little: the larger k, the nearer are pairs, so each k gets its own alpha (k-mixup, Appendix A). Needs
 keras-tuner (pip install 'kmix_tf[examples]'); without it the same grid is gone through by a plain loop.
 """
 
 import keras
+import matplotlib.pyplot as plt
 from sklearn.datasets import load_wine
 from sklearn.preprocessing import scale
 
@@ -28,7 +32,7 @@ def build(point):
 
 
 def tuned(epochs=5):
-    """The point of the least validation loss, found by KerasTuner."""
+    """The least validation loss of each point, found by KerasTuner."""
     import keras_tuner
     import tensorboard  # noqa: F401, which KerasTuner imports while it searches
 
@@ -37,18 +41,28 @@ def tuned(epochs=5):
 
     tuner = keras_tuner.GridSearch(model_of, objective="val_loss", directory="tuning", overwrite=True)
     tuner.search(x, y, batch_size=32, epochs=epochs, validation_data=(x_test, y_test), verbose=0)
-    return grid[tuner.get_best_hyperparameters()[0].get("point")]
+    trials = {trial.hyperparameters.get("point"): trial.score for trial in tuner.oracle.get_best_trials(len(grid))}
+    return [trials[point] for point in range(len(grid))]
 
 
 def looped(epochs=5):
     """The same by a loop."""
     told = {"batch_size": 32, "epochs": epochs, "validation_data": (x_test, y_test), "verbose": 0}
-    losses = [min(build(point).fit(x, y, **told).history["val_loss"]) for point in grid]
-    return grid[losses.index(min(losses))]
+    return [min(build(point).fit(x, y, **told).history["val_loss"]) for point in grid]
 
 
 try:
-    best = tuned()
+    losses = tuned()
 except ModuleNotFoundError:
-    best = looped()
+    losses = looped()
+best = grid[losses.index(min(losses))]
 print(f"best of {len(grid)}: k={best.k}, alpha={best.alpha:.3g}, xi={best.xi:.2f}")
+
+# %%
+# Points above each other move samples equally far; they differ in k.
+for k in (1, 8):
+    points = [(point.xi, loss) for point, loss in zip(grid, losses, strict=True) if point.k == k]
+    plt.plot(*zip(*points, strict=True), "o-", label=f"k = {k}")
+plt.legend()
+plt.gca().set(title="The points of the grid", xlabel="xi: how far samples move", ylabel="validation loss")
+plt.savefig("tuning.png")

@@ -20,16 +20,15 @@ ROOT = pathlib.Path(__file__).parents[2]
 X, Y = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32), np.eye(40, dtype=np.float32)
 
 
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="tests/test_examples.py or `make docs` runs it")
 @pytest.mark.parametrize("name", ["torch_dataloader", "py_dataset"])
 def test_a_recipe_learns(name, tmp_path):
-    if "torch" in name:
-        pytest.importorskip("torch", reason="torch is not installed here; see `make test-backends`")
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(ROOT / "examples" / f"{name}.py")]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stderr[-3000:]
     # Ten classes: what had learnt nothing, or from labels that do not belong, would stay near 0.1.
-    assert float(re.search(r"accuracy.*: (\S+)$", result.stdout.strip()).group(1)) > 0.8
+    assert float(re.search(r"'accuracy': ([\d.]+)", result.stdout).group(1)) > 0.8
 
 
 def as_dataset(*args, **kwargs):
