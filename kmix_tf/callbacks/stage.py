@@ -12,7 +12,8 @@ from kmix_tf.layers.stage import require_nothing_carried
 from kmix_tf.models.first_pass import first_pass
 from kmix_tf.models.manifold.model import ManifoldMixModel
 from kmix_tf.models.manifold.step import MixingStep
-from kmix_tf.models.mixing import MixModel, salient_axes
+from kmix_tf.models.mixing import MixModel
+from kmix_tf.models.salient import salient_axes
 from kmix_tf.models.wrapper import MixingWrapper
 
 # Mixes a batch (x, y, sample_weight), given it, a seed and the number of steps before.
@@ -69,7 +70,8 @@ def _of_mix_model(model: MixModel) -> Mix:
     def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
         # As in inference, which leaves no trace in the model.
         added = not model.loss
-        found = first_pass(model, axes, batch, with_weights=False, with_added=added, smoothing=model.smoothing)
+        sizes, shrink = model.smoothing, model.saliency_shrink
+        found = first_pass(model, axes, batch, with_weights=False, with_added=added, smoothing=sizes, shrink=shrink)
         return model.layer.mixed(*batch, training=True, seed=seed, step=step, saliency=found.saliency)
 
     return mix

@@ -11,7 +11,9 @@ from kmix_tf import _checks
 from kmix_tf._compat import IS_KERAS_3
 from kmix_tf._graph import at_least_float32
 from kmix_tf._images import image_of
+from kmix_tf.saliency.coarse import enlarged, shrunk, taking_smaller
 from kmix_tf.saliency.gradient import saliency_of_gradient
+from kmix_tf.saliency.pooling import smooth
 
 
 class FirstPass(NamedTuple):
@@ -29,6 +31,7 @@ def first_pass(
     with_weights: bool,
     with_added: bool = False,
     smoothing: Sequence[float] | None = None,
+    shrink: int = 1,
 ) -> FirstPass:
     """Asks a compiled `MixModel` for its loss on the batch, and differentiates it once, by all that is wanted.
 
@@ -39,20 +42,35 @@ def first_pass(
             what they belong to; otherwise as in inference.
         with_added: whether the loss has weight penalties and `add_loss` in it.
         smoothing: of saliency, a standard deviation for each axis, or None.
+        shrink: the model is asked of means of so many places along each axis; 1 if gradients of the weights are
+            wanted.
     """
     leaves, converted = model.layer.converted(*data)
     with _checks.speaking_as(model):
-        image = [] if axes is None else [image_of(leaves, axes)]
-    x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(converted)
+        whole = None if axes is None else image_of(leaves, axes)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(converted)
+        x, image = (x, []) if axes is None else _smaller(x, leaves, axes, shrink)
     silence = contextlib.nullcontext() if with_added else model.without_penalties()
     with tf.GradientTape() as tape, silence:
         tape.watch(image)
-        loss = data_loss(model, x, y, model(x, training=with_weights), sample_weight)
+        with _checks.speaking_as(model), taking_smaller("saliency_shrink", shrink):
+            y_pred = model(x, training=with_weights)
+        loss = data_loss(model, x, y, y_pred, sample_weight)
         objective, scale = scaled(model.optimizer, loss)
     sources = [*image, *(values_of(model.trainable_variables) if with_weights else [])]
     gradients = tape.gradient(objective, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    saliency = None if axes is None else saliency_of_gradient(gradients.pop(0), axes, smoothing)
+    saliency = None
+    if axes is not None and whole is not None:
+        saliency = enlarged(saliency_of_gradient(gradients.pop(0), axes), whole, shrink)
+        saliency = saliency if smoothing is None else smooth(saliency, smoothing)
     return FirstPass(saliency, [unscaled(gradient, scale) for gradient in gradients])
+
+
+def _smaller(x: Any, leaves: Sequence[tf.Tensor], axes: int, factor: int) -> tuple[Any, list[tf.Tensor]]:
+    """x, with means of so many places along each axis for the image among its leaves, and a list of that image."""
+    small = shrunk(leaves, axes, factor)
+    instead = {id(leaf): each for leaf, each in zip(leaves, small, strict=True)}
+    return tf.nest.map_structure(lambda leaf: instead.get(id(leaf), leaf), x), [image_of(small, axes)]
 
 
 def carrying(weights: Sequence[Any], gradients: list[tf.Tensor], factor: float) -> tf.Tensor:

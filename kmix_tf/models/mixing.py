@@ -15,13 +15,13 @@ from kmix_tf.layers import Stage
 from kmix_tf.layers.options import KerasOptions
 from kmix_tf.models.across import across, require_gathering
 from kmix_tf.models.backends import IN_THE_DATA_STAGE, require_tensorflow
-from kmix_tf.models.first_pass import carrying, first_pass
+from kmix_tf.models.first_pass import FirstPass, carrying, first_pass
 from kmix_tf.models.lookups import HIDDEN_INSTEAD, averaged_inputs, input_specs, require_no_lookups, specs_of
+from kmix_tf.models.salient import checked_options, in_turn, salient_axes
 from kmix_tf.models.wrapper import MixingWrapper, require_floating_inputs
-from kmix_tf.saliency.pooling import gaussian_sizes
 
 # Options of `MixModel` that models which mix in their own way have not.
-NOT_OFFERED = ("smoothing", "across_replicas")
+NOT_OFFERED = ("smoothing", "across_replicas", "saliency_every", "saliency_shrink")
 
 
 @register
@@ -54,6 +54,10 @@ class MixModel(MixingWrapper):
             batch, with partners from the whole of it and weights whose mean is 1 in the whole of it. That sends each
             batch to every replica, and has each do the mixing of all. For `MirroredStrategy` and
             `MultiWorkerMirroredStrategy`; without a strategy it changes nothing.
+        saliency_every: n, an integer >= 1, default 1: the model is asked in the first of n steps, and in the others
+            saliency is that of the images by themselves, `SpectralResidualSaliency`, which takes no pass.
+        saliency_shrink: n, an integer >= 1, default 1: the model is asked of means of n places along each axis, for
+            models that take images of any size; what it says is interpolated to all places.
 
     Samples whose saliency is NaN or infinite, as where gradients overflow, are mixed as if it were uniform; `fit`
     warns of how many there were, after each epoch. It warns, too, if more than half of the mixtures, or all of a
@@ -104,6 +108,8 @@ class MixModel(MixingWrapper):
         clean_weight: float = 0.0,
         smoothing: Any = None,
         across_replicas: bool = False,
+        saliency_every: int = 1,
+        saliency_shrink: int = 1,
         **kwargs: Unpack[KerasOptions],
     ):
         require_tensorflow("its step, which mixes each batch", f"{IN_THE_DATA_STAGE}, which mixes as well")
@@ -114,7 +120,8 @@ class MixModel(MixingWrapper):
         if input_specs(model) is not None:
             self._look_for_lookups(input_specs(model))
         self.clean_weight = _checks.number("clean_weight", clean_weight)
-        self.smoothing = _checked_smoothing(smoothing, layer)
+        options = checked_options(model, layer, self.clean_weight, smoothing, saliency_every, saliency_shrink)
+        self.smoothing, self.saliency_every, self.saliency_shrink = options
         self.across_replicas = _checks.flag("across_replicas", across_replicas)
         if self.across_replicas and tf.distribute.get_strategy().num_replicas_in_sync > 1:
             self.supports_jit = False
@@ -145,14 +152,31 @@ class MixModel(MixingWrapper):
         axes = salient_axes(self.layer)
         if axes is None and not self.clean_weight:
             return super().train_step(self._mixed(data, seed, step))
-        with _checks.speaking_as(self):
-            added = self._has_added_losses_alone()
-        before = first_pass(
-            self, axes, data, with_weights=bool(self.clean_weight), with_added=added, smoothing=self.smoothing
-        )
+        before = self._before(axes, data, step)
         mixed = self._mixed(data, seed, step, before.saliency)
         with self._carrying(before.gradients):
             return super().train_step(mixed)
+
+    def _before(self, axes: int | None, data: Any, step: tf.Tensor) -> FirstPass:
+        """What is asked of the model before the batch is mixed."""
+        with _checks.speaking_as(self):
+            added = self._has_added_losses_alone()
+
+        def asked() -> FirstPass:
+            return first_pass(
+                self,
+                axes,
+                data,
+                with_weights=bool(self.clean_weight),
+                with_added=added,
+                smoothing=self.smoothing,
+                shrink=self.saliency_shrink,
+            )
+
+        if axes is None or self.saliency_every == 1:
+            return asked()
+        saliency = in_turn(step, self.saliency_every, lambda: asked().saliency, self.layer, axes, data)
+        return FirstPass(saliency, [])
 
     def _taken(self, data: Any) -> Any:
         """`(x, y, sample_weight)` of a batch to train on, as far as it is seen to be one."""
@@ -234,6 +258,8 @@ class MixModel(MixingWrapper):
             "clean_weight": self.clean_weight,
             "smoothing": None if self.smoothing is None else list(self.smoothing),
             "across_replicas": self.across_replicas,
+            "saliency_every": self.saliency_every,
+            "saliency_shrink": self.saliency_shrink,
         }
 
 
@@ -249,31 +275,3 @@ def require_targets_apart(data: Any, layer: Stage) -> None:
             f"fit takes features and targets apart, as (x, y). Received: one dictionary with keys {list(x)}. Map the "
             "dataset first: dataset.map(lambda data: (data['images'], data['labels'])), or whatever is its target."
         )
-
-
-def salient_axes(layer: Stage) -> int | None:
-    """The axes of the image whose saliency the model in training has to say, if it has.
-
-    Raises:
-        ValueError: for a choice of layers that want it of different axes.
-    """
-    blends = [member.blend for member in layer.members() if member.blend.needs_saliency]
-    axes = sorted({blend.axes for blend in blends if blend.saliency is None})
-    if len(axes) > 1:
-        raise _checks.problem(
-            "layers that take saliency from the training step must agree in axes. Received: a choice of some with "
-            f"axes={axes}. Give them saliency sources of their own, or equal axes."
-        )
-    return axes[0] if axes else None
-
-
-def _checked_smoothing(smoothing: Any, layer: Stage) -> tuple[float, ...] | None:
-    """A standard deviation for each axis, refused where nothing would be smoothed."""
-    axes = salient_axes(layer)
-    if smoothing is None:
-        return None
-    if axes is None:
-        shown = " or ".join(dict.fromkeys(member.blend.shown for member in layer.members()))
-        rule = f"None for {shown}, which takes no saliency from the training step"
-        _checks.refuse("smoothing", rule, smoothing)
-    return gaussian_sizes("smoothing", smoothing, axes)

@@ -11,6 +11,7 @@ from kmix_tf._compat import register
 from kmix_tf._graph import at_least_float32
 from kmix_tf._images import image_of
 from kmix_tf.backends import require_gradients_in_tensorflow
+from kmix_tf.saliency.coarse import checked_shrink, enlarged, shrunk, taking_smaller
 from kmix_tf.saliency.inputs import as_taken, floating, only
 from kmix_tf.saliency.levelled import is_half, levelled_gradient
 from kmix_tf.saliency.pooling import gaussian_sizes, smooth
@@ -62,6 +63,9 @@ class GradientSaliency(SaliencySource):
             outputs or targets, lists of them. Losses take targets as the mix prepares them: soft labels.
         axes: how many axes the image has: 2 (default), 1 for signals, 3 for volumes and videos.
         smoothing: standard deviation, in places, of a Gaussian to smooth saliency by, or None (default).
+        shrink: the model is asked of means of so many places along each axis, an integer >= 1, default 1, and what it
+            says is interpolated to all places. For models that take images of any size: of 2, an image has a quarter
+            of its places.
 
     Call:
         `source(features, targets)`: of the first feature with so many axes, float32 `(batch, *axes)`, >= 0, or
@@ -86,13 +90,14 @@ class GradientSaliency(SaliencySource):
     takes_names = True
 
     @_checks.speaks
-    def __init__(self, model: keras.Model, loss: Any, *, axes: int = 2, smoothing: Any = None):
+    def __init__(self, model: keras.Model, loss: Any, *, axes: int = 2, smoothing: Any = None, shrink: int = 1):
         if not isinstance(model, keras.Model):
             _checks.refuse("model", "a Keras model", model, TypeError)
         require_gradients_in_tensorflow(model)
         self.model, self.loss, self._function = model, loss, _checked_loss(loss)
         self.axes = _checks.axes(axes)
         self.smoothing = None if smoothing is None else gaussian_sizes("smoothing", smoothing, self.axes)
+        self.shrink = checked_shrink("shrink", shrink, model, self.axes)
 
     @_checks.speaks
     def __call__(self, features: Sequence[tf.Tensor], targets: Any) -> tf.Tensor:
@@ -104,15 +109,22 @@ class GradientSaliency(SaliencySource):
             )
         paths = getattr(features, "paths", None)
         features = [floating(tf.convert_to_tensor(leaf)) for leaf in features]
+        whole = image_of(features, self.axes)
+        features = shrunk(features, self.axes, self.shrink)
         taken, image = as_taken(self.model, features, paths), image_of(features, self.axes)
         targets = [tf.convert_to_tensor(target) for target in targets]
-        gradient = self._gradient(lambda: tf.nest.flatten(self.model(taken, training=False)), targets, image)
+        gradient = self._gradient(lambda: self._predicted(taken), targets, image)
         if gradient is None:
             raise _checks.problem(
                 f"the loss must depend on the image, by differentiable operations. Received: model "
                 f"{self.model.name!r}, whose loss has no gradient with respect to features of shape {image.shape}."
             )
-        return saliency_of_gradient(gradient, self.axes, self.smoothing)
+        saliency = enlarged(saliency_of_gradient(gradient, self.axes), whole, self.shrink)
+        return saliency if self.smoothing is None else smooth(saliency, self.smoothing)
+
+    def _predicted(self, taken: Any) -> list[tf.Tensor]:
+        with taking_smaller("shrink", self.shrink):
+            return tf.nest.flatten(self.model(taken, training=False))
 
     def _gradient(self, predict: Callable, targets: list[tf.Tensor], image: tf.Tensor) -> tf.Tensor | None:
         if is_half(self.model):

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, fused, require
+from kmix_tf._shapes import size_of
 
 # Where a Gaussian ends, in standard deviations: what is left out is 0.3 % of it.
 REACH = 3
@@ -64,7 +65,7 @@ def blurred(values: tf.Tensor, axis: int, size: Any, radius: int) -> tf.Tensor:
     kernel = tf.where(tf.abs(offsets) < REACH + 1e-4, tf.exp(-0.5 * tf.square(offsets)), 0)
     kernel = tf.unstack(tf.cast(kernel / tf.reduce_sum(kernel), values.dtype), 2 * radius + 1)
     padded = tf.pad(values, [[radius, radius] if other == axis else [0, 0] for other in range(values.shape.rank)])
-    count = tf.shape(values)[axis]
+    count = size_of(values, axis)
     return tf.add_n([weight * _slice(padded, axis, start, count) for start, weight in enumerate(kernel)])
 
 

@@ -10,6 +10,7 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import at_least_float32, fused
 from kmix_tf._images import image_of
+from kmix_tf.saliency.coarse import between_blocks, block_means_along
 from kmix_tf.saliency.pooling import REACH, blurred
 from kmix_tf.saliency.source import SaliencySource
 
@@ -86,7 +87,7 @@ def _saliency(image: tf.Tensor, *, shape: tuple, axes: int, size: int, smoothing
     for axis in range(1, 1 + axes):
         values = _smoothed(values, axis, smoothing, size)
     for axis, (factor, length) in enumerate(zip(factors, lengths, strict=True), start=1):
-        values = _enlarged(values, axis, factor, length)
+        values = between_blocks(values, axis, factor, length)
     return values
 
 
@@ -112,34 +113,11 @@ def _small_grey(image: tf.Tensor, factors: list[Any]) -> tf.Tensor:
     """
     values, axes = at_least_float32(image), len(factors)
     for axis, factor in reversed(list(enumerate(factors, start=1))):
-        values = _shrunk(values, axis, factor, image.shape.rank - 1 - axes if axis == axes else 0)
+        values = block_means_along(values, axis, factor, image.shape.rank - 1 - axes if axis == axes else 0)
     largest = tf.reduce_max(tf.abs(values), axis=range(1, 1 + axes), keepdims=True)
     values = tf.math.divide_no_nan(values, largest)
     values -= values[(slice(None), *[slice(0, 1)] * axes)]
     return tf.cast(tf.where(tf.abs(values) < ROUNDING, tf.zeros_like(values), values), tf.float32)
-
-
-def _shrunk(values: tf.Tensor, axis: int, factor: Any, channels: int) -> tf.Tensor:
-    """Means of so many neighbours along an axis, and of the last axes, `channels` of them."""
-    if isinstance(factor, int) and factor == 1:
-        return tf.reduce_mean(values, axis=range(axis + 1, axis + 1 + channels)) if channels else values
-    missing = -(values.shape[axis] or tf.shape(values)[axis]) % factor
-    values = tf.pad(values, [[0, missing if other == axis else 0] for other in range(values.shape.rank)], "SYMMETRIC")
-    shape = tf.shape(values)
-    blocks = tf.concat([shape[:axis], [shape[axis] // factor, factor], shape[axis + 1 :]], 0)
-    return tf.reduce_mean(tf.reshape(values, blocks), axis=range(axis + 1, axis + 2 + channels))
-
-
-def _enlarged(values: tf.Tensor, axis: int, factor: Any, length: Any) -> tf.Tensor:
-    """Linear interpolation between the middles of blocks of so many places, of which so many in all are wanted."""
-    if isinstance(factor, int) and factor == 1:
-        return values
-    place = (tf.range(length, dtype=tf.float32) + 0.5) / tf.cast(factor, tf.float32) - 0.5
-    place = tf.clip_by_value(place, 0, tf.cast(tf.shape(values)[axis] - 1, tf.float32))
-    below = tf.cast(place, tf.int32)
-    above = tf.minimum(below + 1, tf.shape(values)[axis] - 1)
-    share = tf.reshape(place - tf.cast(below, tf.float32), [-1] + [1] * (values.shape.rank - 1 - axis))
-    return (1 - share) * tf.gather(values, below, axis=axis) + share * tf.gather(values, above, axis=axis)
 
 
 def _smoothed(values: tf.Tensor, axis: int, smoothing: float, size: int) -> tf.Tensor:
