@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, require
+from kmix_tf._shapes import Size
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.masked import blend_by_mask, for_each_partner
-from kmix_tf.blend.puzzle.blocks import Size, are_known, block_of, sizes_of
+from kmix_tf.blend.puzzle.blocks import are_known, block_of, sizes_of
 
 
 def require_cells(image: tf.Tensor, grid: int, axes: int) -> tf.Tensor:

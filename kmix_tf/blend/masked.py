@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from kmix_tf._graph import fused
 from kmix_tf._images import have_axes, joined, those
+from kmix_tf._shapes import Size
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import has_interpolations, interpolate_leaf, interpolate_leaves
-from kmix_tf.blend.puzzle.blocks import Size, sizes_of
+from kmix_tf.blend.puzzle.blocks import sizes_of
 
 # Of tensors and the numbers of places, the sample's share at each of these: float32, a mixture's axes first.
 MaskOf = Callable[..., tf.Tensor]

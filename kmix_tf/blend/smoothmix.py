@@ -10,11 +10,11 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import fused
 from kmix_tf._images import image_of
+from kmix_tf._shapes import Size
 from kmix_tf.blend.base import Blended, BlendStrategy
 from kmix_tf.blend.cutmix import middles
 from kmix_tf.blend.linear import with_axes
 from kmix_tf.blend.masked import blend_by_mask, for_each_partner
-from kmix_tf.blend.puzzle.blocks import Size
 from kmix_tf.blend.shared import SCOPES, shared_by_pairs
 from kmix_tf.seeding import as_seed, random_uniform
 

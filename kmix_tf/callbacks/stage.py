@@ -70,8 +70,8 @@ def _of_mix_model(model: MixModel) -> Mix:
     def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
         # As in inference, which leaves no trace in the model.
         added = not model.loss
-        options = {"smoothing": model.smoothing, "shrink": model.saliency_shrink}
-        found = first_pass(model, axes, batch, with_weights=False, with_added=added, **options)
+        sizes, shrink = model.smoothing, model.saliency_shrink
+        found = first_pass(model, axes, batch, with_weights=False, with_added=added, smoothing=sizes, shrink=shrink)
         return model.layer.mixed(*batch, training=True, seed=seed, step=step, saliency=found.saliency)
 
     return mix

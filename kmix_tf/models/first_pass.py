@@ -60,7 +60,7 @@ def first_pass(
     sources = [*image, *(values_of(model.trainable_variables) if with_weights else [])]
     gradients = tape.gradient(objective, sources, unconnected_gradients=tf.UnconnectedGradients.ZERO)
     saliency = None
-    if whole is not None:
+    if axes is not None and whole is not None:
         saliency = enlarged(saliency_of_gradient(gradients.pop(0), axes), whole, shrink)
         saliency = saliency if smoothing is None else smooth(saliency, smoothing)
     return FirstPass(saliency, [unscaled(gradient, scale) for gradient in gradients])

@@ -64,8 +64,8 @@ class GradientSaliency(SaliencySource):
         axes: how many axes the image has: 2 (default), 1 for signals, 3 for volumes and videos.
         smoothing: standard deviation, in places, of a Gaussian to smooth saliency by, or None (default).
         shrink: the model is asked of means of so many places along each axis, an integer >= 1, default 1, and what it
-            says is interpolated to all places. For models that take images of any size: of 2, a pass through
-            convolutions costs about a quarter.
+            says is interpolated to all places. For models that take images of any size: of 2, an image has a quarter
+            of its places.
 
     Call:
         `source(features, targets)`: of the first feature with so many axes, float32 `(batch, *axes)`, >= 0, or

@@ -9,9 +9,10 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after, at_least_float32
 from kmix_tf._images import has_places_of, image_of
+from kmix_tf._shapes import Size
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.comixup.parts import CoMixupSettings, gather_on_host
-from kmix_tf.blend.puzzle.blocks import Size, at_places, block_starts, require_blocks_fit, sizes_of
+from kmix_tf.blend.puzzle.blocks import at_places, block_starts, require_blocks_fit, sizes_of
 from kmix_tf.blend.puzzle.energy import block_saliency
 from kmix_tf.blend.salient import SalientBlend
 from kmix_tf.blend.sources import mean_of_sources

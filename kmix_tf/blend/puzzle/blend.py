@@ -9,17 +9,10 @@ from kmix_tf import _checks
 from kmix_tf._compat import register
 from kmix_tf._graph import after, at_least_float32
 from kmix_tf._images import has_places_of, image_of, joined, those
+from kmix_tf._shapes import Size
 from kmix_tf.blend.base import Blended
 from kmix_tf.blend.linear import interpolate_leaves, interpolate_places
-from kmix_tf.blend.puzzle.blocks import (
-    COUNTS,
-    Size,
-    allowed_counts,
-    are_known,
-    draw_count,
-    require_blocks_fit,
-    sizes_of,
-)
+from kmix_tf.blend.puzzle.blocks import COUNTS, allowed_counts, are_known, draw_count, require_blocks_fit, sizes_of
 from kmix_tf.blend.puzzle.drawn import solve_one_of
 from kmix_tf.blend.puzzle.puzzle import Pairs, Puzzle, PuzzleSettings, checked_settings, solve_puzzle
 from kmix_tf.blend.salient import SalientBlend

@@ -7,23 +7,21 @@ within the others: what is called cells here.
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import require
+from kmix_tf._shapes import Size, size_of, sizes_from, split_axis
 from kmix_tf.seeding import random_uniform
 
 # The paper's code draws 2 to the power of a uniform integer from 1 to 4.
 COUNTS = (2, 4, 8, 16)
 
-# The number of places along an axis: an int where it is known, a scalar tensor otherwise.
-Size = Any
-
 
 def sizes_of(leaf: tf.Tensor, axes: int) -> list[Size]:
     """The number of places along each spatial axis of `(batch, *axes, ...)`."""
-    dynamic = tf.shape(leaf)
-    return [dynamic[1 + axis] if size is None else size for axis, size in enumerate(leaf.shape[1 : 1 + axes])]
+    return sizes_from(leaf, 1, 1 + axes)
 
 
 def are_known(sizes: Sequence[Size]) -> bool:
@@ -64,14 +62,19 @@ def draw_count(allowed: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     return tf.gather(first, tf.minimum(drawn, number - 1))
 
 
-def block_of(size: Size, count: Size) -> tf.Tensor:
-    """The block in which each place lies: int32 `(size,)`."""
-    return tf.range(size) * count // size
+def block_of(size: Size, count: Size) -> Any:
+    """The block in which each place lies: int32 `(size,)`, an array where both are known."""
+    return numbers_to(size) * count // size
 
 
-def block_starts(size: Size, count: Size) -> tf.Tensor:
-    """The first place of each block, and the number of places last: int32 `(count + 1,)`."""
-    return (tf.range(count + 1) * size + count - 1) // count
+def block_starts(size: Size, count: Size) -> Any:
+    """The first place of each block, and the number of places last: int32 `(count + 1,)`, an array if known."""
+    return (numbers_to(count + 1) * size + count - 1) // count
+
+
+def numbers_to(end: Size) -> Any:
+    """int32 from 0 to one less than the end: an array where that is known, which makes no nodes."""
+    return np.arange(end, dtype=np.int32) if isinstance(end, int) else tf.range(end)
 
 
 def cells_in_blocks(size: Size, blocks: int, places: int) -> Size:
@@ -91,25 +94,27 @@ def block_means(values: tf.Tensor, counts: Sequence[Size]) -> tf.Tensor:
 
 
 def _means_along(values: tf.Tensor, axis: int, count: Size) -> tf.Tensor:
-    size = sizes_of(values, axis)[axis - 1]
+    size = size_of(values, axis)
     if isinstance(size, int) and isinstance(count, int) and size % count == 0:
-        shape = tf.shape(values)
-        shape = tf.concat([shape[:axis], [count, size // count], shape[axis + 1 :]], 0)
-        return tf.reduce_mean(tf.reshape(values, shape), axis=axis + 1)
-    starts = block_starts(size, count)
-    lengths = starts[1:] - starts[:-1]
-    offsets = tf.range(tf.reduce_max(lengths) if not isinstance(size, int) else -(-size // _least(count)))
-    index = tf.minimum(starts[:-1, tf.newaxis] + offsets, size - 1)
-    share = tf.where(offsets < lengths[:, tf.newaxis], 1 / lengths[:, tf.newaxis], tf.constant(0, tf.float64))
-    share = tf.reshape(
-        tf.cast(share, values.dtype),
-        tf.concat([tf.shape(index), tf.ones([values.shape.rank - 1 - axis], tf.int32)], 0),
-    )
+        is_whole = size == count  # Each place is a block.
+        return values if is_whole else tf.reduce_mean(split_axis(values, axis, [count, size // count]), axis=axis + 1)
+    index, share = _rows_and_shares(size, count)
+    share = tf.cast(share[(..., *[tf.newaxis] * (values.shape.rank - 1 - axis))], values.dtype)
     return tf.reduce_sum(tf.gather(values, index, axis=axis) * share, axis=axis + 1)
 
 
-def _least(count: Size) -> int:
-    return count if isinstance(count, int) else 1
+def _rows_and_shares(size: Size, count: Size) -> tuple[Any, Any]:
+    """The places of each block, int32 `(count, most)`, and what share each is, float64; 0 of those past its end."""
+    starts = block_starts(size, count)
+    lengths = (starts[1:] - starts[:-1])[:, tf.newaxis]
+    if isinstance(starts, np.ndarray):
+        offsets = numbers_to(-(-size // count))
+        index = np.minimum(starts[:-1, np.newaxis] + offsets, size - 1)
+        return index, np.where(offsets < lengths, 1 / lengths, 0.0)
+    # A number where the size is known, which XLA wants.
+    offsets = tf.range(size if isinstance(size, int) else tf.reduce_max(lengths))
+    index = tf.minimum(starts[:-1, tf.newaxis] + offsets, size - 1)
+    return index, tf.where(offsets < lengths, 1 / lengths, tf.constant(0, tf.float64))
 
 
 def at_places(values: tf.Tensor, sizes: Sequence[Size]) -> tf.Tensor:
@@ -124,14 +129,12 @@ def at_places(values: tf.Tensor, sizes: Sequence[Size]) -> tf.Tensor:
 
 def _repeated(values: tf.Tensor, sizes: Sequence[int], counts: Sequence[int]) -> tf.Tensor:
     """`at_places` for blocks of one size: to copy is ten times as fast as to gather."""
-    shape = tf.shape(values)
-    lead, rest = shape[:1], shape[1 + len(sizes) :]
     apart, whole = [], []
     for size, count in zip(sizes, counts, strict=True):
         apart += [count, 1]
         whole += [count, size // count]
-    copied = tf.broadcast_to(tf.reshape(values, tf.concat([lead, apart, rest], 0)), tf.concat([lead, whole, rest], 0))
+    lead, rest = size_of(values, 0), sizes_from(values, 1 + len(sizes))
+    copied = tf.broadcast_to(tf.reshape(values, [lead, *apart, *rest]), [lead, *whole, *rest])
     return tf.ensure_shape(
-        tf.reshape(copied, tf.concat([lead, sizes, rest], 0)),
-        [values.shape[0], *sizes, *values.shape[1 + len(sizes) :]],
+        tf.reshape(copied, [lead, *sizes, *rest]), [values.shape[0], *sizes, *values.shape[1 + len(sizes) :]]
     )

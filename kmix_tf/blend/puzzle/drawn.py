@@ -11,7 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from kmix_tf._graph import is_for_xla
-from kmix_tf.blend.puzzle.blocks import Size, are_known, sizes_of
+from kmix_tf._shapes import Size
+from kmix_tf.blend.puzzle.blocks import are_known, sizes_of
 from kmix_tf.blend.puzzle.minimum_cut import CutProblem
 from kmix_tf.blend.puzzle.puzzle import (
     Pairs,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from kmix_tf._graph import at_least_float32
-from kmix_tf.blend.puzzle.blocks import block_means, cells_in_blocks, sizes_of
+from kmix_tf._shapes import Size
+from kmix_tf.blend.puzzle.blocks import block_means, cells_in_blocks, numbers_to, sizes_of
 
 # The paper's code divides beta by the blocks of a side and by this.
 BETA_UNIT = 16
@@ -60,13 +61,14 @@ def pair_energy(
     rows = tf.range(tf.size(partner)) % tf.shape(images[0])[0]
     ours, theirs = (tf.gather(block_saliency(s, blocks), r) for s, r in zip(saliency, (rows, partner), strict=True))
     pull, smooth = theirs - ours, []
-    first, second = (
+    sides = [
         tf.gather(_cells(image, unit, axes, blocks, neigh_size), r)
         for image, r in zip(images, (rows, partner), strict=True)
-    )
+    ]
+    both = tf.stack(sides)
     fits = [cells_in_blocks(size, blocks, neigh_size) for size in sizes_of(images[0], axes)]
     for axis in range(axes):
-        own, other, mixed, crossed = _differences(first, second, axis, fits, blocks)
+        own, other, mixed, crossed = _differences(both, axis, fits, blocks)
         # Corners (1, 1), (0, 0), (1, 0), (0, 1): whose image the lower and the upper block of a border show.
         factor = (mixed + crossed - own - other) / 2
         smooth.append(weight * tf.maximum(1 + gamma * factor, 0))
@@ -86,28 +88,28 @@ def block_saliency(saliency: tf.Tensor, blocks: int | tf.Tensor | Sequence[int |
 def _cells(image: tf.Tensor, unit: tf.Tensor, axes: int, blocks: int, neigh_size: int) -> tf.Tensor:
     """Means of cells of `neigh_size` places, in units of the pixels' range: float32 `(batch, *cells, channels)`."""
     image = at_least_float32(image)
-    places = tf.shape(image)[: 1 + axes]
-    channels = math.prod(image.shape[1 + axes :]) if None not in image.shape[1 + axes :] else -1
-    image = tf.reshape(image, tf.concat([places, [channels]], 0)) if image.shape.rank != 2 + axes else image
+    if image.shape.rank != 2 + axes:
+        channels = math.prod(image.shape[1 + axes :]) if None not in image.shape[1 + axes :] else -1
+        image = tf.reshape(image, tf.concat([tf.shape(image)[: 1 + axes], [channels]], 0))
     fits = [cells_in_blocks(size, blocks, neigh_size) for size in sizes_of(image, axes)]
     means = block_means(image, [blocks * cells for cells in fits])
     return tf.cast(tf.math.divide_no_nan(means, tf.cast(unit, means.dtype)), tf.float32)
 
 
-def _differences(
-    first: tf.Tensor, second: tf.Tensor, axis: int, fits: Sequence[int | tf.Tensor], blocks: int
-) -> list[tf.Tensor]:
+def _differences(sides: tf.Tensor, axis: int, fits: Sequence[Size], blocks: int) -> list[tf.Tensor]:
     """Mean absolute differences across each border along an axis, for the images (1, 1), (2, 2), (1, 2), (2, 1) shown
-    below and above it: float32 `(pairs, ..., blocks - 1, ...)` each."""
-    border = tf.range(1, blocks) * fits[axis]
-    counts = [blocks - 1 if other == axis else blocks for other in range(len(fits))]
+    below and above it: float32 `(pairs, ..., blocks - 1, ...)` each.
 
-    def across(below: tf.Tensor, above: tf.Tensor) -> tf.Tensor:
-        apart = tf.gather(below, border - 1, axis=1 + axis) - tf.gather(above, border, axis=1 + axis)
-        return block_means(tf.reduce_mean(tf.abs(apart), axis=-1), counts)
-
-    pairs = ((first, first), (second, second), (first, second), (second, first))
-    return [across(below, above) for below, above in pairs]
+    sides: cells of both images, `(2, pairs, *cells, channels)`.
+    """
+    border = numbers_to(blocks)[1:] * fits[axis]
+    below, above = tf.gather(sides, border - 1, axis=2 + axis), tf.gather(sides, border, axis=2 + axis)
+    apart = tf.reduce_mean(tf.abs(tf.concat([below - above, below - above[::-1]], 0)), axis=-1)
+    # All of them are means in one go.
+    flat = tf.reshape(apart, tf.concat([[-1], tf.shape(apart)[2:]], 0))
+    flat.set_shape([None, *apart.shape[2:]])
+    means = block_means(flat, [blocks - 1 if other == axis else blocks for other in range(len(fits))])
+    return tf.split(means, 4)
 
 
 def _at_ends(even: tf.Tensor, odd: tf.Tensor, axis: int) -> tf.Tensor:

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from kmix_tf import _checks
-from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, sizes_of
+from kmix_tf._shapes import Size, reshaped, size_of
+from kmix_tf.blend.puzzle.blocks import at_places, block_of, sizes_of
 from kmix_tf.blend.puzzle.energy import block_saliency, pair_energy
 from kmix_tf.blend.puzzle.minimum_cut import CutProblem, cut_problem, minimum_cut
 from kmix_tf.blend.puzzle.transport import cells_moved, places_of, transport_plan, way_costs
@@ -140,18 +141,17 @@ def moved_cells(
     """`_moved`, of labels of cells, int32 `(mixtures, *counts)`."""
     way = way_costs(sizes, counts, settings.t_eps)
     share = tf.cast(labels, tf.float32) / (settings.n_labels - 1)
-    interpolations, number = tf.shape(pairs.ratio)[0], tf.size(pairs.partner)
-    rows = (tf.range(number) % tf.shape(pairs.saliency[0])[0], pairs.partner)
+    interpolations, number = size_of(pairs.ratio, 0), pairs.partner.shape[0]
+    rows = (tf.range(size_of(pairs.partner, 0)) % tf.shape(pairs.saliency[0])[0], pairs.partner)
     cells = [
         tf.gather(_flat(block_saliency(saliency, counts)), row)
         for saliency, row in zip(pairs.saliency, rows, strict=True)
     ]
-    seen = [
-        tf.reshape(each, tf.stack([interpolations, number, tf.shape(cells[0])[1]])) for each in (share, 1 - share)
-    ]
+    places = size_of(cells[0], 1)
+    seen = [reshaped(each, [interpolations, number, places]) for each in (share, 1 - share)]
     # Both sides in one call, so that the solver is compiled once.
     plan = _plans(tf.concat(cells, 0), tf.concat(seen, 1), way, settings.solver)
-    plan = tf.reshape(plan, tf.stack([interpolations, 2, number, tf.shape(cells[0])[1]]))
+    plan = reshaped(plan, [interpolations, 2, number, places])
     return [places_of(_flat(plan[:, side], keep=2), sizes, counts) for side in (0, 1)]
 
 
@@ -162,7 +162,8 @@ def _plans(cells: tf.Tensor, seen: tf.Tensor, way: tf.Tensor, solver: str) -> tf
     memory is for so many cost matrices, and none waits for the longest search of all.
     """
     if solver == "host":
-        return transport_plan(tf.tile(cells, [tf.shape(seen)[0], 1]), _flat(seen, keep=2), way, solver)
+        cells = cells if seen.shape[0] == 1 else tf.tile(cells, [tf.shape(seen)[0], 1])
+        return transport_plan(cells, _flat(seen, keep=2), way, solver)
     shape = tf.stack([-1, tf.shape(cells)[0] // 2, tf.shape(cells)[1]])
     sides, shares = tf.reshape(cells, shape), tf.reshape(seen, shape)
     plans = tf.map_fn(
@@ -182,6 +183,9 @@ def _in_cells(labels: tf.Tensor, counts: Sequence[Size]) -> tf.Tensor:
 
 def _flat(values: tf.Tensor, keep: int = 1) -> tf.Tensor:
     """Joins the axes after the first, or, with keep=2, the first two."""
+    inner = values.shape[keep:]
+    if inner.num_elements():  # None where it is not known.
+        return reshaped(values, [None, *inner] if keep == 2 else [None, inner.num_elements()])
     shape = tf.shape(values)
     if keep == 2:
         return tf.reshape(values, tf.concat([[shape[0] * shape[1]], shape[2:]], 0))

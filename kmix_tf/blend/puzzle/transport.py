@@ -1,5 +1,6 @@
 """Moving an image's blocks to where the mask shows them: the assignment that keeps most saliency, less its way."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -7,7 +8,8 @@ import tensorflow as tf
 from scipy.optimize import linear_sum_assignment
 
 from kmix_tf import _graph
-from kmix_tf.blend.puzzle.blocks import Size, at_places, block_of, block_starts
+from kmix_tf._shapes import Size, reshaped, size_of
+from kmix_tf.blend.puzzle.blocks import are_known, at_places, block_of, block_starts
 from kmix_tf.blend.puzzle.staying import stays_best
 from kmix_tf.pairing.in_graph import solve_in_graph
 from kmix_tf.seeding import random_uniform
@@ -18,6 +20,8 @@ FORBIDDEN = 1e3
 TIE_BREAK = 1e-6
 # Of more blocks, the exact solver in the graph took 10 s a batch of 128 on two cores, for 256 blocks.
 MOST_EXACT = 100
+# Of so many blocks the costs of all ways, 32 KB, are kept in the graph.
+MOST_CONSTANT = 64
 
 
 def cells_moved(size: Size, blocks: int, transport_blocks: int) -> Size:
@@ -31,12 +35,21 @@ def cells_moved(size: Size, blocks: int, transport_blocks: int) -> Size:
 
 
 def way_costs(sizes: Sequence[Size], counts: Sequence[Size], t_eps: float) -> tf.Tensor:
-    """What it costs to move a block to another's place: float64 `(n, n)` for the n blocks, row by row.
+    """What it costs to move a block to another's place: float64 `(n, n)` for the n blocks, row by row. Of few blocks,
+    whose number is known, it is computed beforehand.
 
     t_eps times the squared distance in blocks, along each axis as a share of the whole, as in the authors' code;
     `FORBIDDEN` besides for a place of another size; and up to a millionth, another one for each way, because many
     ways are equally long: so there is one best rearrangement, whatever finds it.
     """
+    if are_known([*sizes, *counts]) and math.prod(counts) <= MOST_CONSTANT:
+        with tf.init_scope():
+            known = _way_costs(sizes, counts, t_eps).numpy()
+        return tf.constant(known)
+    return _way_costs(sizes, counts, t_eps)
+
+
+def _way_costs(sizes: Sequence[Size], counts: Sequence[Size], t_eps: float) -> tf.Tensor:
     total = tf.zeros([1, 1], tf.float64)
     for size, count in zip(sizes, counts, strict=True):
         numbers = tf.cast(tf.range(count), tf.float64)
@@ -83,7 +96,7 @@ def transport_plan(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor, solver
         plan = tf.numpy_function(_plan_on_host, [saliency, share, way], tf.int32, stateful=False)
     plan = tf.ensure_shape(plan, share.shape)
     is_even = tf.reduce_all(tf.equal(share, share[:, :1]), axis=1, keepdims=True)
-    return tf.where(is_even, tf.range(tf.shape(share)[1]), plan)
+    return tf.where(is_even, tf.range(size_of(share, 1)), plan)
 
 
 def _plan_in_graph(saliency: tf.Tensor, share: tf.Tensor, way: tf.Tensor) -> tf.Tensor:
@@ -113,6 +126,18 @@ def _plan_on_host(saliency: np.ndarray, share: np.ndarray, way: np.ndarray) -> n
 
 def places_of(plan: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size]) -> tf.Tensor:
     """Where what is seen at each place comes from: int32 `(problems, *sizes)`, row-by-row numbers of places."""
+    if are_known([*sizes, *counts]):
+        with tf.init_scope():
+            first, offset = (each.numpy() for each in _numbers_of(sizes, counts))
+    else:
+        first, offset = _numbers_of(sizes, counts)
+    # Of blocks, which are few, not of places.
+    moved = tf.gather(first, plan)
+    return at_places(reshaped(moved, [None, *counts]), sizes) + offset
+
+
+def _numbers_of(sizes: Sequence[Size], counts: Sequence[Size]) -> tuple[tf.Tensor, tf.Tensor]:
+    """Row-by-row numbers of each block's first place, int32 `(n,)`, and how far each place is from it, `(*sizes)`."""
     axes = len(sizes)
     first, offset = tf.zeros([1] * axes, tf.int32), tf.zeros([1] * axes, tf.int32)
     for axis, (size, count) in enumerate(zip(sizes, counts, strict=True)):
@@ -120,9 +145,7 @@ def places_of(plan: tf.Tensor, sizes: Sequence[Size], counts: Sequence[Size]) ->
         along = [-1 if other == axis else 1 for other in range(axes)]
         first = first * size + tf.reshape(starts[:-1], along)
         offset = offset * size + tf.reshape(tf.range(size) - tf.gather(starts, block_of(size, count)), along)
-    # Of blocks, which are few, not of places.
-    moved = tf.gather(tf.reshape(first, [-1]), plan)
-    return at_places(tf.reshape(moved, tf.stack([tf.shape(plan)[0], *counts])), sizes) + offset
+    return tf.reshape(first, [-1]), offset
 
 
 # An exchange must save this much: less is rounding, and could go back and forth for ever.

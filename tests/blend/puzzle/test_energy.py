@@ -38,7 +38,7 @@ def test_means_and_places_of_blocks(shape, count):
 def test_blocks_of_any_size_differ_by_one_place_at_most():
     for size, count in itertools.product(range(2, 30), range(2, 12)):
         if size >= count:
-            lengths = np.bincount(block_of(size, count).numpy(), minlength=count)
+            lengths = np.bincount(block_of(size, count), minlength=count)
             assert len(lengths) == count
             assert lengths.max() - lengths.min() <= (size % count > 0)
 
