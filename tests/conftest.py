@@ -89,8 +89,9 @@ def same():
 def elsewhere():
     """`elsewhere(program, *arguments, folder=".")`: what a program printed, run in a process of its own, to its end.
 
-    For what must hold in another process. Each is forked from one that has imported TensorFlow, which takes seconds,
-    and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other program.
+    For what must hold in another process. Each is forked from one that has imported TensorFlow and Keras, which takes
+    seconds, and has done nothing else: it has no devices yet, has seen nothing of the package, and knows no other
+    program.
     """
     servers = []
 
