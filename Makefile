@@ -68,8 +68,9 @@ docs-serve: docs  ## the site, at http://localhost:8000
 wheels: $(MODERN)/.installed  ## the wheel, in dist/
 	$(MODERN)/bin/python -m pip wheel --no-deps --wheel-dir dist .
 
-saved-models: $(MODERN)/.installed  ## a new reference export; see saved_models/README.md
+saved-models: $(MODERN)/.installed $(ADDONS)/.installed  ## the references of this version; see saved_models/README.md
 	$(MODERN)/bin/python saved_models/make_reference.py
+	$(ADDONS)/bin/python saved_models/make_reference.py
 
 # --clear: an environment left half made, or by another Python, is made anew.
 $(MODERN)/.installed: setup.cfg pyproject.toml
