@@ -23,7 +23,7 @@ def mix(
     salted: bool = False,
     on_invalid: str | skipping.SkippedBatches = skipping.RAISE,
 ) -> Callable[[tf.data.Dataset], tf.data.Dataset]:
-    """Makes a layer a stage for `dataset.apply`, with draws that are seeded, parallel and resumable.
+    """Mixes the batches of a dataset, seeded, in parallel and resumable: `dataset.apply(mix(layer, seed=0))`.
 
     Each batch is paired with a seed of its own before the work is spread over threads. So the same seed gives the
     same stream whatever the parallelism; each batch and each epoch (each new iterator) draws anew; and a
@@ -34,6 +34,16 @@ def mix(
     With `tf.data` service, mix after `distribute()`: then all this holds. Before it, workers would make the stage
     anew for each epoch and draw the same again and again; so they refuse, unless `salted`. Datasets that are sharded
     by files (`AutoShardPolicy.FILE`) can be mixed before: each shard has draws of its own.
+
+    Example:
+        >>> from kmix_tf import KMixupLayer
+        >>> dataset = tf.data.Dataset.from_tensor_slices((tf.random.uniform([64, 5]), tf.random.uniform([64])))
+        >>> mixed = dataset.shuffle(64).batch(32).apply(mix(KMixupLayer(k=8), seed=0))
+        >>> model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> steps = TrainedSteps()
+        >>> resumable = dataset.batch(32).apply(mix(KMixupLayer(k=8), seed=0, initial_step=steps))
+        >>> history = model.fit(resumable, epochs=2, callbacks=[steps], verbose=0)  # and BackupAndRestore(...)
 
     Args:
         layer: any `MixLayer`, `ChoiceLayer` or `RecursiveMixLayer`.
@@ -68,16 +78,6 @@ def mix(
         TypeError: if `layer` is no such layer. ValueError: for a bad seed, or elements that cannot be mixed.
         InvalidArgumentError: with the first batch, in a worker of `tf.data` service, unless `salted`; with a batch
             that cannot be mixed, unless `on_invalid` leaves it out.
-
-    Example:
-        >>> from kmix_tf import KMixupLayer
-        >>> dataset = tf.data.Dataset.from_tensor_slices((tf.random.uniform([64, 5]), tf.random.uniform([64])))
-        >>> mixed = dataset.shuffle(64).batch(32).apply(mix(KMixupLayer(k=8), seed=0))
-        >>> model = keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(1)])
-        >>> model.compile("sgd", "mse")
-        >>> steps = TrainedSteps()
-        >>> resumable = dataset.batch(32).apply(mix(KMixupLayer(k=8), seed=0, initial_step=steps))
-        >>> history = model.fit(resumable, epochs=2, callbacks=[steps], verbose=0)  # and BackupAndRestore(...)
     """
     if not isinstance(layer, Stage):
         _checks.refuse("layer", "a MixLayer such as KMixupLayer(16)", layer, TypeError)

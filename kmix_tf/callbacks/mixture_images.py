@@ -48,6 +48,17 @@ class MixtureImages(keras.callbacks.Callback):
     the same as scalars, histograms of ratios, distances and weights, a picture for each feature, and a table that
     says in words what is in it. Neither TensorBoard nor Matplotlib need be installed to write them.
 
+    Example:
+        >>> model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+        >>> x, y = np.random.default_rng(0).random((64, 8, 8, 1), np.float32), np.arange(64) % 2
+        >>> layer = KMixupLayer(4, num_classes=2)
+        >>> model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> data = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
+        >>> shown = MixtureImages(None, layer, (x, y))
+        >>> history = model.fit(data.map(layer), callbacks=[shown], verbose=0)
+        >>> 0 <= history.history["mix_across_classes"][0] <= 1, list(shown.sheets)
+        (True, ['mix/features'])
+
     Args:
         log_dir: a folder for TensorBoard; event files are written into its subfolder "mixtures". Default None: no
             files, and `logs` alone.
@@ -84,17 +95,6 @@ class MixtureImages(keras.callbacks.Callback):
             data that the layer refuses.
 
     Source: Local Mixup, eq. (3), for weights; Kish, *Survey Sampling* (1965), for the effective number.
-
-    Example:
-        >>> model = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-        >>> x, y = np.random.default_rng(0).random((64, 8, 8, 1), np.float32), np.arange(64) % 2
-        >>> layer = KMixupLayer(4, num_classes=2)
-        >>> model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> data = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
-        >>> shown = MixtureImages(None, layer, (x, y))
-        >>> history = model.fit(data.map(layer), callbacks=[shown], verbose=0)
-        >>> 0 <= history.history["mix_across_classes"][0] <= 1, list(shown.sheets)
-        (True, ['mix/features'])
     """
 
     @_checks.speaks

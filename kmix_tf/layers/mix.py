@@ -51,6 +51,16 @@ PACKINGS = ("mixed", "packed")
 class MixLayer(Adapts, Stage):
     """Mixes the samples of a batch, and their targets, by four decisions that combine freely.
 
+    Example:
+        >>> layer = MixLayer(pairing=RandomPairing(), ratio=BetaRatio(alpha=0.4, scope="sample"))
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.eye(4), seed=3)
+        >>> x.shape, y.shape
+        (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
+        >>> boxes = {"boxes": tf.constant([[[0.0, 0, 4, 4]], [[2.0, 2, 8, 8]]]), "labels": tf.constant([[7], [9]])}
+        >>> mixed = MixLayer()({"images": tf.random.uniform([2, 8, 8, 1]), "bounding_boxes": boxes})
+        >>> mixed["bounding_boxes"]["labels"].numpy().tolist()
+        [[7, 9], [9, 7]]
+
     Args:
         pairing: who is mixed with whom; default `RandomPairing()`. Any callable `(features, seed)` that returns
             `Pairing(partner, group)`; see `PairingStrategy` for what it may declare.
@@ -141,16 +151,6 @@ class MixLayer(Adapts, Stage):
         UserWarning: once, if integer features are averaged that may be token ids or categories.
 
     Source: k-mixup, Section 2, for what the four decisions have in common.
-
-    Example:
-        >>> layer = MixLayer(pairing=RandomPairing(), ratio=BetaRatio(alpha=0.4, scope="sample"))
-        >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.eye(4), seed=3)
-        >>> x.shape, y.shape
-        (TensorShape([4, 8, 8, 1]), TensorShape([4, 4]))
-        >>> boxes = {"boxes": tf.constant([[[0.0, 0, 4, 4]], [[2.0, 2, 8, 8]]]), "labels": tf.constant([[7], [9]])}
-        >>> mixed = MixLayer()({"images": tf.random.uniform([2, 8, 8, 1]), "bounding_boxes": boxes})
-        >>> mixed["bounding_boxes"]["labels"].numpy().tolist()
-        [[7, 9], [9, 7]]
     """
 
     @_checks.speaks

@@ -59,6 +59,13 @@ class RecursiveMixLayer(CuttingLayer):
     packed targets, for a mixture's labels are of many samples; and no bounding boxes, of which there would be more
     with every batch.
 
+    Example:
+        >>> layer = RecursiveMixLayer(num_classes=3)
+        >>> data = tf.data.Dataset.from_tensor_slices((tf.random.uniform([12, 8, 8, 1]), tf.range(12) % 3)).batch(4)
+        >>> batches = list(data.apply(mix(layer, seed=0)))
+        >>> [len(set(y.numpy().argmax(axis=1))) for x, y in batches][0], batches[2][1].shape
+        (3, TensorShape([4, 3]))
+
     Args:
         area: the largest part of an image that the previous mixture may take, in [0, 1], default 0.5: the part is
             uniform from 0 to this. 0 means no mixing.
@@ -79,13 +86,6 @@ class RecursiveMixLayer(CuttingLayer):
     as CutMix does, cuts them at the edge and squeezes the previous image into what is left of them, at one place for
     the whole batch; here boxes keep their size, and each sample has its own place. The loss that compares the
     features of the pasted part with what was predicted before is not a matter of data: see `RecursiveMixModel`.
-
-    Example:
-        >>> layer = RecursiveMixLayer(num_classes=3)
-        >>> data = tf.data.Dataset.from_tensor_slices((tf.random.uniform([12, 8, 8, 1]), tf.range(12) % 3)).batch(4)
-        >>> batches = list(data.apply(mix(layer, seed=0)))
-        >>> [len(set(y.numpy().argmax(axis=1))) for x, y in batches][0], batches[2][1].shape
-        (3, TensorShape([4, 3]))
     """
 
     carries = True

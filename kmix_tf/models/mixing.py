@@ -33,6 +33,23 @@ class MixModel(MixingWrapper):
     logs are those of the mixtures. `evaluate` and validation convert targets as the layer does (integer labels become
     one-hot) and mix nothing; `predict`, calls and `export` are the plain model's.
 
+    Example:
+        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+        >>> mixing = MixModel(model, KMixupLayer(4, solver="graph", num_classes=2), seed=0)
+        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = mixing.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
+        >>> mixing.predict(tf.ones([5, 3]), verbose=0).shape
+        (5, 2)
+        >>> regmixup = MixModel(model, KMixupLayer(1, alpha=20.0, num_classes=2), clean_weight=1.0, seed=0)
+        >>> regmixup.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = regmixup.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
+        >>> layer, both = regmixup.layer, lambda *each: tf.concat(each, 0)
+        >>> dataset = tf.data.Dataset.from_tensors((tf.eye(3), [0, 1, 1]))
+        >>> dataset.map(
+        ...     lambda x, y: tf.nest.map_structure(both, layer(x, y, training=False), layer(x, y))
+        ... ).element_spec[0].shape
+        TensorShape([6, 3])
+
     Args:
         model: a built Keras model. It stays usable by itself and shares its weights.
         layer: any `MixLayer` or `ChoiceLayer`, also with a schedule, which counts this model's steps.
@@ -76,23 +93,6 @@ class MixModel(MixingWrapper):
     Source: k-mixup, Section 2; multi-mix, Section III; Local Mixup, eq. (3), each as the layer says. The pass before
         the step: Kim et al., *Puzzle Mix* (2020). The clean loss beside that of mixtures: Pinto et al., *RegMixup*
         (2022), as its published code computes it.
-
-    Example:
-        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
-        >>> mixing = MixModel(model, KMixupLayer(4, solver="graph", num_classes=2), seed=0)
-        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> history = mixing.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
-        >>> mixing.predict(tf.ones([5, 3]), verbose=0).shape
-        (5, 2)
-        >>> regmixup = MixModel(model, KMixupLayer(1, alpha=20.0, num_classes=2), clean_weight=1.0, seed=0)
-        >>> regmixup.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> history = regmixup.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
-        >>> layer, both = regmixup.layer, lambda *each: tf.concat(each, 0)
-        >>> dataset = tf.data.Dataset.from_tensors((tf.eye(3), [0, 1, 1]))
-        >>> dataset.map(
-        ...     lambda x, y: tf.nest.map_structure(both, layer(x, y, training=False), layer(x, y))
-        ... ).element_spec[0].shape
-        TensorShape([6, 3])
     """
 
     @_checks.speaks

@@ -49,6 +49,13 @@ def compare_mixes(
     steps than no mixing, so that with fixed steps the number of them would decide. Sets the global seeds of Python,
     NumPy and TensorFlow.
 
+    Example:
+        >>> from kmix_tf.analysis import four_bars
+        >>> from kmix_tf.trial import compare_mixes
+        >>> found = compare_mixes(*four_bars(80), {"mixup": KMixupLayer(1)}, splits=2, steps=30)
+        >>> [each.name for each in found.findings], found.splits
+        (['no mixing', 'mixup'], 2)
+
     Args:
         x: numbers `(n, ...)`, finite; images are `(n, height, width)` or `(n, height, width, channels)`.
         y: classes `(n,)` (numbers or strings) or one-hot; labels 0 and 1 `(n, labels)`; or numbers to predict, `(n,)`
@@ -83,13 +90,6 @@ def compare_mixes(
         ValueError, TypeError: for arguments that cannot be meant, such as NaN in x.
 
     Source: intervals by Nadeau and Bengio 2003, see `corrected_difference`.
-
-    Example:
-        >>> from kmix_tf.analysis import four_bars
-        >>> from kmix_tf.trial import compare_mixes
-        >>> found = compare_mixes(*four_bars(80), {"mixup": KMixupLayer(1)}, splits=2, steps=30)
-        >>> [each.name for each in found.findings], found.splits
-        (['no mixing', 'mixup'], 2)
     """
     began = monotonic()
     minutes, seed = _checks.positive("minutes", minutes), _checks.integer("seed", seed, minimum=0)

@@ -51,6 +51,23 @@ class AlignMixBlend(BlendStrategy):
     loaders are as in every mix. What says where something is would not be moved along and is refused: boxes, target
     maps of the same places, and masks of padding, whose places would lend and get features like any other.
 
+    Example:
+        >>> inputs = keras.Input((8, 8, 1))
+        >>> x = keras.layers.Conv2D(4, 3, strides=2, name="last_map")(inputs)
+        >>> model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
+        >>> mix = {
+        ...     "input": MixLayer(ratio=BetaRatio(2.0), num_classes=3),
+        ...     "last_map": MixLayer(ratio=BetaRatio(2.0), blend=AlignMixBlend(), num_classes=3),
+        ... }
+        >>> mixing = ManifoldMixModel(model, ["input", "last_map"], mix, seed=0)
+        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = mixing.fit(tf.random.uniform([16, 8, 8, 1]), np.arange(16) % 3, verbose=0)
+        >>> map = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
+        >>> turned = tf.reverse(map, axis=[1, 2])  # the same features at other places are moved back
+        >>> blended = AlignMixBlend(onto="sample")([map], [turned], tf.constant([0]), tf.constant([0.5]), seed=0)
+        >>> float(tf.reduce_max(tf.abs(blended.x[0] - map))) < 1e-3
+        True
+
     Args:
         axes: how many axes after the batch's say the place: 2 (default) for images and their maps
             `(batch, height, width, channels)`, 1 for signals and tokens `(batch, steps, channels)`, 3 for volumes.
@@ -79,23 +96,6 @@ class AlignMixBlend(BlendStrategy):
     with the defaults of their published code, whose costs are squared distances of plain features as well. There the
     iterations stop for the whole batch at a mean over pairs, here for each pair by itself; and weights are divided by
     their sums. Their alpha is 2.
-
-    Example:
-        >>> inputs = keras.Input((8, 8, 1))
-        >>> x = keras.layers.Conv2D(4, 3, strides=2, name="last_map")(inputs)
-        >>> model = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x)))
-        >>> mix = {
-        ...     "input": MixLayer(ratio=BetaRatio(2.0), num_classes=3),
-        ...     "last_map": MixLayer(ratio=BetaRatio(2.0), blend=AlignMixBlend(), num_classes=3),
-        ... }
-        >>> mixing = ManifoldMixModel(model, ["input", "last_map"], mix, seed=0)
-        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> history = mixing.fit(tf.random.uniform([16, 8, 8, 1]), np.arange(16) % 3, verbose=0)
-        >>> map = tf.reshape(tf.range(9.0), [1, 3, 3, 1])
-        >>> turned = tf.reverse(map, axis=[1, 2])  # the same features at other places are moved back
-        >>> blended = AlignMixBlend(onto="sample")([map], [turned], tf.constant([0]), tf.constant([0.5]), seed=0)
-        >>> float(tf.reduce_max(tf.abs(blended.x[0] - map))) < 1e-3
-        True
     """
 
     axes: int

@@ -49,6 +49,17 @@ class CoMixupBlend(SalientBlend):
     beside each other and beside other images, what the smoothness says, instead of 1. There are 3 sweeps, as the
     authors advise for speed, instead of 4, and none is left out where the energy hardly changes.
 
+    Example:
+        >>> x = np.zeros([2, 8, 8], np.float32)
+        >>> x[0, :, :4], x[1, :, 4:] = 1, 2
+        >>> x = tf.constant(x)
+        >>> blend = CoMixupBlend(blocks=2, gamma=0, eta=0, saliency=lambda features, targets: features[0])
+        >>> blended = blend([x], [x], tf.constant([1, 0]), tf.constant([0.5, 0.5]), seed=1)
+        >>> blended.x[0][0, 0].numpy().tolist()  # the left half is salient in one, the right half in the other
+        [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+        >>> blended.shares.numpy().tolist()
+        [[0.5, 0.5], [0.5, 0.5]]
+
     Args:
         axes: of the image: 2 (default) for images and spectrograms, 1 for signals, 3 for volumes.
         part: at most how many samples are mixed with each other, an integer >= 2, default 20; the paper's m. A
@@ -81,17 +92,6 @@ class CoMixupBlend(SalientBlend):
     Source: Kim, Choo, Jeong and Song 2021, *Co-Mixup*, after the published code; scales, the threshold for each
         image, halves and the parting of what is alike from their published code, whose defaults for CIFAR-100 these
         are.
-
-    Example:
-        >>> x = np.zeros([2, 8, 8], np.float32)
-        >>> x[0, :, :4], x[1, :, 4:] = 1, 2
-        >>> x = tf.constant(x)
-        >>> blend = CoMixupBlend(blocks=2, gamma=0, eta=0, saliency=lambda features, targets: features[0])
-        >>> blended = blend([x], [x], tf.constant([1, 0]), tf.constant([0.5, 0.5]), seed=1)
-        >>> blended.x[0][0, 0].numpy().tolist()  # the left half is salient in one, the right half in the other
-        [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
-        >>> blended.shares.numpy().tolist()
-        [[0.5, 0.5], [0.5, 0.5]]
     """
 
     gathers = True

@@ -49,6 +49,15 @@ class PuzzleMixBlend(SalientBlend):
     linearly with the ratio realised. Targets that are maps of the image's size are puzzled with it, block by block. A
     mixture of an image with itself is the image only without transport.
 
+    Example:
+        >>> x = np.zeros([2, 8, 8], np.float32)
+        >>> x[0, :, :4], x[1, :, 4:] = 1, 2
+        >>> x = tf.constant(x)
+        >>> blend = PuzzleMixBlend(blocks=2, transport=False, saliency=lambda features, targets: features[0])
+        >>> blended = blend([x], [x], tf.constant([1, 0]), tf.constant([0.5, 0.5]), seed=1)
+        >>> blended.x[0][0, 0].numpy().tolist()  # the left half is salient in one, the right half in the other
+        [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
+
     Args:
         axes: of the image: 2 (default) for images and spectrograms, 1 for signals.
         blocks: along each axis, an integer from 2 to 64; default None: one of 2, 4, 8, 16 for each batch, drawn from
@@ -87,15 +96,6 @@ class PuzzleMixBlend(SalientBlend):
 
     Source: Kim, Choo and Song 2020, *Puzzle Mix*; scales and defaults of their published code, for CIFAR-100.
     multi-mix, eq. (5) and Section III-A3, for several interpolations.
-
-    Example:
-        >>> x = np.zeros([2, 8, 8], np.float32)
-        >>> x[0, :, :4], x[1, :, 4:] = 1, 2
-        >>> x = tf.constant(x)
-        >>> blend = PuzzleMixBlend(blocks=2, transport=False, saliency=lambda features, targets: features[0])
-        >>> blended = blend([x], [x], tf.constant([1, 0]), tf.constant([0.5, 0.5]), seed=1)
-        >>> blended.x[0][0, 0].numpy().tolist()  # the left half is salient in one, the right half in the other
-        [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]
     """
 
     blocks: int | None

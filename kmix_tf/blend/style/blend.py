@@ -43,6 +43,15 @@ class StyleMixBlend(StyledBlend):
     two loaders, as in every mix.
     Targets that are maps are averaged with the share in the label.
 
+    Example:
+        >>> encoder = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(4, 2, strides=2)])
+        >>> decoder = keras.Sequential([keras.layers.Input((4, 4, 4)), keras.layers.Conv2DTranspose(1, 2, strides=2)])
+        >>> blend = StyleMixBlend(encoder, decoder)  # to be trained as an autoencoder first
+        >>> layer = MixLayer(ratio=BetaRatio(0.5), blend=blend, probability=0.2, num_classes=3)
+        >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.constant([2, 0, 1, 1]), seed=1)
+        >>> x.shape, y.shape
+        (TensorShape([4, 8, 8, 1]), TensorShape([4, 3]))
+
     Args:
         encoder: a built Keras model, or a callable, of images `(batch, ...)`, that gives maps
             `(batch, *places, channels)` of at least two places.
@@ -66,15 +75,6 @@ class StyleMixBlend(StyledBlend):
     Source: Hong et al. 2021, *StyleMix: Separating Content and Style for Enhanced Data Augmentation*; formula and
     defaults of their published code, which mixes a batch with probability 0.2. It divides variances by places - 1,
     which cancels but for the 1e-5 that is added to them.
-
-    Example:
-        >>> encoder = keras.Sequential([keras.layers.Input((8, 8, 1)), keras.layers.Conv2D(4, 2, strides=2)])
-        >>> decoder = keras.Sequential([keras.layers.Input((4, 4, 4)), keras.layers.Conv2DTranspose(1, 2, strides=2)])
-        >>> blend = StyleMixBlend(encoder, decoder)  # to be trained as an autoencoder first
-        >>> layer = MixLayer(ratio=BetaRatio(0.5), blend=blend, probability=0.2, num_classes=3)
-        >>> x, y = layer(tf.random.uniform([4, 8, 8, 1]), tf.constant([2, 0, 1, 1]), seed=1)
-        >>> x.shape, y.shape
-        (TensorShape([4, 8, 8, 1]), TensorShape([4, 3]))
     """
 
     @_checks.speaks

@@ -64,6 +64,15 @@ class AdaMixupModel(MixModel):
 
     Mixtures and batch go through the model at once, so a step costs two plain ones and the policy's pass.
 
+    Example:
+        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2)])
+        >>> mixing = AdaMixupModel(model, KMixupLayer(4, solver="graph", num_classes=2), seed=0)
+        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = mixing.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
+        >>> sorted(history.history)
+        ['intrusion_loss', 'loss', 'mix_high', 'mix_low']
+        >>> low, high = mixing.interval(tf.zeros([5, 3]), tf.ones([5, 3]))
+
     Args:
         model: a built functional or sequential Keras model of one input. It stays usable by itself and shares its
             weights.
@@ -102,15 +111,6 @@ class AdaMixupModel(MixModel):
         weights, and is a small network, where that has one like the model; the discriminator is shown each side
         equally, where that shows it twice as many samples, half of which are in no mixture; the model is asked once
         for both losses, where that asks it once more for the discriminator.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2)])
-        >>> mixing = AdaMixupModel(model, KMixupLayer(4, solver="graph", num_classes=2), seed=0)
-        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> history = mixing.fit(tf.random.uniform([16, 3]), np.arange(16) % 2, verbose=0)
-        >>> sorted(history.history)
-        ['intrusion_loss', 'loss', 'mix_high', 'mix_low']
-        >>> low, high = mixing.interval(tf.zeros([5, 3]), tf.ones([5, 3]))
     """
 
     layer: MixLayer

@@ -40,6 +40,16 @@ class ApproximateMixupModel(CompiledModel):
     Jacobians but estimated from sampled perturbations, by derivatives of the model along them: for each sample
     r1_r3 = 1/2 (J delta)^T H (J delta) - epsilon^T J delta, with J the model's Jacobian and H the loss' Hessian.
 
+    Example:
+        >>> x, y = tf.random.normal([64, 3]), tf.range(64) % 2
+        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+        >>> approximate = ApproximateMixupModel(model, alpha=1.0, seed=0)
+        >>> approximate.adapt(x, y)
+        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        >>> approximate.compile("sgd", loss, metrics=["accuracy"])
+        >>> sorted(approximate.fit(x, y, verbose=0).history)
+        ['accuracy', 'base', 'loss', 'r1_r3']
+
     Args:
         model: a Keras model with one output `(batch, outputs)`, or a dictionary or list of such; logits for the
             cross-entropies. It is trained in place and stays usable by itself.
@@ -78,19 +88,9 @@ class ApproximateMixupModel(CompiledModel):
 
     Raises:
         TypeError, ValueError: for other arguments; for inputs that must not be averaged, integer inputs, and layers
-            that the derivatives cannot be had of; from `fit` before `adapt`.
+            that the derivatives cannot be used with; from `fit` before `adapt`.
 
     Source: On Mixup Regularization, Theorem 2 in the form of eq. (33), Lemma 1, eq. (5) and (20).
-
-    Example:
-        >>> x, y = tf.random.normal([64, 3]), tf.range(64) % 2
-        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
-        >>> approximate = ApproximateMixupModel(model, alpha=1.0, seed=0)
-        >>> approximate.adapt(x, y)
-        >>> loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        >>> approximate.compile("sgd", loss, metrics=["accuracy"])
-        >>> sorted(approximate.fit(x, y, verbose=0).history)
-        ['accuracy', 'base', 'loss', 'r1_r3']
     """
 
     @_checks.speaks

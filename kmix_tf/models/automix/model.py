@@ -36,7 +36,7 @@ class _Pass(NamedTuple):
 
 @register
 class AutoMixModel(MixModel):
-    """Trains a model on mixtures whose masks a block learns meanwhile, to what the mixtures are to be classified as.
+    """Trains a model on mixtures, and with it a block that learns which sample a mixture shows at which place.
 
     Each step asks a copy of the model, which follows it slowly, for the feature maps of the batch, and makes two
     mixtures of it by masks that the block gives for these. The one, with masks taken for constants, trains the model.
@@ -48,6 +48,16 @@ class AutoMixModel(MixModel):
 
     A step costs about three times a plain one, of which the clean batch is one and the block's mixtures are another;
     without the former, and with a block that is not trained, 1.3 times.
+
+    Example:
+        >>> inputs = keras.Input((8, 8, 1))
+        >>> maps = keras.layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="maps")(inputs)
+        >>> model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
+        >>> mixing = AutoMixModel(model, "maps", KMixupLayer(4, alpha=2.0, solver="graph", num_classes=2), seed=0)
+        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = mixing.fit(tf.random.uniform([16, 8, 8, 1]), np.arange(16) % 2, verbose=0)
+        >>> sorted(history.history)
+        ['block_loss', 'loss', 'mask_error']
 
     Args:
         model: a built functional or sequential Keras model of images. It stays usable by itself and shares its
@@ -96,16 +106,6 @@ class AutoMixModel(MixModel):
         clean images; the copy has the model's batch statistics and is asked as in inference, where that has its own;
         areas are held to the ratio mixture by mixture, where that holds the mean over the batch; labels, see there;
         and those of `MixBlock`. Of SAMix (Li et al.) the negative term in the loss of the block is left out.
-
-    Example:
-        >>> inputs = keras.Input((8, 8, 1))
-        >>> maps = keras.layers.Conv2D(4, 3, 2, padding="same", activation="relu", name="maps")(inputs)
-        >>> model = keras.Model(inputs, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
-        >>> mixing = AutoMixModel(model, "maps", KMixupLayer(4, alpha=2.0, solver="graph", num_classes=2), seed=0)
-        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> history = mixing.fit(tf.random.uniform([16, 8, 8, 1]), np.arange(16) % 2, verbose=0)
-        >>> sorted(history.history)
-        ['block_loss', 'loss', 'mask_error']
     """
 
     layer: MixLayer

@@ -59,6 +59,15 @@ class RecursiveMixModel(MixModel):
     calls and `export` are the plain model's. With Keras 3, the loss in the logs has the consistency loss in it, with
     Keras 2 it has not.
 
+    Example:
+        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(),
+        ...                           keras.layers.Dense(3)])
+        >>> mixing = RecursiveMixModel(model, RecursiveMixLayer(num_classes=3), seed=0)
+        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+        >>> history = mixing.fit(tf.random.uniform([16, 8, 8, 1]), np.arange(16) % 3, batch_size=4, verbose=0)
+        >>> mixing.predict(tf.ones([5, 8, 8, 1]), verbose=0).shape
+        (5, 3)
+
     Args:
         model: a built Keras model with one output `(batch, classes)`; unless `consistency_weight` is 0, a functional
             or sequential one. It stays usable by itself and shares its weights.
@@ -88,15 +97,6 @@ class RecursiveMixModel(MixModel):
 
     Source: Yang et al. 2022, *RecursiveMix: Mixed Learning with History*, and its published code, which forgets what
     it kept with each epoch, and samples the features in the box (RoIAlign) where their mean is taken here.
-
-    Example:
-        >>> model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Conv2D(4, 3), keras.layers.Flatten(),
-        ...                           keras.layers.Dense(3)])
-        >>> mixing = RecursiveMixModel(model, RecursiveMixLayer(num_classes=3), seed=0)
-        >>> mixing.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-        >>> history = mixing.fit(tf.random.uniform([16, 8, 8, 1]), np.arange(16) % 3, batch_size=4, verbose=0)
-        >>> mixing.predict(tf.ones([5, 8, 8, 1]), verbose=0).shape
-        (5, 3)
     """
 
     hands_on = True

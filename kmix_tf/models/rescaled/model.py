@@ -57,6 +57,13 @@ class RescaledModel(Calibrates, Compares, Measures, Looks, Saves, Exports, keras
     are alike. A model that says nothing of its inputs, as subclassed ones, has open axes where the batches given to
     `adapt` differ.
 
+    Example:
+        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
+        >>> rescaled = RescaledModel(model, alpha=1.0)
+        >>> rescaled.adapt(tf.data.Dataset.from_tensor_slices((tf.random.uniform([8, 3]), [0, 1] * 4)).batch(4))
+        >>> rescaled(tf.ones([5, 3])).shape
+        TensorShape([5, 2])
+
     Args:
         model: a Keras model, trained with mixup. It stays usable by itself and shares its weights. Of a `MixModel`,
             or another model that trains one, the model within is wrapped.
@@ -110,13 +117,6 @@ class RescaledModel(Calibrates, Compares, Measures, Looks, Saves, Exports, keras
             which may be token ids; for masks that have the places of nothing.
 
     Source: On Mixup Regularization, eq. (22) and Algorithm 1.
-
-    Example:
-        >>> model = keras.Sequential([keras.layers.Input((3,)), keras.layers.Dense(2)])
-        >>> rescaled = RescaledModel(model, alpha=1.0)
-        >>> rescaled.adapt(tf.data.Dataset.from_tensor_slices((tf.random.uniform([8, 3]), [0, 1] * 4)).batch(4))
-        >>> rescaled(tf.ones([5, 3])).shape
-        TensorShape([5, 2])
     """
 
     @_checks.speaks
