@@ -276,7 +276,7 @@ def _require_soft(loss: Any) -> None:
     name = getattr(loss, "__name__", type(loss).__name__)
     if "sparsecategorical" in name.lower().replace("_", ""):
         raise _checks.problem(
-            f"loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
+            f"loss must take soft labels: mixing turns integer labels into such. Received: {name}. Use "
             "'categorical_crossentropy' or CategoricalCrossentropy, with integer labels too."
         )
 

@@ -98,8 +98,8 @@ def _require_movable(leaves: Sequence[Leaf], mixture: Mixture) -> None:
     for leaf in leaves:
         if leaf.about.kind == OTHER and leaf.about.key in _OF_PLACES:
             raise _checks.problem(
-                f"{leaf.about.key!r} of objects cannot be mixed where a blend pastes, for of an object that is seen "
-                f"in part it would be another. Received: {leaf.name}. Leave it out; or use a linear blend."
+                f"{leaf.about.key!r} of objects cannot be mixed by a blend that pastes: where an object is covered "
+                f"in part, it would be wrong. Received: {leaf.name}. Leave it out; or use a linear blend."
             )
 
 

@@ -67,8 +67,8 @@ def warn(leaves: Sequence[Leaf], remedy: str) -> None:
     )
     warnings.warn(
         f"{_checks.speaker()}: integers are averaged as numbers. Received: {names}. If they are categories or token "
-        f"ids, an average is another one, or none: {remedy} If they are quantities, such as ages, counts or pixels, "
-        "cast them to float32, which ends this warning.",
+        f"ids, the average of two is another one, or none: {remedy} If they are quantities, such as ages, counts or "
+        "pixels, cast them to float32, which ends this warning.",
         UserWarning,
         stacklevel=2,
     )

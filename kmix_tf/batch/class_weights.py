@@ -138,8 +138,8 @@ def _weight_of(target: Leaf, given: Leaf | None, table: Any) -> Leaf:
     factors = [] if given is None else [given.tensor]
     if table is not None and target.role == KEPT:
         raise _checks.problem(
-            f"class_weight is of targets that are mixed. Received: one for {target.name}, which rides along. Give it "
-            "sample_weight, or None here."
+            f"class_weight is for targets that are mixed. Received: one for {target.name}, which rides along. Give "
+            "it sample_weight, or None here."
         )
     if table is not None:
         factors.append(_of_labels(target, table))

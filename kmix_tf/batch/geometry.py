@@ -67,10 +67,10 @@ def require_no_geometry(path: Sequence[Any], leaf: Any, can_be_joined: bool = Fa
         if word is not None:
             instead = _INSTEAD[_KINDS[word]] if can_be_joined else ""
             raise _checks.problem(
-                f"{_KINDS[word]} cannot be mixed, for their average is that of no object. Received: "
-                f"{'/'.join(map(str, path))!r}. {instead}Leave them out of the batch; or, if they "
-                "should ride along unmixed although the image does not, name them in passthrough=. If it is no such "
-                f"thing and can be averaged, give it a name without the word {word!r}."
+                f"{_KINDS[word]} cannot be mixed: the average of two objects' is no object's. Received: "
+                f"{'/'.join(map(str, path))!r}. {instead}Leave them out of the batch; or name them in passthrough=, "
+                "if they should come back as they are although the image is mixed. If it is something that can be "
+                f"averaged, give it a name without the word {word!r}."
             )
 
 

@@ -117,9 +117,9 @@ def _require_axis_for(target: tf.Tensor, share: tf.Tensor, packed: bool) -> None
     is_sparse = packed and target.dtype.is_integer
     if share.shape.rank == target.shape.rank and not is_sparse:
         raise _checks.problem(
-            "maps that are pasted with weights must have one axis more than there are places, such as (batch, "
-            "height, width, 1), for each place has a weight of its own then. Received: targets of shape "
-            f"{target.shape}. Give them one by tf.expand_dims(y, -1), and the model's outputs, too."
+            "maps that are pasted with weights need an axis after their places, (batch, height, width, 1): each "
+            f"place then has a weight of its own. Received: targets of shape {target.shape}. Add it by "
+            "tf.expand_dims(y, -1), and to the model's outputs, too."
         )
 
 

@@ -65,10 +65,10 @@ def _require_room(target: Leaf, weight: Leaf) -> None:
         )
     if shapes[0].rank == shapes[1].rank == 2 and not target.tensor.dtype.is_integer:
         raise _checks.problem(
-            "sample_weight cannot be of each number of a target, which losses take the mean of: Keras would lay it "
-            f"along other axes. Received: {weight.name} of shape {weight.tensor.shape} for {target.name} of shape "
-            f"{target.tensor.shape}. Give each number a place of its own: targets[..., tf.newaxis], an output with "
-            "that axis, and these weights."
+            "sample_weight cannot say what each number of a target counts: losses average over these numbers, and "
+            f"Keras would lay the weights along other axes. Received: {weight.name} of shape {weight.tensor.shape} "
+            f"for {target.name} of shape {target.tensor.shape}. Give targets and the model's output one more axis, "
+            "targets[..., tf.newaxis], and keep these weights."
         )
 
 
@@ -89,9 +89,9 @@ def counts_of(target: Leaf, weights: Sequence[Leaf], masks: Sequence[tf.Tensor])
     fitting = [_trimmed(mask, _OF_ELEMENTS) for mask in masks if is_mask_of(target.tensor, mask)]
     if len(fitting) > 1:
         raise _checks.problem(
-            "masks must be of different lengths where targets have places, to say which elements of them are there. "
-            f"Received: {len(fitting)} masks that may be of {target.name}, of shape {target.tensor.shape}. Name in "
-            "masks= the one that is, and join the others by hand; or pad to lengths that differ."
+            "only one mask may have the length of a target, of which it says which elements are there. Received: "
+            f"{len(fitting)} masks of the length of {target.name}, of shape {target.tensor.shape}. Name in masks= "
+            "the one that belongs to it, and join the others by hand; or pad to different lengths."
         )
     return given + [_presence(target, mask) for mask in fitting]
 

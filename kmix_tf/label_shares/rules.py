@@ -68,7 +68,7 @@ class LabelRules:
         for at, rule in found:
             if targets[at].role != MIXED:
                 raise _checks.problem(
-                    f"label_shares is of targets that are mixed. Received: {rule.shown} for {targets[at].name}, "
+                    f"label_shares is for targets that are mixed. Received: {rule.shown} for {targets[at].name}, "
                     "which rides along."
                 )
         return found
@@ -88,12 +88,12 @@ def label_ratios(first: Batch, second: Batch, mixture: Mixture, rules: LabelRule
 def _ratio(ours: Leaf, theirs: Leaf, mixture: Mixture, rule: LabelShareStrategy) -> tf.Tensor:
     if mixture.blended.shares is not None:
         raise _checks.problem(
-            f"label_shares is of mixtures of two samples. Received: {rule.shown}, and a blend of more than two."
+            f"label_shares is for mixtures of two samples. Received: {rule.shown}, and a blend of more than two."
         )
     if is_of_places(ours.tensor, places_of_mask(mixture.blended)):
         raise _checks.problem(
-            "label_shares is of targets with one share each, not of maps, which are pasted place by place. Received: "
-            f"{rule.shown} for {ours.name} of shape {ours.tensor.shape}. Give None for this target."
+            "label_shares is for targets with one share each, not for maps, which are pasted place by place. "
+            f"Received: {rule.shown} for {ours.name} of shape {ours.tensor.shape}. Give None for this target."
         )
     given = mixture.label_ratio
     pairs = pairs_of(mixture, given, by_place=False)

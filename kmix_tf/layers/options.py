@@ -72,7 +72,7 @@ def checked_keras_options(cls: Any, given: Mapping[str, Any]) -> dict[str, Any]:
             )
         near = difflib.get_close_matches(name, own, n=1)
         hint = f" Is {near[0]} meant?" if near else f" There are: {', '.join(own)}."
-        raise _checks.problem(f"options must be known ones. Received: {name}={given[name]!r}.{hint}", TypeError)
+        raise _checks.problem(f"there is no such option. Received: {name}={given[name]!r}.{hint}", TypeError)
     return dict(given)
 
 

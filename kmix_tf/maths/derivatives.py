@@ -33,7 +33,7 @@ def refuse_layers(
     for layer in model._flatten_layers() if isinstance(model, keras.layers.Layer) else ():
         if isinstance(layer, layers):
             raise _checks.problem(
-                f"{wanted} cannot be had of {type(layer).__name__}, {reason}. "
+                f"{wanted} cannot be used with {type(layer).__name__}, {reason}. "
                 f"Received: a model with the layer {layer.name!r}.{remedy}"
             )
 

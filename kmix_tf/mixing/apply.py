@@ -102,7 +102,7 @@ def _require_nothing_of_places(batch: Batch, blend: BlendStrategy) -> None:
         if is_map or leaf.role in (BOXES, MASK):
             what = {BOXES: "boxes", MASK: "a mask of padding"}.get(leaf.role, "a map of the features' places")
             raise _checks.problem(
-                f"there must be nothing that says where something is, for {blend.shown} moves features alone. "
+                f"{blend.shown} moves parts of the features, but nothing else that says where something is. "
                 f"Received: {leaf.name}, {what}. Use another blend."
             )
 

@@ -115,12 +115,12 @@ def _require_soft(argument: str, each: Any) -> None:
     name = _name(inner)
     if argument == "loss":
         raise _checks.problem(
-            f"loss must take soft labels, which mixing makes of integers. Received: {name}. Use "
+            f"loss must take soft labels: mixing turns integer labels into such. Received: {name}. Use "
             "CategoricalCrossentropy, also for validation data with integer labels; or give the mix "
             f"targets='packed' and compile with LocalMixupLoss({name})."
         )
     raise _checks.problem(
-        f"{argument} must take soft labels, which mixing makes of integers, also of validation data. Received: "
+        f"{argument} must take soft labels: mixing turns integer labels into such, of validation data too. Received: "
         f"{name}. Use CategoricalAccuracy, which counts the larger share; MixAccuracy; or MixMetric({name}), which "
         "counts each class by its share."
     )

@@ -86,7 +86,7 @@ def require_no_lookups(model: Any, specs: Any, averaged: Sequence[bool], done: s
     for number, layer in found.items():
         if averaged[number]:
             raise _checks.problem(
-                f"what is looked up by number, as token ids and categories are, cannot be {done}: an average is "
+                f"token ids and categories, which are looked up by number, cannot be {done}: the average of two is "
                 f"another one, or none. Received: a model whose {names[number]} reaches {layer!r} as it is. "
                 + remedy.format(layer=layer)
             )

@@ -269,8 +269,8 @@ def require_floating_inputs(model: keras.Model, mixer: Stage) -> None:
     dtypes = [leaf.dtype for leaf in mixed]
     if not all(dtype.is_floating for dtype in dtypes):
         raise _checks.problem(
-            f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: they "
-            "would cut mixtures off to integers. Use floating inputs (keras.Input(..., dtype='float32')) for "
+            f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be mixed: "
+            "mixtures would be cut to integers. Use floating inputs (keras.Input(..., dtype='float32')) for "
             "quantities; name those that ride along in the mix's passthrough; or mix hidden features by "
             "ManifoldMixModel, what an embedding makes of token ids, say."
         )

@@ -174,7 +174,7 @@ class Experiment:
             raise ValueError(f"Experiment: name must be like k-mixup/table-9. Received: name={self.name!r}.")
         unknown = sorted(set(self.quick) - set(self.settings))
         if unknown:
-            raise ValueError(f"Experiment {self.name}: quick must be of the settings. Received: {unknown}.")
+            raise ValueError(f"Experiment {self.name}: quick must name settings that there are. Received: {unknown}.")
 
     def settings_of(self, is_quick: bool) -> dict[str, Any]:
         """Of a full run or a quick one."""

@@ -243,7 +243,7 @@ def test_what_pasting_cannot_keep_right_is_refused_by_name():
         PuzzleMixLayer(blocks=4, solver="graph", bounding_box_format="xyxy")(IMAGES, y)
     for key, value in (("keypoints", np.zeros((BATCH, N, 4, 2), np.float32)), ("area", np.ones((BATCH, N)))):
         with pytest.raises(
-            ValueError, match=rf"CutMixLayer: '{key}' of objects cannot be mixed where a blend pastes"
+            ValueError, match=rf"CutMixLayer: '{key}' of objects cannot be mixed by a blend that pastes"
         ):
             CutMixLayer(bounding_box_format="xyxy")(IMAGES, {**y, key: value})
     with pytest.raises(ValueError, match=r"bounding boxes need images of two axes\. Received: a blend with axes=1"):

@@ -203,5 +203,5 @@ def test_targets_without_class_weights_get_ones_of_the_losss_rank():
 
 def test_targets_that_ride_along_have_no_class_weights():
     layer = KMixupLayer(1, num_classes={"a": CLASSES, "b": None}, class_weight={"b": {0: 2.0}}, passthrough="b")
-    with pytest.raises(ValueError, match="KMixupLayer: class_weight is of targets that are mixed"):
+    with pytest.raises(ValueError, match="KMixupLayer: class_weight is for targets that are mixed"):
         layer(X, {"a": LABELS, "b": LABELS}, seed=1)

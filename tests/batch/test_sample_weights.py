@@ -227,7 +227,7 @@ class TestPlaces:
     def test_two_masks_that_may_be_of_a_target_are_refused(self):
         x = {"x": X[:, :, 0], "encoder": np.ones((SIZE, 8), bool), "decoder": np.ones((SIZE, 8), bool)}
         layer = MixLayer(masks=["encoder", "decoder"])
-        with pytest.raises(ValueError, match="MixLayer: masks must be of different lengths"):
+        with pytest.raises(ValueError, match="MixLayer: only one mask may have the length of a target"):
             layer(x, np.ones((SIZE, 8, 1), np.float32), seed=1)
         x["encoder"] = np.ones((SIZE, 5), bool)
         layer(x, np.ones((SIZE, 8, 1), np.float32), seed=1)
@@ -322,7 +322,7 @@ class TestStructures:
                 r"sample_weight must be \(batch,\), or have the target",
             ),
             (LABELS, np.ones((SIZE, 3, 2)), r"sample_weight must be \(batch,\), or have the target"),
-            (X[:, 0, 0], np.ones((SIZE, 2)), "sample_weight cannot be of each number of a target"),
+            (X[:, 0, 0], np.ones((SIZE, 2)), "sample_weight cannot say what each number of a target counts"),
         ],
         ids=["structure", "size", "axes", "numbers"],
     )

@@ -192,7 +192,7 @@ def test_padded_targets_of_masked_sequences_keep_their_presence():
 
 def test_maps_that_are_pasted_are_refused_and_may_go_beside():
     maps = np.eye(3, dtype=np.float32)[RNG.integers(0, 3, (6, 4, 4))]
-    with pytest.raises(ValueError, match="CutMixLayer: label_shares is of targets with one share each, not of maps"):
+    with pytest.raises(ValueError, match="label_shares is for targets with one share each, not for maps"):
         CutMixLayer(label_shares=squared)(X, maps)
     layer = CutMixLayer(
         scope="sample", num_classes={"map": 3, "label": 3}, label_shares={"map": None, "label": squared}
@@ -223,7 +223,7 @@ def crowd(first, second, partner, ratio, seed):
         ),
         (lambda: of(label_shares={"no": squared}), {"digit": HOT}, "must have the structure of the targets"),
         (lambda: of(label_shares={"id": squared}, passthrough="id"), {"id": LABELS, "y": HOT}, "which rides along"),
-        (lambda: of(label_shares=squared, blend=crowd), HOT, "is of mixtures of two samples. .*squared"),
+        (lambda: of(label_shares=squared, blend=crowd), HOT, "is for mixtures of two samples. .*squared"),
     ],
     ids=["several targets", "one target", "another name", "kept", "more than two"],
 )

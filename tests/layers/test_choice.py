@@ -378,7 +378,7 @@ class TestRefusals:
             ValueError, match=r"ChoiceLayer: per must be one of 'batch', 'sample'. Received: per='pixel'"
         ):
             ChoiceLayer(fixed(), per="pixel")
-        with pytest.raises(TypeError, match=r"ChoiceLayer: options must be known ones. Received: probabilites="):
+        with pytest.raises(TypeError, match=r"ChoiceLayer: there is no such option. Received: probabilites="):
             ChoiceLayer(fixed(), probabilites=[0.5, 0.5])
         with pytest.raises(ValueError, match=r"ChoiceLayer: probability must be in \[0, 1\]"):
             ChoiceLayer(fixed(), probability=2)

@@ -126,7 +126,7 @@ def test_other_refusals_name_the_layer():
         CoMixupLayer(part=1)
     with pytest.raises(ValueError, match=r"CoMixupLayer: .* two loaders"):
         CoMixupLayer().between((X, Y), (X, Y))
-    with pytest.raises(TypeError, match=r"CoMixupLayer: options must be known ones. .* Is threshold meant"):
+    with pytest.raises(TypeError, match=r"CoMixupLayer: there is no such option. .* Is threshold meant"):
         CoMixupLayer(treshold=0.8)
     with pytest.raises(ValueError, match=r"CoMixupLayer: images must have at least 4 places"):
         CoMixupLayer(num_classes=3)(X[:, :3], Y)

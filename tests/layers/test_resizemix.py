@@ -100,7 +100,7 @@ def test_other_scales_are_refused(scale):
 
 
 def test_alpha_is_no_option_of_it():
-    with pytest.raises(TypeError, match=r"ResizeMixLayer: options must be known ones. Received: alpha=1"):
+    with pytest.raises(TypeError, match=r"ResizeMixLayer: there is no such option. Received: alpha=1"):
         ResizeMixLayer(alpha=1)
 
 

@@ -109,7 +109,7 @@ def test_weights_of_maps_are_of_places(of_places):
 
 def test_maps_of_weights_need_an_axis_of_their_own():
     maps, weight = X[..., 0], np.ones(BATCH, np.float32)
-    with pytest.raises(ValueError, match=r"MixLayer: maps that are pasted with weights must have one axis more"):
+    with pytest.raises(ValueError, match="MixLayer: maps that are pasted with weights need an axis"):
         MixLayer(blend=Collage())(X, maps, weight)
 
 
@@ -148,7 +148,7 @@ def test_two_loaders_and_learning_from_pairs_are_refused():
 
 def test_predictions_are_not_rescaled_by_a_ratio_that_was_not_used():
     model = keras.Sequential([keras.layers.Input((HEIGHT, WIDTH, 2)), keras.layers.Flatten()])
-    with pytest.raises(TypeError, match=r"RescaledModel: alpha is of mixtures of two .* theta='measured'"):
+    with pytest.raises(TypeError, match=r"RescaledModel: alpha is for mixtures of two .* theta='measured'"):
         RescaledModel(model, MixLayer(blend=Collage()), output="regression")
 
 

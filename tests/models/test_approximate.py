@@ -478,7 +478,7 @@ class TestRefusals:
     @pytest.mark.parametrize("kind", ("BatchNormalization", "LayerNormalization", "GroupNormalization"))
     def test_layers_whose_second_derivatives_tensorflow_gets_wrong(self, kind):
         layer = keras.layers.GroupNormalization(2) if kind == "GroupNormalization" else getattr(keras.layers, kind)()
-        with pytest.raises(ValueError, match=f"derivatives='exact' cannot be had of {kind}.*'differences'"):
+        with pytest.raises(ValueError, match=f"derivatives='exact' cannot be used with {kind}.*'differences'"):
             ApproximateMixupModel(network(layers=[layer]), 1.0)
         ApproximateMixupModel(network(layers=[layer]), 1.0, terms=())
 

@@ -99,7 +99,7 @@ class TestBatchNormalization:
         wrapper = wrapped(model)
         norm.trainable = True
         wrapper.compile("sgd")
-        with pytest.raises(ValueError, match=r"cannot be had of BatchNormalization in training.*trainable=False"):
+        with pytest.raises(ValueError, match=r"cannot be used with BatchNormalization in training.*trainable=False"):
             step(wrapper)
 
     def test_in_a_subclassed_model_it_is_refused_in_the_step(self):
@@ -112,7 +112,7 @@ class TestBatchNormalization:
                 return self.dense(self.norm(x, training=training))
 
         wrapper = wrapped(Own())
-        with pytest.raises(ValueError, match="ApproximateMixupModel: derivatives='exact' cannot be had of BatchNorm"):
+        with pytest.raises(ValueError, match="ApproximateMixupModel: derivatives='exact' cannot be used with Batch"):
             step(wrapper)
 
     def test_called_for_inference_within_a_model_it_is_judged_by_whether_the_model_trains_it(self):
@@ -244,7 +244,7 @@ class TestNoise:
         ],
     )
     def test_what_cannot_be_held_is_refused_by_name(self, name, make):
-        with pytest.raises(ValueError, match=f"derivatives='differences' cannot be had of {name}.*Dropout"):
+        with pytest.raises(ValueError, match=f"derivatives='differences' cannot be used with {name}.*Dropout"):
             ApproximateMixupModel(network(*make(), L.Dense(3)), 1.0, derivatives="differences")
         ApproximateMixupModel(network(*make(), L.Dense(3)), 1.0, derivatives="differences", terms=())
 
@@ -262,7 +262,7 @@ class TestNoise:
             def call(self, x):
                 return x + keras.random.normal(keras.ops.shape(x), seed=self.seeds)
 
-        with pytest.raises(ValueError, match="cannot be had of Own"):
+        with pytest.raises(ValueError, match="cannot be used with Own"):
             ApproximateMixupModel(network(Own(), L.Dense(3)), 1.0, derivatives="differences")
 
     def test_a_batch_that_is_not_on_the_first_axis_is_refused(self):

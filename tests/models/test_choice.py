@@ -142,7 +142,7 @@ def test_a_layer_of_several_that_averages_token_ids_is_refused():
     model = keras.Model(inputs, layers.Dense(2)(layers.Flatten()(table)))
     pasting = CutMixLayer(axes=1, num_classes=2)
     MixModel(model, ChoiceLayer([pasting, None]))
-    with pytest.raises(ValueError, match=r"MixModel: what is looked up by number.*cannot be mixed"):
+    with pytest.raises(ValueError, match=r"MixModel: token ids and categories, .* cannot be mixed"):
         MixModel(model, ChoiceLayer([pasting, KMixupLayer(1, num_classes=2)]))
 
 

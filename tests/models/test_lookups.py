@@ -132,7 +132,7 @@ LOOK_UP_OTHERS = {
 
 
 def refused(call):
-    with pytest.raises(ValueError, match="what is looked up by number") as caught:
+    with pytest.raises(ValueError, match="token ids and categories, which are looked up by number") as caught:
         call()
     return str(caught.value)
 
@@ -147,7 +147,7 @@ def test_inputs_that_a_model_looks_up_are_refused_by_every_wrapper(name):
     make, layer = LOOK_UP[name]
     model, mix = make(), KMixupLayer(2, num_classes=2)
     said = refused(lambda: MixModel(model, mix))
-    assert "MixModel: what is looked up by number, as token ids and categories are, cannot be mixed" in said
+    assert "MixModel: token ids and categories, which are looked up by number, cannot be mixed" in said
     assert f"reaches {layer!r} as it is" in said
     assert f"ManifoldMixModel(model, [{layer!r}], ...)" in said
     assert "passthrough=" in said

@@ -113,4 +113,4 @@ def _refuse_options(options: Options, what: str, *allowed: str) -> None:
     given |= {"--time": options.time, "--group": options.group, "--spec": options.spec}
     wrong = [name for name, value in given.items() if value is not None and name not in allowed]
     if wrong:
-        raise UserError(f"{' and '.join(wrong)} mean{'s' * (len(wrong) == 1)} nothing for {what}.")
+        raise UserError(f"{' and '.join(wrong)} do{'es' * (len(wrong) == 1)} not apply to {what}.")

@@ -106,8 +106,8 @@ class AdaptedModel(keras.Model):
         dtypes = [leaf.dtype.name for leaf in tf.nest.flatten(specs) if not leaf.dtype.is_floating]
         if self.alpha and dtypes:
             raise _checks.problem(
-                f"the model's inputs must be floating. Received: inputs of dtypes {dtypes}, which would cut what is "
-                "shrunk off to integers. Use keras.Input(..., dtype='float32') for quantities, of uint8 images too; "
+                f"the model's inputs must be floating. Received: inputs of dtypes {dtypes}, to which shrunk "
+                "values would be cut. Use keras.Input(..., dtype='float32') for quantities, of uint8 images too; "
                 f"of token ids and categories, {_HIDDEN_INSTEAD}"
             )
 

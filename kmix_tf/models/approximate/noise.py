@@ -38,8 +38,8 @@ def require_one_noise(model: keras.Model) -> None:
     for layer in model._flatten_layers():
         if not _can_hold(layer) and _draws(layer):
             raise _checks.problem(
-                f"derivatives='differences' cannot be had of {type(layer).__name__}, which draws anew at each of the "
-                f"points that are compared. Received: a model with the layer {layer.name!r}. Dropout, "
+                f"derivatives='differences' cannot be used with {type(layer).__name__}, which draws anew at each of "
+                f"the points that are compared. Received: a model with the layer {layer.name!r}. Dropout, "
                 "SpatialDropout, GaussianDropout and GaussianNoise draw once for all of them. Please take one of "
                 "these, or set its rate to 0; move random augmentation into the data; or train with terms=()."
             )

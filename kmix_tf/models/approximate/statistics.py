@@ -85,6 +85,6 @@ def _found_in_a_trace(model: keras.Model, specs: Any) -> list[Any]:
 def _refuse(found: list[Any]) -> None:
     if found:
         raise _checks.problem(
-            f"derivatives='exact' cannot be had of {type(found[0]).__name__} in training, {_REASON}. "
+            f"derivatives='exact' cannot be used with {type(found[0]).__name__} in training, {_REASON}. "
             f"Received: a model with the layer {found[0].name!r}.{_REMEDY}"
         )

@@ -111,7 +111,7 @@ def _fit_spread(rows: Rows, logits: np.ndarray) -> Temperature:
     common = float(rows.weights @ (values * rows.targets).sum(axis=1))
     if not own > 0 or not LEAST_TEMPERATURE < own / max(common, 1e-300) < MOST_TEMPERATURE:
         raise _checks.problem(
-            "a factor for predictions needs such as rise with their targets, and by 1/50 to 50 times as much. "
+            "calibration needs held-out predictions that rise with their targets, by 1/50 to 50 times as much. "
             f"Received: held-out predictions that {'are all the same' if not own > 0 else 'do not'}. Check that "
             "targets belong to their samples and are in the unit of the predictions."
         )

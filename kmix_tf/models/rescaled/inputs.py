@@ -231,8 +231,8 @@ def require_floating(specs: Any, averaged: Sequence[bool]) -> None:
     if any(dtype.is_integer or dtype.is_bool for dtype in dtypes):
         raise _checks.problem(
             f"the model's inputs are of dtypes {[dtype.name for dtype in dtypes]} and cannot be shrunk towards their "
-            "mean: they would cut it off to integers. Use floating inputs (keras.Input(..., dtype='float32')), which "
-            "take integers, too; those that were not mixed are named in passthrough=."
+            "mean: shrunk values would be cut to integers. Use floating inputs (keras.Input(..., dtype='float32')), "
+            "which take integers, too; those that were not mixed are named in passthrough=."
         )
 
 

@@ -143,7 +143,7 @@ def _of_layer(layer: Any) -> Mixed:
         return _of_choice(layer)
     if layer.blend.gathers:
         raise _checks.problem(
-            f"alpha is of mixtures of two samples. Received: {layer.blend.shown}, which gathers any number of them. "
+            f"alpha is for mixtures of two samples. Received: {layer.blend.shown}, which gathers any number of them. "
             "Give theta='measured' with the layer.",
             TypeError,
         )

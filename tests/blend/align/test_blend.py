@@ -241,12 +241,12 @@ def test_places_are_asked_for():
 def test_what_says_where_something_is_is_refused():
     x, y = maps(4, 6, 5, 1), np.eye(4, dtype=np.float32)
     layer = MixLayer(blend=AlignMixBlend(), bounding_box_format="xyxy")
-    with pytest.raises(ValueError, match=r"MixLayer: .* AlignMixBlend moves features.* targets, a map of"):
+    with pytest.raises(ValueError, match=r"MixLayer: AlignMixBlend moves parts of .* targets, a map of"):
         layer(x, maps(4, 6, 5, 2))
     boxes = {"boxes": np.ones([4, 1, 4], np.float32), "labels": np.ones([4, 1], np.int32)}
-    with pytest.raises(ValueError, match=r"nothing that says where something is.* Received: .*, boxes\."):
+    with pytest.raises(ValueError, match=r"nothing else that says where something is.* Received: .*, boxes\."):
         layer(x, boxes)
-    with pytest.raises(ValueError, match=r"nothing that says where something is.* a mask of padding\."):
+    with pytest.raises(ValueError, match=r"nothing else that says where something is.* a mask of padding\."):
         MixLayer(blend=AlignMixBlend(), masks=["mask"])({"x": x, "mask": np.ones([4, 6], bool)}, y)
     mixed, (label, small) = MixLayer(blend=AlignMixBlend())(x, (y, maps(4, 3, 5, 2)))
     assert (mixed.shape, label.shape, small.shape) == ((4, 6, 5, 1), (4, 4), (4, 3, 5, 2))

@@ -205,5 +205,5 @@ def test_columns_that_are_not_there_are_named_with_those_that_are(options, messa
 
 def test_options_that_mean_nothing_for_the_data_are_refused(tmp_path):
     np.savez(tmp_path / "d.npz", x=X, y=Y)
-    with pytest.raises(UserError, match=r"--target and --image-size mean nothing for an \.npz file"):
+    with pytest.raises(UserError, match=r"--target and --image-size do not apply to an \.npz file"):
         read(tmp_path / "d.npz", target="y", image_size=8)

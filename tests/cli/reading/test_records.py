@@ -68,7 +68,7 @@ def test_a_spec_says_what_raw_bytes_are(tmp_path):
         ([{"a": b"text", "y": 0}] * 4, {}, "one image, or numbers, must be left"),
         ([{"a": [1.0], "y": 0}, {"a": [1.0, 2.0], "y": 1}], {}, "records must hold the same features"),
         ([], {}, "is empty"),
-        ([{"a": 1.0, "y": 0}] * 4, {"drop": ("a",)}, "--drop means nothing for a TFRecord file"),
+        ([{"a": 1.0, "y": 0}] * 4, {"drop": ("a",)}, "--drop does not apply to a TFRecord file"),
         ([{"a": 1.0, "y": 0}] * 4, {"spec": "none.json"}, r"--spec: none\.json must be JSON like"),
     ],
 )
