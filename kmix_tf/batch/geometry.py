@@ -69,8 +69,8 @@ def require_no_geometry(path: Sequence[Any], leaf: Any, can_be_joined: bool = Fa
             raise _checks.problem(
                 f"{_KINDS[word]} cannot be mixed: the average of two objects' is no object's. Received: "
                 f"{'/'.join(map(str, path))!r}. {instead}Leave them out of the batch; or name them in passthrough=, "
-                "if they should come back as they are although the image is mixed. If these are numbers that can be "
-                f"averaged, give them a name without the word {word!r}."
+                "if they should come back as they are although the image is mixed. If it is something that can be "
+                f"averaged, give it a name without the word {word!r}."
             )
 
 

@@ -424,7 +424,7 @@ class TestRefusals:
     def test_predictions_that_do_not_rise_with_their_targets(self):
         x = np.random.default_rng(0).normal(size=(SIZE, 1)).astype("f4")
         rescaled = passing(1, output="regression")
-        with pytest.raises(ValueError, match=r"a factor for predictions needs .* predictions that do not"):
+        with pytest.raises(ValueError, match=r"calibration needs held-out .* predictions that do not"):
             rescaled.calibrate(x, -x)
 
     def test_logits_called_probabilities(self):
