@@ -97,4 +97,4 @@ $(BENCHMARKS)/.installed: setup.cfg pyproject.toml
 	touch $@
 
 clean:
-	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) demo saved_models/demo dist docs/_build docs/api docs/benchmarks docs/notebooks docs/results
+	rm -rf $(MODERN) $(ADDONS) $(BACKENDS) $(BENCHMARKS) demo saved_models/demo dist docs/_build docs/api docs/benchmarks docs/results

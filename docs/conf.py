@@ -13,8 +13,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
 import kmix_tf
 import _measured
-import _visited
 from _docstrings import for_napoleon
+import _visited
 from sphinx.errors import ExtensionError
 
 project, author = "kmix_tf", "kmix_tf developers"
@@ -82,9 +82,7 @@ html_show_sourcelink = False
 html_sidebars = {
     page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
 }
-html_sidebars |= {
-    page: [] for page in ("reliability", "how_it_works", "errata", "changelog", "notebooks", "notebooks/*")
-}
+html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
@@ -94,6 +92,8 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
+# Code of notebooks wants the width.
+html_sidebars |= {"notebooks": [], "notebooks/*": []}
 
 
 def public_names(module: str) -> list[str]:
@@ -103,10 +103,10 @@ def public_names(module: str) -> list[str]:
 
 def setup(app):
     """Docstrings are rewritten before napoleon, whose priority is 500, reads them."""
+    app.connect("build-finished", _visit)
     app.connect("autodoc-process-docstring", _rewritten, priority=400)
     app.connect("autodoc-process-signature", _of_init)
     _measured.copy(ROOT, ROOT / "docs")
-    app.connect("build-finished", _visit)
 
 
 def _visit(app, exception):

@@ -3,7 +3,6 @@
 import pathlib
 import re
 
-import keras
 import pytest
 
 import kmix_tf
@@ -36,26 +35,3 @@ def test_the_code_of_a_page_runs_as_copied(page, tmp_path, elsewhere):
 def test_every_public_name_is_in_the_reference():
     listed = set(re.findall(r"^   kmix_tf\.(\w+)$", (DOCS / "api.md").read_text(), re.MULTILINE))
     assert listed >= {name for name in kmix_tf.__all__ if not name.startswith("_")}
-
-
-def calls_beside_theirs():
-    """The second column of the tables of "Coming from ...", call by call."""
-    text = (DOCS / "guides" / "coming_from.md").read_text()
-    columns = [line.split(" | ")[1] for line in text.splitlines() if line.startswith(("| `", "| a "))]
-    return [call for column in columns for call in re.findall(r"`([^`]+\))", column)]
-
-
-@pytest.mark.skipif(not IS_KERAS_3, reason="pages are written for Keras 3; examples run in both")
-def test_what_stands_beside_the_calls_of_others_can_be_called():
-    model = keras.Sequential(
-        [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="map"), keras.layers.Flatten(), keras.layers.Dense(4)]
-    )
-    mixing = kmix_tf.KMixupLayer(1, num_classes=4)
-    known = {**vars(kmix_tf), **vars(keras.losses), "model": model, "alpha": 1.0, "layers": ["map"], "mix": mixing}
-    known |= {"steps_per_epoch": 5, "probabilities": None}
-    calls = calls_beside_theirs()
-    assert len(calls) > 20
-    for call in calls:
-        of_choice = {"layers": [mixing, None]} if call.startswith("ChoiceLayer(layers") else {}
-        code = call.removeprefix("schedule=").replace("...", "4")
-        assert eval(code, {**known, **of_choice}) is not None, call
