@@ -46,6 +46,13 @@ def test_an_image_without_words_is_told(site, words):
     assert site(far=f'<img src="a.png" {words}>') == ["far.html shows a.png without words for who cannot see it."]
 
 
+@pytest.mark.parametrize(("words", "faults"), [('alt=""', 0), ("", 1), ('alt="a_thumb.png"', 1)])
+def test_a_thumbnail_beside_its_title_may_be_silent(site, tmp_path, words, faults):
+    (tmp_path / "_images").mkdir()
+    (tmp_path / "_images" / "sphx_glr_a_thumb.png").touch()
+    assert len(site(far=f'<img src="_images/sphx_glr_a_thumb.png" {words}>')) == faults
+
+
 def test_an_image_that_is_not_there_is_told(site):
     assert site(far='<img src="b.png" alt="Two bars">') == ["far.html shows b.png, which is no file."]
 
