@@ -85,8 +85,8 @@ def _poor_images(pages: dict[str, _Page], site: pathlib.Path) -> list[str]:
             target = _target(name, source)
             if target is not None and not (site / target[0]).is_file():
                 found.append(f"{name} shows {source}, which is no file.")
-            # Where nobody wrote words, Sphinx takes the file's name for them. A thumbnail stands beside its title, and
-            # whoever hears the page would hear it twice.
+            # Where nobody wrote words, Sphinx takes the file's name for them. A thumbnail stands beside its
+            # title, and whoever hears the page would hear it twice.
             is_thumbnail = words == "" and re.search(r"/sphx_glr_\w+_thumb\.\w+$", source)
             has_words = (words or "").strip() and not re.search(r"\.(png|svg|jpe?g|gif)$", words)
             if not has_words and not is_thumbnail:
