@@ -58,6 +58,6 @@ figure, places = plt.subplots(2, 4, layout="constrained")
 x, _ = next(train.apply(mix(layer, seed=0)).as_numpy_iterator())
 for place, image, file in zip(places.flat, x["image"][:8], x["file"][:8], strict=True):
     place.imshow(image, cmap="gray_r")
-    place.set_title(file.decode())
+    place.set_title(f"{file.decode()}, mixed")
     place.axis("off")
 figure.savefig("dict_datasets.png")
