@@ -93,7 +93,8 @@ html_sidebars = {
     page: [] for page in ("start", "which_mix", "audit", "faq", "costs", "metrics", "calibration", "reproduced")
 }
 html_sidebars |= {page: [] for page in ("reliability", "how_it_works", "errata", "changelog", "demo")}
-html_sidebars |= {page: [] for page in ("compatibility", "decisions", "options", "models", "commands", "notebooks", "notebooks/*")}
+html_sidebars |= {page: [] for page in ("compatibility", "decisions", "options", "models", "commands")}
+html_sidebars |= {page: [] for page in ("notebooks", "notebooks/*")}
 html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
