@@ -7,7 +7,7 @@ import shutil
 # A page of each folder that lists the others; folders that are copied whole, without code and data.
 FOLDERS = ("results", "benchmarks")
 KEPT = {".md", ".png"}
-_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(?<!!)\[([^\[\]]+)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def copy(root: pathlib.Path, docs: pathlib.Path) -> None:
@@ -47,8 +47,7 @@ def _only_links_of_the_site(text: str, folder: pathlib.Path) -> str:
     """Links to code and data are names there: the site has no such pages."""
 
     def kept(link: re.Match) -> str:
-        inside = pathlib.PurePath(link[1]).suffix in KEPT and (folder / link[1]).exists()
-        return link[0] if inside else "]"
+        inside = pathlib.PurePath(link[2]).suffix in KEPT and (folder / link[2]).exists()
+        return link[0] if inside else link[1]
 
-    text = _LINK.sub(kept, text)
-    return re.sub(r"(?<!!)\[([^\[\]]+)\](?![\(\[:])", r"\1", text)
+    return _LINK.sub(kept, text)
