@@ -11,7 +11,6 @@ and stay so for ever: see `as_now` and `known_once_as`.
 """
 
 import functools
-import importlib
 import inspect
 import sys
 import warnings
@@ -168,7 +167,7 @@ def renamed(module: str, since: str, **names: str) -> Callable[[str], Any]:
         if name not in names:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         warn(notices[name])
-        return getattr(importlib.import_module(module), names[name])
+        return getattr(sys.modules[module], names[name])
 
     return look_up
 

@@ -16,8 +16,8 @@ def size_of(values: tf.Tensor, axis: int) -> Size:
 
 
 def sizes_from(values: tf.Tensor, start: int, end: int | None = None) -> list[Size]:
-    """How many entries each of these axes has."""
-    return [size_of(values, axis) for axis in range(values.shape.rank)[start:end]]
+    """How many entries each of these axes has, even where the number of all axes is not known."""
+    return [size_of(values, start + axis) for axis in range(len(values.shape[start:end]))]
 
 
 def reshaped(values: tf.Tensor, sizes: Sequence[Size | None]) -> tf.Tensor:

@@ -57,8 +57,6 @@ def test_the_suite_keeps_what_it_writes(history, tmp_path, monkeypatch, capsys, 
     run = importlib.import_module("run")
     monkeypatch.setattr(history, "FILE", tmp_path / "history.jsonl")
     monkeypatch.setattr(run, "HERE", tmp_path)
-    monkeypatch.setattr(run, "README", tmp_path / "README.md")
-    run.README.write_text(f"{run.BEGIN}\n{run.END}\n")
     monkeypatch.setattr(run, "measured", lambda name, quick, write: a_part("2026-03-01", a=0.5))
     (tmp_path / "mix_cost.py").touch()
     monkeypatch.setattr("sys.argv", ["run.py", "--only", "mix_cost", *flags])

@@ -223,7 +223,7 @@ def test_a_subclassed_model_is_refused_in_its_first_step_and_in_every_later_one(
     mixing.compile("sgd", LOSS, run_eagerly=eagerly)
     for _ in range(2):
         said = refused(lambda: mixing.fit(IDS.astype(np.float32), Y, verbose=0))
-        assert "MixModel: what is looked up" in said
+        assert "MixModel: token ids and categories, which are looked up by number" in said
         assert "reaches 'table' as it is" in said
     plain = MixModel(own(with_table=False), KMixupLayer(2, num_classes=2))
     plain.compile("sgd", LOSS, run_eagerly=eagerly)
@@ -232,8 +232,8 @@ def test_a_subclassed_model_is_refused_in_its_first_step_and_in_every_later_one(
 
 def test_a_subclassed_model_is_refused_when_its_means_are_taken():
     model, keyed = own(), own(x={"ids": IDS})
-    assert "RescaledModel: what is" in refused(lambda: RescaledModel(model, 1.0).adapt(IDS, Y))
-    assert "ApproximateMixupModel: what is" in refused(
+    assert "RescaledModel: token ids and categories" in refused(lambda: RescaledModel(model, 1.0).adapt(IDS, Y))
+    assert "ApproximateMixupModel: token ids and categories" in refused(
         lambda: ApproximateMixupModel(model, 1.0, terms=()).adapt(IDS.astype(np.float32), Y)
     )
     RescaledModel(keyed, 1.0, passthrough="ids").adapt({"ids": IDS, "age": np.ones((16, 1), np.float32)}, Y)
