@@ -36,7 +36,7 @@ class LabelConflicts(NamedTuple):
     """Mixtures whose nearest sample is of a class without part in the label.
 
     conflicts: how many, of `mixtures`. share: their ratio, in the confidence interval [low, high]. triples: the same
-    by classes mixed and met, `Conflict`s, the most frequent first. baseline: what the same pairs have unmixed.
+    by classes mixed and met, a `Conflict` each, the most frequent first. baseline: what the same pairs have unmixed.
     excess: share - baseline, what mixing adds, in the confidence interval [excess_low, excess_high].
     """
 

@@ -28,7 +28,7 @@ class IntrusionDistances(NamedTuple):
     """Distances of samples from the nearest mixture of other classes than theirs.
 
     minimum, mean: floats, over all samples. class_minimum, class_mean: `(classes,)` float64, over the samples of each
-    class, NaN for a class of none. distances: `(n,)` float64. nearest: `Intrusion`s of the nearest, nearest first.
+    class, NaN for a class of none. distances: `(n,)` float64. nearest: an `Intrusion` each, nearest first.
     """
 
     minimum: float
