@@ -74,8 +74,6 @@ def in_turn(
     Args:
         step: the number of this step, from 0. asked: asks the model. data: `(x, y, sample_weight)`.
     """
-    if every == 1:
-        return asked()
     leaves, _ = layer.converted(*data)
     wide = tf.float64 if image_of(leaves, axes).dtype == tf.float64 else tf.float32
     by_themselves = SpectralResidualSaliency(axes)

@@ -1,4 +1,4 @@
-"""Saliency asked of images made smaller, and made as large again: a pass then costs a fraction of a whole one."""
+"""Saliency asked of images made smaller, and made as large again: a pass then sees fewer places."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
