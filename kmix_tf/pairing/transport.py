@@ -23,7 +23,8 @@ class _GroupPairing(PairingStrategy):
     k: int = 1
 
     def __call__(self, features: Features, seed: Any, targets: Any = None) -> Pairing:
-        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
+        """Pairs a batch with itself. `features` is a list of numeric tensors or arrays `(batch, ...)`."""
+        features = self._leaves(features)
         size = tf.shape(features[0])[0]
         order = permutation(as_seed(seed), size)
         if self.mutual:
@@ -32,7 +33,16 @@ class _GroupPairing(PairingStrategy):
 
     def between(self, first: Features, second: Features) -> Pairing:
         """Pairs each row of `first` with one of `second`, a batch of equal size from another loader."""
+        first, second = self._leaves(first), self._leaves(second)
         return self._paired(tf.range(tf.shape(first[0])[0]), first, second, cyclic=False)
+
+    def _leaves(self, features: Any) -> list[tf.Tensor]:
+        """Features as tensors: users who call a pairing by hand have arrays."""
+        if not isinstance(features, list | tuple):
+            # Each row would pass for features of its own.
+            with _checks.speaking_as(self):
+                _checks.refuse("features", "a list of arrays (batch, ...), here [features]", features)
+        return [tf.convert_to_tensor(leaf) for leaf in features]
 
     def _matched(self, features: Features, ours: tf.Tensor, theirs: tf.Tensor) -> Pairing:
         """Which of `theirs` each of `ours` is paired with, rows of one batch, as those of two loaders are."""
@@ -173,8 +183,9 @@ class RandomPairing(_GroupPairing):
             _checks.refuse("with_itself", "False where mutual=True", with_itself)
 
     def __call__(self, features: Features, seed: Any, targets: Any = None) -> Pairing:
-        """Pairs a batch with itself. `features` are numeric tensors `(batch, ...)`."""
+        """Pairs a batch with itself. `features` is a list of numeric tensors or arrays `(batch, ...)`."""
         if not self.with_itself:
             return super().__call__(features, seed)
+        features = self._leaves(features)
         partner = permutation(as_seed(seed), tf.shape(features[0])[0])
         return Pairing(partner, tf.range(tf.size(partner)))

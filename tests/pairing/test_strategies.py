@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from kmix_tf import OptimalTransportPairing, RandomPairing
+from kmix_tf import NearestNeighborPairing, OptimalTransportPairing, RandomPairing
 
 COSTS = ["sqeuclidean", "euclidean"]
 # The chance that one statistical assertion fails for a right pairing, were its seeds chosen anew.
@@ -288,3 +288,28 @@ def test_other_costs_and_solvers_are_refused(argument, options, value):
     message = f"OptimalTransportPairing: {argument} must be one of {options}.*Received: {argument}="
     with pytest.raises(ValueError, match=message):
         OptimalTransportPairing(2, **{argument: value})
+
+
+IN_GROUPS = [
+    OptimalTransportPairing(2),
+    OptimalTransportPairing(2, solver="graph"),
+    OptimalTransportPairing(2, mutual=True),
+    NearestNeighborPairing(2),
+    RandomPairing(),
+    RandomPairing(with_itself=True),
+]
+
+
+@pytest.mark.parametrize("pairing", IN_GROUPS, ids=lambda pairing: type(pairing).__name__)
+class TestCalledByHand:
+    def test_arrays_are_taken_as_tensors_are(self, pairing):
+        x, other = noise(9), noise(9, seed=1)
+        np.testing.assert_array_equal(pairing([x], 1).partner, pairing([tf.constant(x)], 1).partner)
+        between = pairing.between([x], [other]).partner
+        np.testing.assert_array_equal(between, pairing.between([tf.constant(x)], [tf.constant(other)]).partner)
+
+    def test_an_array_alone_is_refused(self, pairing):
+        # Its rows would pass for leaves: three columns, three samples.
+        name = type(pairing).__name__
+        with pytest.raises(ValueError, match=rf"^{name}: features must be a list of arrays .*shape \(9, 3\)"):
+            pairing(noise(9, dimension=3), 1)
