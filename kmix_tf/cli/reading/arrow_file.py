@@ -92,13 +92,13 @@ def saved_table(path: pathlib.Path) -> Table:
             raise _several(path, read_json(path / SPLITS)["splits"])
         state = read_json(path / STATE)
         files = [within(path, part["filename"]) for part in state["_data_files"]]
+        refuse_links_out(path, files)
         is_selection = bool(state.get("_indices_files")) or not files
         classes = _classes(read_json(path / INFO) if (path / INFO).exists() else {})
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no saved dataset that can be read ({first_line(error)}).") from error
     if is_selection:
         raise UserError(f"{path} holds a selection of rows, or none. Save it after dataset.flatten_indices().")
-    refuse_links_out(path, files)
     with _told(path, arrow):
         names = _reader(files[0]).schema.names
 

@@ -33,6 +33,13 @@ def test_a_saved_table_whose_files_say_nothing_is_refused(state, file, tmp_path)
     assert "is no saved dataset that can be read" in refused(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["9" * 300, "a\0b"], ids=["long", "NUL"])
+def test_a_saved_table_names_what_can_be_no_file(name, tmp_path):
+    pytest.importorskip("pyarrow")
+    (tmp_path / "state.json").write_text(json.dumps({"_data_files": [{"filename": name}]}))
+    assert str(tmp_path) in refused(tmp_path)
+
+
 def sparse(path, dtype, shape):
     """An .npy of zeros that are not on the disk."""
     with path.open("wb") as file:
