@@ -170,6 +170,6 @@ class _told:
         return None
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
-        if isinstance(error, (self._arrow.ArrowException, OSError)):
+        if isinstance(error, (self._arrow.ArrowException, OSError, UnicodeDecodeError)):
             first = str(error).partition("\n")[0]
             raise UserError(f"{self._path} cannot be read ({first}).") from error

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import io
+import json
 import struct
 import zlib
 
@@ -259,6 +260,22 @@ def test_a_record_that_claims_what_is_not_there_never_reaches_tensorflow(length,
 def test_a_file_of_zeros_is_no_long_row_of_empty_records(packed, tmp_path):
     (tmp_path / "d.tfrecord").write_bytes(gzip.compress(bytes(2**20)) if packed else bytes(2**20))
     assert "a record is empty" in refused(tmp_path / "d.tfrecord")
+
+
+def test_a_record_whose_names_claim_more_than_there_is_never_reaches_tensorflow(tmp_path, monkeypatch):
+    # Its own parser reads beyond the end: now and then the process ended.
+    monkeypatch.setattr(tf.io, "parse_example", lambda *_: pytest.fail("it reached TensorFlow"))
+    label = tf.train.Feature(int64_list=tf.train.Int64List(value=[1]))
+    features = tf.train.Features(feature={"x": label, "label": label})
+    sound = tf.train.Example(features=features).SerializeToString()
+    assert sound.count(b"\n\x05label") == 1
+    with tf.io.TFRecordWriter(str(tmp_path / "d.tfrecord")) as writer:
+        writer.write(sound.replace(b"\n\x05label", b"\n\x80\x80\x80\x80el"))
+    spec = {name: {"dtype": "int64", "shape": []} for name in ("x", "label")}
+    (tmp_path / "s.json").write_text(json.dumps(spec))
+    assert "is no TFRecord file of examples that can be read" in refused(
+        tmp_path / "d.tfrecord", spec=str(tmp_path / "s.json")
+    )
 
 
 def test_an_image_in_a_record_that_claims_a_huge_size_is_refused(tmp_path):

@@ -40,6 +40,14 @@ def test_a_saved_table_names_what_can_be_no_file(name, tmp_path):
     assert str(tmp_path) in refused(tmp_path)
 
 
+def test_a_column_whose_name_is_no_text_is_refused(tmp_path):
+    arrow = pytest.importorskip("pyarrow")
+    with arrow.ipc.new_stream(str(tmp_path / "d.arrow"), arrow.schema([("kind", arrow.int32())])) as stream:
+        stream.write(arrow.record_batch({"kind": arrow.array([0, 1], arrow.int32())}))
+    (tmp_path / "d.arrow").write_bytes((tmp_path / "d.arrow").read_bytes().replace(b"kind", b"ki\xff\xff"))
+    assert "d.arrow cannot be read" in refused(tmp_path / "d.arrow")
+
+
 def sparse(path, dtype, shape):
     """An .npy of zeros that are not on the disk."""
     with path.open("wb") as file:
