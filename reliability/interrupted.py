@@ -192,7 +192,7 @@ def _until_met(arguments: Sequence[str], moment: float, number: int) -> Ended:
 def _told(ended: Sequence[Ended], held: Sequence[bool]) -> str:
     slowest = max(each.seconds for each in ended)
     judged = zip(ended, held, strict=True)
-    wrong = [f"{each.status}, {each.lines[-1:]}, left {each.left}" for each, is_held in judged if not is_held]
+    wrong = [f"{each.status}, {each.lines[:1]}, left {each.left}" for each, is_held in judged if not is_held]
     return f"gone {slowest:.1f} s after the signal at most" + (f"; not: {wrong[0]}" if wrong else "")
 
 

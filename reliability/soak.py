@@ -1,4 +1,4 @@
-"""An hour of mixing: whether memory grows, threads stay, callbacks pile up, and batches come as fast as at first.
+"""An hour of mixing: whether memory grows, threads stay, and batches take as long as at first.
 
 SOAK_MINUTES=3 python reliability/soak.py    # how long it takes, about; 60 is what is written
 
@@ -19,7 +19,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 from harness import Row, main
-from tensorflow.python.ops import script_ops
 
 import kmix_tf
 
@@ -35,7 +34,6 @@ tf.get_logger().setLevel("ERROR")
 
 def measure(short: bool) -> Iterator[Row]:
     """The rows."""
-    yield rebuilt(10 if short else 1000)
     seconds = SHORT_SECONDS if short else MINUTES * 60 / 3
     control = soaked({"no mix": pipeline(None, sizes_of(short))}, seconds / 4, short)
     yield from rows("in a pipeline", soaked(pipelines(short), seconds, short), control, short)
@@ -110,15 +108,15 @@ def sizes_of(short: bool) -> tuple[int, ...]:
 
 
 class Soak:
-    """What was seen: calls, and at each round the seconds, memory in MB, and threads."""
+    """What was seen: calls, and at each round the time, seconds of the processor, memory in MB, and threads."""
 
     def __init__(self) -> None:
         self.calls = 0
-        self.rounds: list[tuple[float, float, int]] = []
+        self.rounds: list[tuple[float, float, float, int]] = []
 
     def growth(self) -> float:
         """MB an hour, by least squares."""
-        times, memory, _ = np.array(self.rounds).T
+        times, _, memory, _ = np.array(self.rounds).T
         return float(np.polyfit(times - times[0], memory, 1)[0] * 3600) if len(times) > 2 else 0.0
 
     def threads(self) -> tuple[int, int]:
@@ -127,8 +125,11 @@ class Soak:
         return int(np.median(seen[:fifth])), int(np.median(seen[-fifth:]))
 
     def speed(self) -> float:
-        """Batches a second in the last tenth of the rounds, of those in the first."""
-        took = np.diff([began for began, *_ in self.rounds])
+        """Batches a second of the processor in the last tenth of the rounds, of those in the first.
+
+        Of its own time: what else the machine does comes and goes.
+        """
+        took = np.diff([seconds for _, seconds, *_ in self.rounds])
         tenth = max(len(took) // 10, 1)
         return float(np.median(took[:tenth]) / np.median(took[-tenth:]))
 
@@ -145,7 +146,7 @@ def soaked(calls: dict[str, Callable[[], None]], seconds: float, short: bool) ->
             for _ in range(times):
                 call()
         found.calls += len(calls) * times
-        found.rounds.append((time.monotonic(), megabytes(), os_threads()))
+        found.rounds.append((time.monotonic(), time.process_time(), megabytes(), os_threads()))
         if len(found.rounds) % 50 == 0:
             gc.collect()
     return found
@@ -165,46 +166,10 @@ def rows(where: str, found: Soak, control: Soak, short: bool) -> Iterator[Row]:
     )
     first, last = found.threads()
     yield Row(f"threads {where}: as many at the end", 1, int(last <= first + 2), "", f"{first}, then {last}")
-    speed = found.speed()
+    speed, of_control = found.speed(), control.speed()
     held = int(short or speed > SLOWER)
-    yield Row(
-        f"speed {where}: as at the beginning", 1, held, f"{control.speed():.2f}", f"{speed:.2f} of it at the end"
-    )
-
-
-def rebuilt(times: int) -> Row:
-    """Pipelines with a callback to the host, built, read and dropped again: two each time.
-
-    `tf.numpy_function` wraps what it calls anew in each graph, and the outermost graph holds the wrapper for good.
-    """
-    batch = tf.random.stateless_uniform([16, 4, 6, 1], [0, 1]), tf.range(16) % 3
-    layer = layers()["host k-mixup"]()
-
-    def bare(x: tf.Tensor, y: tf.Tensor) -> tf.Tensor:
-        return tf.numpy_function(np.negative, [x], tf.float32, stateful=False)
-
-    kinds = {"bare": lambda data: data.map(bare).map(lambda x: x).map(lambda x: x)}
-    kinds["ours"] = lambda data: data.map(layer)
-    kinds["mix"] = lambda data: data.apply(kmix_tf.mix(layer, seed=0))
-    left: dict[str, list[int]] = {name: [] for name in kinds}
-    memory = []
-    for _ in range(times):
-        for name, build in kinds.items():
-            before = registered()
-            next(iter(build(tf.data.Dataset.from_tensors(batch).repeat(4))))
-            left[name].append(registered() - before)
-        memory.append(megabytes())
-    held, half = sum(a <= 2 and b <= 2 for a, b in zip(left["ours"], left["mix"], strict=True)), times // 2
-    told = f"{memory[half] - memory[0]:+.0f} MB over the first half, {memory[-1] - memory[half]:+.0f} over the second"
-    mean = {name: f"{np.mean(counts):.1f}" for name, counts in left.items()}
-    told += f"; left by a map {mean['ours']}, by mix {mean['mix']}"
-    return Row("pipelines rebuilt: at most two callbacks left by each", times, held, f"{mean['bare']} left", told)
-
-
-def registered() -> int:
-    """Functions that TensorFlow holds to call back."""
-    gc.collect()
-    return script_ops._py_funcs.size()
+    tried = f"batches {where} per second of the processor: as at the beginning"
+    yield Row(tried, 1, held, f"{of_control:.2f}", f"{speed:.2f} of it at the end")
 
 
 def megabytes() -> float:
