@@ -42,8 +42,7 @@ def compiled(function: Callable) -> Callable:
 
 def _compiled(function: Callable, features: int | None) -> Callable:
     """features: how many of the first arguments are `(batch, ...)` and else alike from batch to batch; None: all."""
-    run_compiled = tf.function(function, jit_compile=True, autograph=False, reduce_retracing=True)
-    run_plain = tf.function(function, autograph=False, reduce_retracing=True)
+    run_compiled, run_plain = _traced(function, jit_compile=True), _traced(function, jit_compile=None)
     sizes = _Sizes()
 
     @functools.wraps(function)
@@ -52,6 +51,14 @@ def _compiled(function: Callable, features: int | None) -> Callable:
         return (run_compiled if is_compiled else run_plain)(*tensors, **static)
 
     return call
+
+
+def _traced(function: Callable, jit_compile: bool | None) -> Callable:
+    """A graph for each layer, shape and dtype, made by one function for all: no fault, of which TensorFlow would warn."""
+    made = tf.function(function, jit_compile=jit_compile, autograph=False, reduce_retracing=True)
+    # Private: where it is unknown, TensorFlow warns.
+    made._omit_frequent_tracing_warning = True
+    return made
 
 
 class _Sizes:

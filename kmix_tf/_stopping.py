@@ -68,6 +68,7 @@ def _stop(number: int, frame: Any = None) -> None:
     for undo in reversed(_to_undo):
         with contextlib.suppress(Exception):
             undo()
+    _remove_generated()
     with contextlib.suppress(OSError):
         os.write(2, b"kmix-tf: stopped.\n")
     # Not by way of what Python does at its end, which waits for threads and speaks of what was left.
@@ -80,6 +81,14 @@ def _end_children() -> None:
         with contextlib.suppress(Exception):
             child.kill()
             child.join(5)
+
+
+def _remove_generated() -> None:
+    """TensorFlow writes Python files for what it traces, and would take them away at Python's end."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith("__autograph_generated_file"):
+            with contextlib.suppress(OSError, TypeError):
+                os.unlink(getattr(module, "__file__", None))  # type: ignore[arg-type]
 
 
 @contextlib.contextmanager
