@@ -90,3 +90,24 @@ def test_a_seed_gives_one_mixture_whichever_way_a_size_goes(monkeypatch, make):
     monkeypatch.setattr(_graph, "_MOST_SIZES", 1)
     for ours, theirs in zip(plain, make()(x, y, seed=3), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-7)
+
+
+HANDLED = """
+import logging
+import tensorflow as tf
+from kmix_tf import KMixupLayer
+
+said = []
+handler = logging.Handler()
+handler.emit = lambda record: said.append(record.getMessage())
+tf.get_logger().addHandler(handler)
+x, y = tf.random.stateless_uniform([16, 8, 8, 1], [0, 1]), tf.range(16) % 3
+for k in range(1, 8):
+    KMixupLayer(k, num_classes=3)(x, y)
+print(*said)
+"""
+
+
+def test_tensorflow_does_not_warn_of_graphs_that_one_function_makes_for_many_layers(elsewhere):
+    # It says so twice in a process, and no more.
+    assert elsewhere(HANDLED).split() == []
