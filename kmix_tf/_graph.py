@@ -54,7 +54,7 @@ def _compiled(function: Callable, features: int | None) -> Callable:
 
 
 def _traced(function: Callable, jit_compile: bool | None) -> Callable:
-    """A graph for each layer, shape and dtype: of one function for all, and no fault, though TensorFlow would warn."""
+    """A graph for each layer, shape and dtype, all of one function: no fault, though TensorFlow would warn of it."""
     made = tf.function(function, jit_compile=jit_compile, autograph=False, reduce_retracing=True)
     # Private: where it is unknown, TensorFlow warns.
     made._omit_frequent_tracing_warning = True

@@ -122,6 +122,9 @@ def check(case: Case) -> None:
 
 # How many seeds share what was compiled.
 SEEDS = 4
+# AlignMix' plans are of costs over epsilon, 10^5 for integers up to 127: half of the last bit of the features moves its
+# mixtures by a thousandth in plain ops alone.
+ROUNDING = {"AlignMixBlend": 1e-2}
 
 
 def check_traced(case: Case, is_compiled: bool) -> int:
@@ -149,7 +152,8 @@ def check_traced(case: Case, is_compiled: bool) -> int:
         tf.config.run_functions_eagerly(False)
         result = traced(seed, *leaves)
         tf.config.run_functions_eagerly(True)
-        same(result, call(seed, *leaves), 1e-4, "under XLA" if is_compiled else "in a graph")
+        rounding = ROUNDING.get(case.kind, 1e-4)
+        same(result, call(seed, *leaves), rounding, "under XLA" if is_compiled else "in a graph")
     return SEEDS
 
 
