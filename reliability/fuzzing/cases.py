@@ -122,7 +122,7 @@ def check(case: Case) -> None:
 
 # How many seeds share what was compiled.
 SEEDS = 4
-# AlignMix' plans are of costs over epsilon, 10^5 for integers up to 127: half of the last bit of features moves mixtures
+# AlignMix' plans are of costs over epsilon, 10^5 for integers up to 127: half of features' last bit moves mixtures
 # by a thousandth, in plain ops alone.
 ROUNDING = {"AlignMixBlend": 1e-2}
 
