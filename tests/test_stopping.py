@@ -67,6 +67,19 @@ with stopping.undoing(undo("first ")), stopping.undoing(broken), stopping.undoin
     assert (tmp_path / "undone").read_text() == "second first "
 
 
+def test_what_tensorflow_generated_is_taken_away(tmp_path):
+    program = """
+import tempfile
+tempfile.tempdir = str(here)
+from tensorflow.python.autograph.pyct import loader
+loader.load_source("x = 1", delete_on_exit=True)
+assert len(list(here.glob("*.py"))) == 1
+send()
+"""
+    assert ended(program, tmp_path).returncode == 130
+    assert not list(tmp_path.glob("*.py"))
+
+
 def test_what_is_held_is_not_cut_in_two(tmp_path):
     program = """
 with stopping.held():
