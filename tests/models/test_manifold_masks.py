@@ -329,8 +329,8 @@ def test_series_padded_for_a_masking_layer_are_mixed_after_it():
     ids, y = tokens("right")
     x = np.random.default_rng(3).normal(size=(*ids.shape, 2)).astype(np.float32) * (ids != 0)[..., np.newaxis]
     keras.utils.set_random_seed(1)
-    masking, dense, lstm, last = L.Masking(name="masking"), L.Dense(WIDTH, name="dense"), L.LSTM(3), L.Dense(CLASSES, name="last")
-    model = keras.Sequential([keras.Input((None, 2)), masking, dense, lstm, last])
+    dense, lstm, last = L.Dense(WIDTH, name="dense"), L.LSTM(3), L.Dense(CLASSES, name="last")
+    model = keras.Sequential([keras.Input((None, 2)), L.Masking(name="masking"), dense, lstm, last])
     mix = LocalMixupLayer(num_classes=CLASSES, weight=ExponentialWeight(0.0), scope="sample")
     features, masks, labels = mixed_by_hand(np.asarray(dense(x)), ids != 0, y, mix)
     expected = loss_of(last(lstm(tf.constant(features, tf.float32), mask=tf.constant(masks))), labels)
