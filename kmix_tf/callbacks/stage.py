@@ -13,7 +13,7 @@ from kmix_tf.models.first_pass import first_pass
 from kmix_tf.models.manifold.model import ManifoldMixModel
 from kmix_tf.models.manifold.step import MixingStep
 from kmix_tf.models.mixing import MixModel
-from kmix_tf.models.salient import salient_axes
+from kmix_tf.models.salient import in_turn, salient_axes
 from kmix_tf.models.wrapper import MixingWrapper
 
 # Mixes a batch (x, y, sample_weight), given it, a seed and the number of steps before.
@@ -68,11 +68,17 @@ def _of_mix_model(model: MixModel) -> Mix:
         return model.mix
 
     def mix(batch: tuple[Any, Any, Any], seed: tf.Tensor, step: Any) -> Any:
-        # As in inference, which leaves no trace in the model.
-        added = not model.loss
-        sizes, shrink = model.smoothing, model.saliency_shrink
-        found = first_pass(model, axes, batch, with_weights=False, with_added=added, smoothing=sizes, shrink=shrink)
-        return model.layer.mixed(*batch, training=True, seed=seed, step=step, saliency=found.saliency)
+        def asked() -> tf.Tensor:
+            # As in inference, which leaves no trace in the model.
+            sizes, shrink, added = model.smoothing, model.saliency_shrink, not model.loss
+            told = first_pass(
+                model, axes, batch, with_weights=False, with_added=added, smoothing=sizes, shrink=shrink
+            )
+            return told.saliency
+
+        every, layer = model.saliency_every, model.layer
+        saliency = asked() if every == 1 else in_turn(tf.convert_to_tensor(step), every, asked, layer, axes, batch)
+        return layer.mixed(*batch, training=True, seed=seed, step=step, saliency=saliency)
 
     return mix
 

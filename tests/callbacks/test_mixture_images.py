@@ -16,6 +16,7 @@ from kmix_tf import (
     MixModel,
     MixtureImages,
     SaliencyMixLayer,
+    SpectralResidualSaliency,
     ThresholdWeight,
     mix,
 )
@@ -56,8 +57,8 @@ def mapped(layer):
     return compiled(network()), batches().map(layer)
 
 
-def stepped(layer):
-    return compiled(MixModel(network(), layer, seed=0)), batches()
+def stepped(layer, **options):
+    return compiled(MixModel(network(), layer, seed=0, **options)), batches()
 
 
 def fitted(model, data, *callbacks, epochs=2, **options):
@@ -315,6 +316,19 @@ def test_a_saliency_mix_shows_what_the_model_finds_salient():
     own = np.mean(seen.mixed_x["features"] == seen.x["features"], axis=(1, 2, 3))
     apart = seen.partner != seen.sample
     np.testing.assert_allclose(seen.ratio[apart], own[apart], atol=1e-6)
+
+
+def test_it_shows_whose_saliency_the_next_step_would_take():
+    # The model is asked in the first step alone, so that from then on mixtures are those by the images' own saliency.
+    asked_once = {"saliency": None}, {"saliency_every": 10**6}
+    shown = []
+    for source, options in (asked_once, ({"saliency": SpectralResidualSaliency()}, {}), ({"saliency": None}, {})):
+        model, data = stepped(SaliencyMixLayer(num_classes=3, **source), **options)
+        shown.append(MixtureImages(times=False))
+        fitted(model, data, shown[-1], epochs=1)
+    once, by_images, by_model = (each.mixtures[""].mixed_x["features"] for each in shown)
+    np.testing.assert_allclose(once, by_images, atol=1e-6)
+    assert np.abs(once - by_model).max() > 0.1
 
 
 @pytest.mark.parametrize("jit_compile", [False, pytest.param(True, marks=pytest.mark.matrix)])
