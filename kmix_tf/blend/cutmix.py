@@ -15,6 +15,9 @@ from kmix_tf.blend.linear import has_interpolations, interpolate_leaf, interpola
 from kmix_tf.blend.shared import SCOPES, shared_by_pairs
 from kmix_tf.seeding import as_seed, random_uniform
 
+# In units of the whole: more than rounding moves an edge by, far less than a place is wide.
+_ON_EDGE = 2.0**-21
+
 
 class Boxes(NamedTuple):
     """Boxes in units of the whole: centre, float32 `(batch, axes)` in [0, 1), shared by all interpolations, or
@@ -42,10 +45,11 @@ def boxes_round(centre: tf.Tensor, ratio: tf.Tensor) -> Boxes:
 def inside_box(boxes: Boxes, sizes: Sequence[Any]) -> list[tf.Tensor]:
     """For each axis, of so many elements, which of them have their middle in the box: bool, side's shape x elements.
 
-    What lies beyond the edge is cut off: boxes are clipped.
+    What lies beyond the edge is cut off: boxes are clipped. A middle on the lower edge is inside, on the upper one
+    not, so that boxes round middles have whole sizes, and rounding decides nothing.
     """
     half = boxes.side[..., tf.newaxis] / 2
-    centres = tf.split(boxes.centre, len(sizes), axis=-1)
+    centres = tf.split(boxes.centre - _ON_EDGE, len(sizes), axis=-1)
     return [tf.abs(middles(size) - centre) < half for size, centre in zip(sizes, centres, strict=True)]
 
 

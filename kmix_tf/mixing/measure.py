@@ -53,6 +53,8 @@ def _chosen(batch: Batch, match_on: Sequence[str], embedding: Callable | None) -
     # A Keras model is asked as in inference, so that dropout and batch statistics stay out of distances.
     answer = ask_model(embedding, x) if isinstance(embedding, keras.layers.Layer) else values_of(embedding(x))
     found = [("embedding(features)", leaf) for leaf in checked_leaves("embedding(features)", answer)]
+    if not found:
+        _checks.refuse("embedding(features)", "a tensor (batch, ...), or a structure of them", answer)
     checks = require_all(equal_length([(FEATURES, batch.tensors(FEATURES)[0]), *found]))
     return after(checks, [tf.stop_gradient(leaf) for _, leaf in found])
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from kmix_tf import _checks
 from kmix_tf._graph import after, at_least_float32, numbers_of, require
-from kmix_tf.decision import Configured, require_arguments
+from kmix_tf.decision import Configured, Decision, require_arguments
 from kmix_tf.saliency.fallback import tell_of_fallback
 
 Source = Callable[[Sequence[tf.Tensor], Any], tf.Tensor]
@@ -53,6 +53,8 @@ def as_source(value: Any) -> Source | None:
             value,
             TypeError,
         )
+    if isinstance(value, Decision):
+        _checks.refuse("saliency", f"{rule}, and no {value.kind}", value, TypeError)
     if isinstance(value, type):
         _checks.refuse("saliency", f"an object: with brackets, {value.__name__}(...)", value, TypeError)
     if _checks.function("saliency", value) is not None and not isinstance(value, SaliencySource):

@@ -34,6 +34,11 @@ def double(features: Any) -> Any:
     return features * 2.0
 
 
+def uniform(shape: Any, seed: Any) -> tf.Tensor:
+    """Draws that are the same in plain ops and under XLA, as TensorFlow's are not by default."""
+    return tf.random.stateless_uniform(shape, seed, alg="philox")
+
+
 def weight(rng: np.random.Generator) -> Any:
     """A weight by distance, or None."""
     far = one_of(rng, ["keep", "drop"])
@@ -84,7 +89,7 @@ def ratio(rng: np.random.Generator, paired: Any) -> Any:
             lambda: kmix_tf.BetaRatio(one_of(rng, ALPHAS), scope, times),
             lambda: kmix_tf.DistanceWarpedRatio(one_of(rng, ALPHAS[2:7]), interpolations=times),
             lambda: kmix_tf.UniformRatio(0.25, 1.0, scope, times),
-            lambda: kmix_tf.DistributionRatio(tf.random.stateless_uniform, scope, times),
+            lambda: kmix_tf.DistributionRatio(uniform, scope, times),
         ],
     )()
 

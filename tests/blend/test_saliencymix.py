@@ -154,6 +154,22 @@ def test_identical_images_give_the_image_itself_and_a_ratio_of_one_pastes_nothin
     assert (none.mask.numpy() == 1).all()
 
 
+@pytest.mark.parametrize("eagerly", [True, False], ids=["plain", "compiled"])
+@pytest.mark.parametrize("size", [5, 6, 224])
+def test_a_box_as_large_as_the_image_has_its_size_wherever_it_is(size, eagerly):
+    # Where the size is even, its edges are on middles of places: in whole numbers, one is inside and one is not.
+    peaks = np.arange(size)
+    saliency = tf.constant(np.eye(size, dtype=np.float32))
+    x = tf.zeros([size, size, 1])
+    tf.config.run_functions_eagerly(eagerly)
+    try:
+        mask = SaliencyMixBlend(axes=1)([x], [x], tf.range(size), tf.zeros([size]), 1, (saliency, saliency)).mask
+    finally:
+        tf.config.run_functions_eagerly(False)
+    within = np.array([[2 * peak - size <= 2 * place < 2 * peak + size for place in peaks] for peak in peaks])
+    np.testing.assert_array_equal(np.asarray(mask) == 0, within)
+
+
 def test_of_equal_places_one_is_drawn_and_any_as_likely():
     count = 3000
     centre = salient_centre(tf.ones([count, 4, 5]), seed=3).numpy()

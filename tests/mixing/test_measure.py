@@ -128,6 +128,12 @@ def test_an_embedding_that_loses_the_batch_is_refused_by_name():
         measured(TABLE, embedding=tf.reduce_sum)
 
 
+@pytest.mark.parametrize("nothing", [{}, [], ()], ids=str)
+def test_an_embedding_that_returns_an_empty_structure_is_refused_by_name(nothing):
+    with pytest.raises(ValueError, match=r"MixLayer: embedding\(features\) must be a tensor \(batch, ...\), or a"):
+        measured(TABLE, embedding=lambda x: nothing)
+
+
 def test_an_embedding_that_returns_nothing_is_refused_by_name():
     with pytest.raises(TypeError, match=r"MixLayer: embedding\(features\) must be a tensor"):
         measured(TABLE, embedding=lambda x: None)

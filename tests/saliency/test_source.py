@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from kmix_tf import BetaRatio, CutMixBlend, RandomPairing, SaliencyMixLayer
 from kmix_tf._images import image_of
 from kmix_tf.saliency import (
     SpectralResidualSaliency,
@@ -34,6 +35,12 @@ RNG = np.random.default_rng(3)
 def test_functions_that_were_not_made_for_lists_are_told_so(source, received):
     with pytest.raises(TypeError, match=rf"kmix_tf: saliency must be a callable .* of lists of tensors.*{received}"):
         ask(source, [IMAGE], None, 2)
+
+
+@pytest.mark.parametrize("decision", [BetaRatio(), RandomPairing(), CutMixBlend()], ids=["ratio", "pairing", "blend"])
+def test_another_decision_is_no_source(decision):
+    with pytest.raises(TypeError, match=rf"saliency must be a callable .*, and no {decision.kind}\. Received"):
+        SaliencyMixLayer(saliency=decision)
 
 
 @given(
