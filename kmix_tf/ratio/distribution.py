@@ -20,9 +20,9 @@ class DistributionRatio(RatioStrategy):
     Args:
         sample: a callable `(shape, seed) -> float tensor` of that shape, with values in [0, 1], such that l and 1 - l
             are equally likely (which is not checked). `shape` is an int32 tensor, `seed` int32 `(2,)`; the same seed
-            must give the same draws, so use TensorFlow's stateless ops, with `alg="philox"`: without it XLA draws
-            other numbers than plain ops do. To be saved with a layer it must be registered with
-            `keras.saving.register_keras_serializable`.
+            must give the same draws, so use TensorFlow's stateless ops. Of those, XLA draws other numbers than plain
+            ops do, whatever `alg` they are told: compiled, one seed then gives another mixture. To be saved with a
+            layer it must be registered with `keras.saving.register_keras_serializable`.
         scope, interpolations: as in `BetaRatio`.
 
     Raises:
@@ -33,7 +33,7 @@ class DistributionRatio(RatioStrategy):
 
     Example:
         >>> def arcsine(shape, seed):
-        ...     return tf.sin(tf.random.stateless_uniform(shape, seed, alg="philox") * np.pi / 2) ** 2
+        ...     return tf.sin(tf.random.stateless_uniform(shape, seed) * np.pi / 2) ** 2
         >>> DistributionRatio(arcsine, scope="sample")(tf.range(4), seed=3).shape
         TensorShape([4])
     """

@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from fuzzing.batches import CLASSES, Batch, one_of
 
 import kmix_tf
+from kmix_tf.seeding import random_uniform  # the same under XLA, as TensorFlow's own is not
 
 ALPHAS = (1e-3, 1e-2, 0.2, 1.0, 1.0, 1.0, 4.0, 100.0, 1e6)
 # Layers that cut or fade by place, and what each may be told besides.
@@ -32,11 +32,6 @@ def half(image: Any) -> Any:
 def double(features: Any) -> Any:
     """The decoder that belongs to it."""
     return features * 2.0
-
-
-def uniform(shape: Any, seed: Any) -> tf.Tensor:
-    """Draws that are the same in plain ops and under XLA, as TensorFlow's are not by default."""
-    return tf.random.stateless_uniform(shape, seed, alg="philox")
 
 
 def weight(rng: np.random.Generator) -> Any:
@@ -89,7 +84,7 @@ def ratio(rng: np.random.Generator, paired: Any) -> Any:
             lambda: kmix_tf.BetaRatio(one_of(rng, ALPHAS), scope, times),
             lambda: kmix_tf.DistanceWarpedRatio(one_of(rng, ALPHAS[2:7]), interpolations=times),
             lambda: kmix_tf.UniformRatio(0.25, 1.0, scope, times),
-            lambda: kmix_tf.DistributionRatio(uniform, scope, times),
+            lambda: kmix_tf.DistributionRatio(random_uniform, scope, times),
         ],
     )()
 
