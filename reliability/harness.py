@@ -84,7 +84,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> str:
     for row in rows:
         held = f"{row['held']:,}" if row["held"] == row["times"] else f"**{row['held']:,}**"
         cells = (row["tried"], f"{row['times']:,}", held, row["control"], row["numbers"])
-        lines.append("| " + " | ".join(cells) + " |")
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines)
 
 
