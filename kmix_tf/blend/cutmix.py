@@ -15,7 +15,7 @@ from kmix_tf.blend.linear import has_interpolations, interpolate_leaf, interpola
 from kmix_tf.blend.shared import SCOPES, shared_by_pairs
 from kmix_tf.seeding import as_seed, random_uniform
 
-# In units of the whole: more than rounding moves an edge by, far less than a place is wide.
+# In units of the whole: more than rounding moves an edge by, less than a place is wide where an axis has a million.
 _ON_EDGE = 2.0**-21
 
 
