@@ -53,7 +53,15 @@ def measure(quick: bool, rounds: int | None) -> dict:
 def goals(results: dict) -> list[dict]:
     """Every preset starts as soon as the peer does."""
     rows = {name: row for name, row in results["iterator"].items() if "ratio" in row and name != PEER}
-    return [harness.goal(f"iter(), {name}", row["ratio"], 1.0, f"of {PEER}") for name, row in rows.items()]
+    return [
+        harness.goal(f"iter(), {name}", row["ratio"], 1.0, f"of {PEER}", because=_size(results["parts"], name))
+        for name, row in rows.items()
+    ]
+
+
+def _size(parts: dict, name: str) -> str:
+    """What each iterator copies."""
+    return f"{parts[name]['nodes']:,} nodes to copy; the peer has {parts[PEER]['nodes']:,}"
 
 
 def markdown(results: dict) -> str:

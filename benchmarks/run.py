@@ -1,7 +1,7 @@
 """The benchmark suite: all parts one after another, each in a process of its own, and which goals are met.
 
     python benchmarks/run.py                           # the tables and the goals on the terminal
-    python benchmarks/run.py --write                   # also <part>.md and .json, goals.md, history.jsonl
+    python benchmarks/run.py --write                   # also <part>.md and .json, goals.md, history, README
     python benchmarks/run.py --only mix_cost growth    # these parts alone
     python benchmarks/run.py --json                    # for machines: {part: what it measured}
     python benchmarks/run.py --quick                   # that all parts run: tiny sizes, numbers of no worth
@@ -11,32 +11,15 @@ goals.md holds the goals of all parts that were ever written, so parts can be me
 
 import argparse
 import json
-import pathlib
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+import goals
 import history
-
-HERE = pathlib.Path(__file__).parent
-# In the order in which they run. Each is a module as harness.py says; one that is not there is left out. footprint.py
-# is not among them: written by the way, its stored table would take in every growth that it is there to show.
-PARTS = (
-    "mix_cost",
-    "stage_profile",
-    "stage_memory",
-    "growth",
-    "assignment",
-    "match_at",
-    "match_at_training",
-    "puzzle",
-    "epoch_start",
-    "first_call",
-    "training",
-    "model_cost",
-    "accelerator",
-)
+import readme
+from goals import HERE, PARTS
 
 
 def measured(name: str, quick: bool, write: bool) -> dict[str, Any] | None:
@@ -49,61 +32,6 @@ def measured(name: str, quick: bool, write: bool) -> dict[str, Any] | None:
     if part.returncode:
         return None
     return json.loads(part.stdout[part.stdout.index("{") :])
-
-
-def written() -> dict[str, Any]:
-    """What has been measured before and lies beside the parts."""
-    files = {name: HERE / f"{name}.json" for name in PARTS}
-    return {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
-
-
-def verdict(goal: Mapping[str, Any]) -> str:
-    """In a word, or two."""
-    if goal["measured"] is None:
-        return "not measured"
-    return "met" if goal["measured"] <= goal["at_most"] else "missed"
-
-
-def goals_table(parts: Mapping[str, Any]) -> str:
-    """The goals of all parts, in Markdown."""
-    rows = ["| goal | at most | measured | | bound | what the bound is of |", "|---|--:|--:|---|--:|---|"]
-    for name, part in parts.items():
-        for goal in part.get("goals", []):
-            cells = (_shown(goal[key]) for key in ("at_most", "measured", "bound"))
-            at_most, number, bound = cells
-            rows.append(
-                f"| [{goal['goal']}]({name}.md) | {at_most} {goal['unit']} | {number} | {verdict(goal)} | {bound} | "
-                f"{goal['because']} |"
-            )
-    return "\n".join(rows)
-
-
-def _shown(value: float | None) -> str:
-    return "" if value is None else f"{value:.3g}"
-
-
-def goals_page(parts: Mapping[str, Any]) -> str:
-    """goals.md: the table, how many are met, and where each part was measured."""
-    verdicts = [verdict(goal) for part in parts.values() for goal in part.get("goals", [])]
-    machines = dict.fromkeys(_where(part["machine"]) for part in parts.values() if part.get("goals"))
-    return "\n".join(
-        [
-            "# Goals",
-            "",
-            f"Of {len(verdicts)} goals, {verdicts.count('met')} are met, {verdicts.count('missed')} missed, "
-            f"{verdicts.count('not measured')} not measured. Written by `python benchmarks/run.py --write`, from "
-            f"what the parts measured on {'; '.join(machines)}. Bound: what no implementation can leave out, as the "
-            "part measured it, in the same unit. Where a stage's time goes is in "
-            "[stage_profile.md](stage_profile.md).",
-            "",
-            goals_table(parts),
-            "",
-        ]
-    )
-
-
-def _where(machine: Mapping[str, Any]) -> str:
-    return f"{machine['processor']}, {machine['cores']} cores, TensorFlow {machine['tensorflow']}, {machine['date']}"
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -132,10 +60,12 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(parts))
     else:
-        print(goals_table(parts))
+        print(goals.table(parts))
     if arguments.write:
         history.append(parts)
-        (HERE / "goals.md").write_text(goals_page(written()))
+        kept = goals.written()
+        (HERE / "goals.md").write_text(goals.page(kept))
+        readme.write(kept)
     if failed:
         sys.exit(f"These parts failed: {', '.join(failed)}.")
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -113,15 +114,15 @@ def test_ratios_are_of_rounds_that_both_had():
 
 
 def test_goals_are_met_missed_or_not_measured():
-    run, goal = part("run"), part("harness").goal
-    goals = [
+    goals, goal = part("goals"), part("harness").goal
+    measured = [
         goal("met", 0.5, 0.5, "copies"),
         goal("missed", 0.51, 0.5, "", 0.4, "a copy"),
         goal("neither", None, 1.0),
     ]
-    assert [run.verdict(each) for each in goals] == ["met", "missed", "not measured"]
+    assert [goals.verdict(each) for each in measured] == ["met", "missed", "not measured"]
     machine = {"processor": "P", "cores": 2, "tensorflow": "2", "date": "today"}
-    page = run.goals_page({"growth": {"goals": goals, "machine": machine}, "puzzle": {"machine": machine}})
+    page = goals.page({"growth": {"goals": measured, "machine": machine}, "puzzle": {"machine": machine}})
     assert "Of 3 goals, 1 are met, 1 missed, 1 not measured" in page
     table = [line for line in page.splitlines() if line.startswith("|")]
     assert len(table) == 5 and {line.count("|") for line in table} == {7}
@@ -157,5 +158,29 @@ def test_the_figure_is_drawn(tmp_path):
 
 
 def test_the_page_of_goals_shows_what_was_written():
-    run = part("run")
-    assert (ROOT / "goals.md").read_text() == run.goals_page(run.written())
+    goals = part("goals")
+    assert (ROOT / "goals.md").read_text() == goals.page(goals.written())
+
+
+def test_the_readme_shows_what_was_written():
+    readme, kept = part("readme"), part("goals").written()
+    text = readme.README.read_text()
+    assert readme.PLACE.search(text)[0] == readme.text(kept)
+    of_mixes = kept["mix_cost"]["goals"]
+    assert len(re.findall(r"\([\d.]+, [\d.]+\)", readme.table(of_mixes))) == len(of_mixes)
+
+
+def test_the_readmes_costs_are_written_into_their_place(tmp_path):
+    readme, goal = part("readme"), part("harness").goal
+    names = [f"CutMixLayer(), {shape}" for shape in ("128 images 32x32x3", "64 images 224x224x3")]
+    measured = [goal(names[0], 0.456, 0.5, "", 0.1, "a copy"), goal(names[1], 0.51, 0.5, "", 0.25, "a copy")]
+    machine = {"processor": "P", "cores": 2, "date": "today"}
+    file = tmp_path / "README.md"
+    file.write_text("before\n<!-- costs -->\nold\n<!-- /costs -->\nafter\n")
+    readme.write({"growth": {"machine": machine}}, file)
+    assert "old" in file.read_text()
+    readme.write({"mix_cost": {"goals": measured, "machine": machine}}, file)
+    text = file.read_text()
+    assert text.startswith("before\n<!-- costs -->\n") and text.endswith("<!-- /costs -->\nafter\n")
+    assert "old" not in text and "**0.46** (0.5, 0.10)" in text and "| 0.51 (0.5, 0.25) |" in text
+    assert "all 2 goals" in text and "1 are met" in text
