@@ -176,11 +176,11 @@ def test_the_readmes_costs_are_written_into_their_place(tmp_path):
     measured = [goal(names[0], 0.456, 0.5, "", 0.1, "a copy"), goal(names[1], 0.51, 0.5, "", 0.25, "a copy")]
     machine = {"processor": "P", "cores": 2, "date": "today"}
     file = tmp_path / "README.md"
-    file.write_text("before\n<!-- costs -->\nold\n<!-- /costs -->\nafter\n")
+    file.write_text("before\n<!-- costs -->\nbefore then\n<!-- /costs -->\nafter\n")
     readme.write({"growth": {"machine": machine}}, file)
-    assert "old" in file.read_text()
+    assert "before then" in file.read_text()
     readme.write({"mix_cost": {"goals": measured, "machine": machine}}, file)
     text = file.read_text()
     assert text.startswith("before\n<!-- costs -->\n") and text.endswith("<!-- /costs -->\nafter\n")
-    assert "old" not in text and "**0.46** (0.5, 0.10)" in text and "| 0.51 (0.5, 0.25) |" in text
+    assert "before then" not in text and "**0.46** (0.5, 0.10)" in text and "| 0.51 (0.5, 0.25) |" in text
     assert "all\n2 goals" in text and "1 are met" in text
