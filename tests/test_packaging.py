@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import tarfile
+import tomllib
 import zipfile
 
 import pytest
@@ -115,6 +116,13 @@ def test_coverage_is_told_by_package_and_counts_branches(monkeypatch, capsys):
     with pytest.raises(SystemExit, match="Less than 90 %"):
         coverage_table.main()
     assert "| batch | 90 | 96.7 % | 40 | 90.0 % |" in capsys.readouterr().out
+
+
+def test_coverage_leaves_out_the_same_folders_wherever_a_program_of_a_test_runs():
+    omitted = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["run"]["omit"]
+    for pattern in omitted:
+        assert pattern.startswith("*/kmix_tf/"), f"{pattern} would be read from the folder in which the program runs"
+        assert list(ROOT.glob(pattern.removeprefix("*/"))), f"{pattern} names nothing"
 
 
 LOCKS = {"newest": ("dev", "docs", "examples", "plot", "cli"), "addons": ("addons", "dev", "examples", "plot", "cli")}
