@@ -1,6 +1,7 @@
 """The few places where Keras 2 and Keras 3 differ. Everything else is shared."""
 
 import functools
+import inspect
 from typing import Any
 
 import keras
@@ -41,20 +42,20 @@ def in_stateless_scope() -> bool:
     return bool(is_in_one())
 
 
+try:  # Not in Keras 2, nor in 3.5.
+    from keras.src.backend import get_keras_mask, set_keras_mask
+except ImportError:
+    get_keras_mask = set_keras_mask = None
+
+
 def mask_of(tensor: Any) -> Any:
     """The mask that Keras keeps with a tensor, or None."""
-    if not IS_KERAS_3:
-        return getattr(tensor, "_keras_mask", None)
-    from keras.src.backend import get_keras_mask
-
-    return get_keras_mask(tensor)
+    return get_keras_mask(tensor) if get_keras_mask else getattr(tensor, "_keras_mask", None)
 
 
 def set_mask(tensor: Any, mask: Any) -> None:
     """Has Keras keep a mask with a tensor, which its losses and metrics go by."""
-    if IS_KERAS_3:
-        from keras.src.backend import set_keras_mask
-
+    if set_keras_mask:
         set_keras_mask(tensor, mask)
     else:
         tensor._keras_mask = mask
@@ -81,8 +82,9 @@ def write_archive(model: Any, path: str, signature: Any, verbose: bool, options:
     archive.track(model)
     serve = functools.partial(model.__call__, training=False)
     archive.add_endpoint("serve", lambda x: serve(x), input_signature=signature)
-    # Keras 2 prints the endpoints and takes no word against it.
-    archive.write_out(path, **({"verbose": verbose} if IS_KERAS_3 else {}), **options)
+    # Keras 2 and 3.5 print the endpoints and take no word against it.
+    knows = inspect.signature(archive.write_out).parameters
+    archive.write_out(path, **({"verbose": verbose} if "verbose" in knows else {}), **options)
 
 
 def without_mask_of_its_own(model: Any) -> Any:
