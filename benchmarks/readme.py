@@ -1,6 +1,6 @@
-"""The README's table of costs, made of what `mix_cost.py` and the other parts measured last.
+"""The tables of costs in README.md and docs/costs.md, made of what the parts of the suite measured last.
 
-python benchmarks/readme.py    # writes it; `python benchmarks/run.py --write` does so, too
+`python benchmarks/readme.py` writes them, and so does `python benchmarks/run.py --write`.
 """
 
 import pathlib
@@ -13,6 +13,7 @@ import harness
 from goals import verdict
 
 README = goals.HERE.parent / "README.md"
+COSTS = goals.HERE.parent / "docs" / "costs.md"
 PLACE = re.compile(r"(?<=<!-- costs -->\n).*?(?=<!-- /costs -->)", re.DOTALL)
 COLUMNS = {
     "128 images 32x32x3": "128 of 32x32",
@@ -62,11 +63,49 @@ def text(parts: Mapping[str, Any]) -> str:
     )
 
 
-def write(parts: Mapping[str, Any], file: pathlib.Path | None = None) -> None:
-    """Puts the text into its place, if mixes have been measured. What stands around it stays."""
+SHORT = {
+    "mixup, `KMixupLayer(1)`": "KMixupLayer(1)",
+    "k-mixup, `KMixupLayer(32)`": "KMixupLayer(32)",
+    "`LocalMixupLayer()`": "LocalMixupLayer()",
+    "`CutMixLayer()`": "CutMixLayer()",
+    "Keras' own `MixUp`": "keras.layers.MixUp",
+    "Keras' own `CutMix`": "keras.layers.CutMix",
+}
+SMALL, LARGE = "128 images 32x32x3", "64 images 224x224x3"
+
+
+def short(parts: Mapping[str, Any]) -> str:
+    """What a user pays: milliseconds of a batch, beside the peer; and what becomes of a training step."""
+    mixes, steps = parts["mix_cost"]["results"]["float32"], parts["training"]["results"]["one"]["resnet"]
+
+    def cost(shape: str, name: str) -> str:
+        row = mixes[shape][name]
+        return f"{row['ms']:.1f} ms, {row['ratio']:.2f} times"
+
+    def step(name: str) -> str:
+        longer = round(100 * steps[name]["ratio"] - 100) if name in steps else None
+        return "" if longer is None else f"{longer:+d} %" if longer else "0 %"
+
+    rows = [[called, cost(SMALL, name), cost(LARGE, name), step(name)] for called, name in SHORT.items()]
+    head = ["a batch of", SMALL.replace(" images ", " of "), LARGE.replace(" images ", " of "), "a step of a ResNet"]
+    missed = [goal for part in parts.values() for goal in part.get("goals", []) if verdict(goal) == "missed"]
+    return (
+        f"{harness.table(head, rows)}\n\nTimes are those of `keras.layers.MixUp` in the same round; a step: of a "
+        "ResNet of ten convolutions, batches of 128 of 32x32x3, the mix prefetched; 1 % is noise.\n"
+        f"{len(missed)} of our [goals](benchmarks/goals.md) are missed.\n"
+    )
+
+
+def write(parts: Mapping[str, Any], readme: pathlib.Path | None = None, costs: pathlib.Path | None = None) -> None:
+    """Puts both into their places, as far as they have been measured. What stands around them stays."""
     if "mix_cost" in parts:
-        file = file or README
-        file.write_text(PLACE.sub(lambda _: text(parts), file.read_text()))
+        _replace(readme or README, text(parts))
+        if "training" in parts:
+            _replace(costs or COSTS, short(parts))
+
+
+def _replace(file: pathlib.Path, text: str) -> None:
+    file.write_text(PLACE.sub(lambda _: text, file.read_text()))
 
 
 if __name__ == "__main__":

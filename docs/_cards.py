@@ -24,9 +24,9 @@ _AS_IN = re.compile(r"^(?:default [^:;,]+; )?(?:also )?as in `(?:keras\.losses\.
 _ITEM = re.compile(r"^ {4}(\w[\w, ]*): (.*)")
 _MEASURED = (
     "A batch: 128 images of 32x32x3, ms, and how many times `keras.layers.MixUp`. A step: of a small residual "
-    "network, how many times plain `fit`. On two cores, no accelerator. No number: not measured."
+    "network, how many times plain `fit`; in brackets the middle half of all rounds, and what is below 1 is so by "
+    "chance. On two cores, no accelerator. No number: not measured."
 )
-_ROW = re.compile(r"^\| (?!---)(.+?) \| (.+?) \|(.*)$", re.MULTILINE)
 
 
 class Argument(NamedTuple):
@@ -143,7 +143,7 @@ def cost_page(calls: list[str]) -> list[str]:
         if not any(cells):
             raise ValueError(f"no benchmark knows {name}")
     pages = ("mix_cost", "model_cost", "epoch_start")
-    heads = ("a batch in the pipeline", "a step that mixes", "the start of an epoch")
+    heads = ("a batch in the pipeline", "a step that mixes", "the start of an epoch; with its first batch")
     links = [f"[{head}](../benchmarks/{page}.md)" for head, page in zip(heads, pages, strict=True)]
     return [*_table(("", *links), rows), "", _MEASURED]
 
@@ -155,14 +155,17 @@ def _of_batch() -> dict[str, str]:
 
 
 def _of_step() -> dict[str, str]:
-    text = (ROOT / "benchmarks" / "model_cost.md").read_text()
-    rows = [(name, rest.strip(" |").split(" ")[0]) for name, _, rest in _ROW.findall(text)]
-    return {name: f"{float(ratio):.2f} times" for name, ratio in reversed(rows) if re.match(r"[\d.]+$", ratio)}
+    tables = json.loads((ROOT / "benchmarks" / "model_cost.json").read_text())["results"]
+    rows = {name: row for table in reversed(tables.values()) for name, row in table.items() if "ratio" in row}
+    return {
+        name: "{:.2f} times ({:.2f} to {:.2f})".format(row["ratio"], *row["quartiles"]) for name, row in rows.items()
+    }
 
 
 def _of_epoch() -> dict[str, str]:
-    rows = json.loads((ROOT / "benchmarks" / "epoch_start.json").read_text())["results"]["iterator"]
-    return {name: f"{row['ms']:.0f} ms" for name, row in rows.items()}
+    results = json.loads((ROOT / "benchmarks" / "epoch_start.json").read_text())["results"]
+    firsts = results["with a batch"]
+    return {name: f"{row['ms']:.0f} ms, {firsts[name]['ms']:.0f}" for name, row in results["iterator"].items()}
 
 
 def _cell(measured: dict[str, str], call: str) -> str:
@@ -226,6 +229,6 @@ def setup(app) -> None:
     compared = [f"results/compared/{page}.json" for page in ("digits", "photographs")]
     app.add_directive("compared", _directive(compared_page, *compared))
     app.add_directive(
-        "cost", _directive(cost_page, *(f"benchmarks/{file}" for file in ("mix_cost.json", "model_cost.md")))
+        "cost", _directive(cost_page, *(f"benchmarks/{file}" for file in ("mix_cost.json", "model_cost.json")))
     )
     app.add_directive("claims", _directive(claims_page, "RESULTS.md"))

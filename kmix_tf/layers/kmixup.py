@@ -23,9 +23,9 @@ class KMixupLayer(PresetLayer):
         k: samples in a group, an integer >= 1, default 16. Batches of at least 2k make full groups; smaller ones
             and remainders work too (`OptimalTransportPairing` says how).
         alpha: ratios are drawn from Beta(alpha, alpha); finite and >= 0, default 1. 0 means no mixing.
-        scope: "batch" (default, as in the paper), "group", "sample" or "pair": which samples share a ratio. "pair"
-            makes disjoint pairs, each mixed from both ends with one ratio, r of either sample in its own mixture; as
-            timm's mode "pair", but for pairs made at random. Of an odd batch one sample stays as it is.
+        scope: "batch" (default, as in the paper), "group", "sample" or "pair": which samples share a ratio. With
+            "pair" two samples swap: A becomes r A + (1 - r) B, and B becomes r B + (1 - r) A. Pairs are drawn by
+            chance (timm's mode "pair" takes them from both ends of the batch); of an odd batch one sample stays.
         cost: "sqeuclidean" (default, the paper's formula) or "euclidean" (the paper's published code).
         solver: "host" (default), SciPy's exact solver in a host callback; or "graph", an exact solver that XLA
             compiles: for accelerators, `jit_compile=True`, and tf.data service workers of other processes.

@@ -166,6 +166,7 @@ def test_the_readme_shows_what_was_written():
     readme, kept = part("readme"), part("goals").written()
     text = readme.README.read_text()
     assert readme.PLACE.search(text)[0] == readme.text(kept)
+    assert readme.PLACE.search(readme.COSTS.read_text())[0] == readme.short(kept)
     of_mixes = kept["mix_cost"]["goals"]
     assert len(re.findall(r"\([\d.]+, [\d.]+\)", readme.table(of_mixes))) == len(of_mixes)
 

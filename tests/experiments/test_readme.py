@@ -54,15 +54,26 @@ def test_the_advice_on_calibration_has_the_numbers_of_its_page():
     page = (ROOT / "docs" / "calibration.md").read_text(encoding="utf-8")
     said = re.findall(r"\b\d+\.\d+", page[page.index("## Which reading when") :])
     seeds = json.loads((ROOT / "results/regularization/calibration.json").read_text())["seeds"]
+    data = ("digits", "digits, wrong labels")
     arms = [
-        *((f"{data}, without mixing", "plain") for data in ("digits", "digits, wrong labels")),
-        *((f"{data}, mixup", way) for way in ("plain", "rescaled") for data in ("digits", "digits, wrong labels")),
+        *((f"{each}, without mixing", "plain") for each in data),
+        *((f"{each}, mixup", way) for way in ("plain", "temperature") for each in data),
         ("digits, mixup", "theta"),
-        *((f"{data}, mixup", "temperature") for data in ("digits", "digits, wrong labels")),
+        *((f"{each}, mixup", "rescaled") for each in data),
         ("digits, wrong labels, mixup", "temperature, fitted to wrong labels"),
     ]
     cells = [[seed["cells"][": ".join(arm)]["calibration"] for seed in seeds.values()] for arm in arms]
     assert said == [number(np.mean(values)) for values in cells]
+
+
+def test_the_questions_count_the_claims_as_the_results_do():
+    counted = re.search(
+        r"Claims of the papers: (\d+) hold, (\d+) do not, (\d+) are undecided", (ROOT / "RESULTS.md").read_text()
+    )
+    said = re.search(
+        r"their claims (\d+) hold, (\d+) do not and (\d+) are undecided", (ROOT / "docs" / "faq.md").read_text()
+    )
+    assert said.groups() == counted.groups()
 
 
 def _anchors(page):

@@ -373,6 +373,9 @@ print(json.dumps([strategy.num_replicas_in_sync, model.evaluate(x, y, batch_size
 """
 
 
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.5."), reason="it tells other losses and AUC on replicas, of any model"
+)
 def test_a_saved_model_brings_it_to_another_process_and_its_replicas(tmp_path, elsewhere):
     metrics = [MixMetric(keras.metrics.AUC(name="auc")), MixMetric("accuracy"), MixMetric(keras.metrics.Recall())]
     model = keras.Sequential([keras.Input([3]), keras.layers.Dense(CLASSES, activation="softmax")])
@@ -385,8 +388,8 @@ def test_a_saved_model_brings_it_to_another_process_and_its_replicas(tmp_path, e
     replicas, scores = json.loads(elsewhere(program).splitlines()[-1])
     assert replicas == 2
     assert set(scores) == set(expected)
-    for name in expected.keys() - {"loss"}:  # Of which Keras 3.5 tells another one on replicas, of any model.
-        assert scores[name] == pytest.approx(expected[name], abs=1e-5)
+    for name, value in expected.items():
+        assert scores[name] == pytest.approx(value, abs=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,15 @@ def test_the_readme_says_what_the_table_says(verdicts, kept):
     assert len(rows) >= 30 and right >= 0.8 * len(decided)
 
 
+@pytest.mark.parametrize("page", ["which_mix", "guides/tables", "faq", "methods/kmixup"])
+def test_pages_count_the_tables_that_mixup_harmed_and_helped(verdicts, kept, page):
+    truths = [verdicts.truth(each) for each, _ in verdicts.judged(kept)[0] if each["kind"] == "table"]
+    counts = [len(truths), truths.count("higher"), truths.count("lower")]
+    said = re.search(r"[Oo]f \d+ tables[^(.]*", (ROOT / "docs" / f"{page}.md").read_text())[0]
+    numbers = list(map(int, re.findall(r"\d+", said)))[:3]
+    assert len(numbers) > 1 and numbers == counts[: len(numbers)]
+
+
 def test_the_page_is_made_from_the_numbers(verdicts, kept):
     words, (head, matrix), _, _ = verdicts.report(kept)
     page = (ROOT / "benchmarks" / "verdicts.md").read_text()
