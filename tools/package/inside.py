@@ -110,6 +110,9 @@ def of_extra(extra: str) -> None:
     for name in _brought_by(extra):
         tops = [top for top, names in modules.items() if name in map(_normal, names) and top.isidentifier()]
         tops = [top for top in tops if not top.startswith("_") and name not in NO_MODULE]
+        # TensorFlow 2.15 lists a folder that is not installed.
+        tops = [top for top in tops if importlib.util.find_spec(top)]
+        assert tops or name in NO_MODULE, f"{name} has no module"
         for top in tops:
             importlib.import_module(top)
         print(f"[{extra}] {name}: {', '.join(tops) or 'no module'}")
