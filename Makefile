@@ -34,7 +34,7 @@ APART := --ignore=tests/analysis --ignore=tests/benchmarks --ignore=tests/experi
 	--ignore=tests/plot --ignore=tests/cli/test_gallery.py --ignore=tests/cli/test_reproduce.py \
 	--ignore=tests/test_types.py --ignore=tests/test_footprint.py --ignore-glob='tests/test_benchmarks_*' \
 	--ignore-glob='tests/cli/audit/test_[!chjpr]*' --ignore=tests/cli/reading --ignore=tests/maths \
-	--ignore=tests/pairing --ignore=tests/ratio --ignore=tests/reduction --ignore=tests/weight
+	--ignore=tests/pairing --ignore=tests/ratio --ignore=tests/reduction --ignore=tests/trial --ignore=tests/weight
 
 test-addons: $(ADDONS)/.installed  ## as test, with TensorFlow 2.15, Keras 2.15 and tensorflow-addons
 	$(QUICK) $(ADDONS)/bin/python -m pytest -m "not matrix" $(APART)

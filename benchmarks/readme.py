@@ -90,8 +90,8 @@ def short(parts: Mapping[str, Any]) -> str:
     head = ["a batch of", SMALL.replace(" images ", " of "), LARGE.replace(" images ", " of "), "a step of a ResNet"]
     missed = [goal for part in parts.values() for goal in part.get("goals", []) if verdict(goal) == "missed"]
     return (
-        f"{harness.table(head, rows)}\n\nHow many times: of what `keras.layers.MixUp` takes in the same round. A step: "
-        "of a ResNet of ten convolutions, batches of 128 of 32x32x3, the mix prefetched; 1 % is noise.\n"
+        f"{harness.table(head, rows)}\n\nHow many times: of what `keras.layers.MixUp` takes in the same round. A "
+        "step: of a ResNet of ten convolutions, batches of 128 of 32x32x3, the mix prefetched; 1 % is noise.\n"
         f"{len(missed)} of our [goals](benchmarks/goals.md) are missed.\n"
     )
 
