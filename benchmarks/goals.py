@@ -72,7 +72,7 @@ def page(parts: Mapping[str, Any]) -> str:
             f"{verdicts.count('not measured')} not measured. Written by `python benchmarks/run.py --write`, from "
             f"what the parts measured on {'; '.join(machines)}. Bound: what no implementation can leave out, as the "
             "part measured it, in the same unit. Where a stage's time goes is in "
-            "[stage_profile.md](stage_profile.md).",
+            "[the stages' profile](stage_profile.md).",
             "",
             table(parts),
             "",
