@@ -97,7 +97,7 @@ html_sidebars |= {page: [] for page in ("compatibility", "decisions", "options",
 html_sidebars |= {page: [] for page in ("notebooks", "notebooks/*")}
 html_theme_options = {
     "navbar_align": "left",
-    "header_links_before_dropdown": 9,
+    "header_links_before_dropdown": 8,
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
