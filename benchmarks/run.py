@@ -16,10 +16,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import cost_tables
 import goals
 import history
-import readme
-from goals import HERE, PARTS
 
 
 def measured(name: str, quick: bool, write: bool) -> dict[str, Any] | None:
@@ -27,7 +26,10 @@ def measured(name: str, quick: bool, write: bool) -> dict[str, Any] | None:
     flags = [*(["--quick"] if quick else []), *(["--write"] if write else [])]
     print(f"benchmarks/{name}.py", file=sys.stderr, flush=True)
     part = subprocess.run(
-        [sys.executable, str(HERE / f"{name}.py"), "--json", *flags], stdout=subprocess.PIPE, text=True, check=False
+        [sys.executable, str(goals.HERE / f"{name}.py"), "--json", *flags],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if part.returncode:
         return None
@@ -35,7 +37,7 @@ def measured(name: str, quick: bool, write: bool) -> dict[str, Any] | None:
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    there = [name for name in PARTS if (HERE / f"{name}.py").exists()]
+    there = [name for name in goals.PARTS if (goals.HERE / f"{name}.py").exists()]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=there, default=there, metavar="NAME", help=", ".join(there))
     parser.add_argument("--quick", action="store_true", help="that it runs: tiny sizes, numbers of no worth")
@@ -64,8 +66,8 @@ def main() -> None:
     if arguments.write:
         history.append(parts)
         kept = goals.written()
-        (HERE / "goals.md").write_text(goals.page(kept))
-        readme.write(kept)
+        (goals.HERE / "goals.md").write_text(goals.page(kept))
+        cost_tables.write(kept)
     if failed:
         sys.exit(f"These parts failed: {', '.join(failed)}.")
 

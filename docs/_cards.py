@@ -24,8 +24,8 @@ _AS_IN = re.compile(r"^(?:default [^:;,]+; )?(?:also )?as in `(?:keras\.losses\.
 _ITEM = re.compile(r"^ {4}(\w[\w, ]*): (.*)")
 _MEASURED = (
     "A batch: 128 images of 32x32x3, ms, and how many times `keras.layers.MixUp`. A step: of a small residual "
-    "network, how many times plain `fit`; in brackets the middle half of all rounds, and what is below 1 is so by "
-    "chance. On two cores, no accelerator. No number: not measured."
+    "network, how many times plain `fit`; in brackets the middle half of all rounds, and what is below 1 is "
+    "noise. On two cores, no accelerator. No number: not measured."
 )
 
 

@@ -9,6 +9,7 @@ import pytest
 import kmix_tf
 
 ROOT = pathlib.Path(__file__).parents[2] / "benchmarks"
+README = ROOT.parent / "README.md"
 
 
 @pytest.fixture
@@ -54,11 +55,13 @@ def test_what_is_committed_can_be_read(history):
 
 @pytest.mark.parametrize(("flags", "lines"), [([], 0), (["--write"], 1)])
 def test_the_suite_keeps_what_it_writes(history, tmp_path, monkeypatch, capsys, flags, lines):
-    run = importlib.import_module("run")
+    run, before = importlib.import_module("run"), README.read_bytes()
     monkeypatch.setattr(history, "FILE", tmp_path / "history.jsonl")
-    monkeypatch.setattr(run, "HERE", tmp_path)
+    # All that is read and written, the tables of README.md and docs/costs.md among it, is what lies here.
+    monkeypatch.setattr(importlib.import_module("goals"), "HERE", tmp_path)
     monkeypatch.setattr(run, "measured", lambda name, quick, write: a_part("2026-03-01", a=0.5))
     (tmp_path / "mix_cost.py").touch()
     monkeypatch.setattr("sys.argv", ["run.py", "--only", "mix_cost", *flags])
     run.main()
     assert len(history.read()) == lines
+    assert README.read_bytes() == before

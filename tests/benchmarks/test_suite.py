@@ -163,24 +163,24 @@ def test_the_page_of_goals_shows_what_was_written():
 
 
 def test_the_readme_shows_what_was_written():
-    readme, kept = part("readme"), part("goals").written()
-    text = readme.README.read_text()
-    assert readme.PLACE.search(text)[0] == readme.text(kept)
-    assert readme.PLACE.search(readme.COSTS.read_text())[0] == readme.short(kept)
+    tables, kept = part("cost_tables"), part("goals").written()
+    text = tables.README.read_text()
+    assert tables.PLACE.search(text)[0] == tables.text(kept)
+    assert tables.PLACE.search(tables.COSTS.read_text())[0] == tables.short(kept)
     of_mixes = kept["mix_cost"]["goals"]
-    assert len(re.findall(r"\([\d.]+, [\d.]+\)", readme.table(of_mixes))) == len(of_mixes)
+    assert len(re.findall(r"\([\d.]+, [\d.]+\)", tables.table(of_mixes))) == len(of_mixes)
 
 
 def test_the_readmes_costs_are_written_into_their_place(tmp_path):
-    readme, goal = part("readme"), part("harness").goal
+    tables, goal = part("cost_tables"), part("harness").goal
     names = [f"CutMixLayer(), {shape}" for shape in ("128 images 32x32x3", "64 images 224x224x3")]
     measured = [goal(names[0], 0.456, 0.5, "", 0.1, "a copy"), goal(names[1], 0.51, 0.5, "", 0.25, "a copy")]
     machine = {"processor": "P", "cores": 2, "date": "today"}
     file = tmp_path / "README.md"
     file.write_text("before\n<!-- costs -->\nbefore then\n<!-- /costs -->\nafter\n")
-    readme.write({"growth": {"machine": machine}}, file)
+    tables.write({"growth": {"machine": machine}}, file)
     assert "before then" in file.read_text()
-    readme.write({"mix_cost": {"goals": measured, "machine": machine}}, file)
+    tables.write({"mix_cost": {"goals": measured, "machine": machine}}, file)
     text = file.read_text()
     assert text.startswith("before\n<!-- costs -->\n") and text.endswith("<!-- /costs -->\nafter\n")
     assert "before then" not in text and "**0.46** (0.5, 0.10)" in text and "| 0.51 (0.5, 0.25) |" in text

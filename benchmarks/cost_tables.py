@@ -1,6 +1,6 @@
 """The tables of costs in README.md and docs/costs.md, made of what the parts of the suite measured last.
 
-`python benchmarks/readme.py` writes them, and so does `python benchmarks/run.py --write`.
+`python benchmarks/cost_tables.py` writes them, and so does `python benchmarks/run.py --write`.
 """
 
 import pathlib
